@@ -1,0 +1,110 @@
+-- Restock's own schema. Portable between MySQL >= 8.0 and MariaDB >= 10.6; times are UTC.
+
+CREATE TABLE setting (
+    name  VARCHAR(64)  CHARACTER SET ascii NOT NULL PRIMARY KEY,
+    value VARCHAR(255) NOT NULL
+) DEFAULT CHARACTER SET utf8mb4;
+
+CREATE TABLE product (
+    id            BIGINT NOT NULL PRIMARY KEY,
+    sku           VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+    name          VARCHAR(255) NOT NULL,
+    stock         BIGINT NOT NULL DEFAULT 0,
+    restock_round INT UNSIGNED NOT NULL DEFAULT 0,
+    epoch         BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    version       BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    created_at    DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    updated_at    DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+    UNIQUE KEY product_sku (sku)
+) DEFAULT CHARACTER SET utf8mb4;
+
+-- The lock of a product's line, and the newest place in it.
+CREATE TABLE product_line (
+    product_id BIGINT NOT NULL PRIMARY KEY,
+    newest     DATETIME(6) NULL
+) DEFAULT CHARACTER SET utf8mb4;
+
+-- Clustered by place in line, so that a page at any depth is one range read.
+CREATE TABLE product_user_notification (
+    product_id BIGINT NOT NULL,
+    created_at DATETIME(6) NOT NULL,
+    user_id    BIGINT NOT NULL,
+    is_active  TINYINT(1) NOT NULL DEFAULT 1,
+    PRIMARY KEY (product_id, created_at),
+    UNIQUE KEY product_user (product_id, user_id)
+) DEFAULT CHARACTER SET utf8mb4;
+
+CREATE TABLE product_notification_history (
+    product_id      BIGINT NOT NULL,
+    restock_round   INT UNSIGNED NOT NULL,
+    channel         VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    status          VARCHAR(24) CHARACTER SET ascii NOT NULL,
+    from_place      DATETIME(6) NULL,
+    cursor_place    DATETIME(6) NULL,
+    upto_place      DATETIME(6) NULL,
+    ahead           MEDIUMTEXT CHARACTER SET ascii NOT NULL,
+    last_user_id    BIGINT NULL,
+    blocked_user_id BIGINT NULL,
+    total           BIGINT UNSIGNED NULL,
+    sent_count      BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    skipped_count   BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    failed_count    BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    unknown_count   BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    epoch           BIGINT UNSIGNED NOT NULL,
+    version         BIGINT UNSIGNED NOT NULL,
+    queued_at       DATETIME(6) NULL,
+    started_at      DATETIME(6) NULL,
+    ended_at        DATETIME(6) NULL,
+    reason          VARCHAR(255) NULL,
+    PRIMARY KEY (product_id, restock_round, channel),
+    KEY status (status, product_id)
+) DEFAULT CHARACTER SET utf8mb4;
+
+-- One row per person and round, inserted in the order of the key.
+CREATE TABLE product_user_notification_history (
+    product_id    BIGINT NOT NULL,
+    restock_round INT UNSIGNED NOT NULL,
+    channel       VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    place         DATETIME(6) NOT NULL,
+    user_id       BIGINT NOT NULL,
+    outcome       ENUM('SENT', 'SKIPPED', 'FAILED', 'UNKNOWN') CHARACTER SET ascii NOT NULL,
+    sent_at       DATETIME(6) NOT NULL,
+    PRIMARY KEY (product_id, restock_round, channel, place)
+) DEFAULT CHARACTER SET utf8mb4;
+
+-- The outbox: other programs INSERT (product_id, quantity, idempotency_key) here.
+CREATE TABLE restock_request (
+    id              BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    product_id      BIGINT NOT NULL,
+    quantity        INT NOT NULL DEFAULT 0,
+    idempotency_key VARCHAR(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+    created_at      DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    state           ENUM('PENDING', 'ACCEPTED', 'REFUSED') CHARACTER SET ascii NOT NULL DEFAULT 'PENDING',
+    restock_round   INT UNSIGNED NULL,
+    reason          VARCHAR(255) NULL,
+    UNIQUE KEY product_key (product_id, idempotency_key),
+    KEY state (state, id)
+) DEFAULT CHARACTER SET utf8mb4;
+
+-- Where the flusher of a partition stands in which incarnation of the log.
+CREATE TABLE flush_position (
+    partition_id       SMALLINT UNSIGNED NOT NULL PRIMARY KEY,
+    incarnation        CHAR(32) CHARACTER SET ascii NOT NULL DEFAULT '',
+    last_entry         VARCHAR(48) CHARACTER SET ascii NOT NULL DEFAULT '0-0',
+    held_upto_request  BIGINT NOT NULL DEFAULT 0,
+    updated_at         DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)
+) DEFAULT CHARACTER SET utf8mb4;
+
+-- Rows that MySQL refused, set aside so that the others flow.
+CREATE TABLE log_dead (
+    id           BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    partition_id SMALLINT UNSIGNED NOT NULL,
+    entry        VARCHAR(48) CHARACTER SET ascii NOT NULL,
+    product_id   BIGINT NULL,
+    kind         VARCHAR(16) CHARACTER SET ascii NOT NULL,
+    detail       TEXT NOT NULL,
+    sqlstate     CHAR(5) CHARACTER SET ascii NOT NULL,
+    message      VARCHAR(255) NOT NULL,
+    created_at   DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    KEY product (product_id)
+) DEFAULT CHARACTER SET utf8mb4;

@@ -1,0 +1,259 @@
+//! Names of things: products, users, rounds, places in line, channels, keys.
+//!
+//! Each is a newtype with a `parse` at the edge; code behind the edge trusts it.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
+
+/// A name that does not have the form it must have. The message says what form that is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} `{given}` is not valid: {expected}")]
+pub struct ParseError {
+    what: &'static str,
+    given: String,
+    expected: &'static str,
+}
+
+impl ParseError {
+    pub(crate) fn new(what: &'static str, given: &str, expected: &'static str) -> Self {
+        let given = given.chars().take(80).collect::<String>().escape_debug().to_string();
+        Self { what, given, expected }
+    }
+}
+
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident, $inner:ty, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseError;
+
+            fn from_str(text: &str) -> Result<Self, ParseError> {
+                match text.parse::<$inner>() {
+                    Ok(value) if value > 0 && text.bytes().all(|b| b.is_ascii_digit()) => Ok(Self(value)),
+                    _ => Err(ParseError::new($what, text, "it is a whole number above zero")),
+                }
+            }
+        }
+    };
+}
+
+number_id!(
+    /// A product: `product.id`, a positive `BIGINT`.
+    ProductId, i64, "product id"
+);
+number_id!(
+    /// A user of the shop: a positive `BIGINT`.
+    UserId, i64, "user id"
+);
+number_id!(
+    /// One restocking of one product, counted from 1.
+    Round, u32, "round"
+);
+
+/// A product as people name it: `42`, or `sku:85123A`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProductRef {
+    /// By number.
+    Id(ProductId),
+    /// By code; upper and lower case differ.
+    Sku(Sku),
+}
+
+impl FromStr for ProductRef {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        match text.strip_prefix("sku:") {
+            Some(code) => Ok(Self::Sku(code.parse()?)),
+            None => text
+                .parse()
+                .map(Self::Id)
+                .map_err(|_| ParseError::new("product", text, "give a number such as 42, or sku:CODE")),
+        }
+    }
+}
+
+impl fmt::Display for ProductRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Sku(sku) => write!(f, "sku:{sku}"),
+        }
+    }
+}
+
+/// The place in line of a subscription: its `created_at`, unique within its product, in µs since the epoch.
+///
+/// Redis keeps it as an opaque string of digits and compares it for equality only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place(pub i64);
+
+impl Place {
+    /// The place as MySQL's `DATETIME(6)` in UTC.
+    #[must_use]
+    pub fn datetime(self) -> NaiveDateTime {
+        DateTime::<Utc>::from_timestamp_micros(self.0).unwrap_or_default().naive_utc()
+    }
+
+    /// The place of a `DATETIME(6)` in UTC.
+    #[must_use]
+    pub fn from_datetime(at: NaiveDateTime) -> Self {
+        Self(at.and_utc().timestamp_micros())
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Place {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        text.parse().map(Self).map_err(|_| ParseError::new("place", text, "it is µs since the epoch"))
+    }
+}
+
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&rfc3339(self.datetime()))
+    }
+}
+
+/// A time as people read it: RFC 3339, UTC, microseconds.
+#[must_use]
+pub fn rfc3339(at: NaiveDateTime) -> String {
+    at.and_utc().to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $expected:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The text itself.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseError;
+
+            fn from_str(text: &str) -> Result<Self, ParseError> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(text) { Ok(Self(text.into())) } else { Err(ParseError::new($what, text, $expected)) }
+            }
+        }
+    };
+}
+
+text_id!(
+    /// A way to reach people, such as `webhook`; also the name of its streams.
+    Channel, "channel", "a small letter, then up to 15 small letters, digits or _",
+    |text| text.len() <= 16
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+);
+text_id!(
+    /// A product's code in the shop; upper and lower case differ.
+    Sku, "sku", "1 to 64 characters, none of them a control character, no space at either end",
+    |text| (1..=64).contains(&text.chars().count()) && text.trim() == text && !text.chars().any(char::is_control)
+);
+text_id!(
+    /// What a producer gives to make a repeated enqueue count once, per product.
+    IdempotencyKey, "key", "1 to 128 characters, none of them a control character, not starting with #",
+    |text| (1..=128).contains(&text.chars().count()) && !text.starts_with('#') && !text.chars().any(char::is_control)
+);
+text_id!(
+    /// The deployment's name: the first word of every Redis key.
+    Namespace, "namespace", "1 to 32 of a-z A-Z 0-9 . _ -",
+    |text| (1..=32).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+);
+
+/// One of the hash slots over which products are spread, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Partition(pub u16);
+
+impl Partition {
+    /// The partition of a product, of `count` partitions.
+    #[must_use]
+    pub fn of(product: ProductId, count: u16) -> Self {
+        let count = i64::from(count.max(1));
+        Self(u16::try_from(product.0.rem_euclid(count)).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The unit that one worker at a time works in order.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneId {
+    /// Whose line it is.
+    pub product: ProductId,
+    /// By which channel the people are told.
+    pub channel: Channel,
+}
+
+impl fmt::Display for LaneId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.product, self.channel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_product_is_a_number_or_a_case_sensitive_code() {
+        assert_eq!("42".parse(), Ok(ProductRef::Id(ProductId(42))));
+        assert_ne!("sku:85123A".parse::<ProductRef>(), "sku:85123a".parse());
+        for bad in ["", "0", "-1", "+1", "4x", "sku:", "sku: x", "99999999999999999999"] {
+            assert!(bad.parse::<ProductRef>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_place_survives_mysql_and_text() {
+        let place = Place(1_700_000_000_123_456);
+        assert_eq!(Place::from_datetime(place.datetime()), place);
+        assert_eq!(place.to_string().parse(), Ok(place));
+        assert_eq!(rfc3339(place.datetime()), "2023-11-14T22:13:20.123456Z");
+    }
+
+    #[test]
+    fn keys_of_rows_without_a_key_cannot_be_taken() {
+        assert!("#7".parse::<IdempotencyKey>().is_err());
+        assert!("order-7".parse::<IdempotencyKey>().is_ok());
+    }
+}

@@ -1,0 +1,34 @@
+//! Restock tells everyone who asked for a product that it is back, in the order in which they asked.
+//!
+//! ```text
+//! restock-cli enqueue ─┐                         restock-worker (any number)
+//! INSERT restock_      ├─ enqueue.lua ─► jobs ─► begin.lua: take the lane ─► pages of the line from MySQL
+//!   request (outbox) ──┘  round + 1     stream   permits (shared pace) ─► advance.lua: settle, check stock,
+//!                                                authorise the next ─► channel ─► outcomes ─► advance.lua …
+//!            stock.lua ─ stop signal ─► a window in flight is cut short
+//!              log stream ◄─ every change, by the script that makes it
+//!                  │
+//!           restock-flusher ─► MySQL: one transaction applies a batch and moves the position ─► XDEL
+//! MySQL ─► status, history, audits: everything people read
+//! ```
+//!
+//! Imports go down only:
+//! `bin → cli | demo → worker | sync → producer | channel | pace | report → redis | mysql → ids, round, outcome`.
+
+pub mod channel;
+pub mod cli;
+pub mod config;
+#[cfg(feature = "local-servers")]
+pub mod demo;
+pub mod ids;
+#[cfg(feature = "local-servers")]
+pub mod local;
+pub mod mysql;
+pub mod outcome;
+pub mod pace;
+pub mod producer;
+pub mod redis;
+pub mod report;
+pub mod round;
+pub mod sync;
+pub mod worker;
