@@ -1,1 +1,130 @@
-//! (being built)
+//! Redis, the engine. The only place that knows the client library.
+//!
+//! * [`connect`](Redis::connect) and the error type are here, addresses and policies in `connect`;
+//! * [`keys`] builds every key name;
+//! * [`scripts`] has one typed wrapper per Lua file;
+//! * [`jobs`] reads the job streams, [`log`] the log stream, [`signal`] listens for stop signals.
+
+mod connect;
+pub mod jobs;
+pub mod keys;
+pub mod log;
+pub mod scripts;
+pub mod signal;
+
+use std::time::Duration;
+
+use fred::{
+    clients::Client,
+    error::{Error, ErrorKind},
+    prelude::ClientLike,
+};
+use secrecy::SecretString;
+
+use self::keys::Keys;
+use crate::ids::Namespace;
+
+pub use connect::{Patience, check_url};
+
+/// What can go wrong with a call to Redis.
+#[derive(Debug, thiserror::Error)]
+pub enum RedisError {
+    /// No answer, or none yet: whether a command was executed is not known.
+    #[error("Redis does not answer: {0}")]
+    Unreachable(#[source] Error),
+    /// Redis answered with an error.
+    #[error("Redis refused the command: {0}")]
+    Refused(#[source] Error),
+    /// A script gave a reply that its wrapper does not know.
+    #[error("{script}.lua gave an unknown reply: {reply:?}")]
+    Protocol {
+        /// The script's file name, without its ending.
+        script: &'static str,
+        /// What it said.
+        reply: Vec<String>,
+    },
+}
+
+impl RedisError {
+    /// Whether the same call may go through later.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+
+    /// Whether the stream's group is gone and must be created again.
+    #[must_use]
+    pub fn is_no_group(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.details().contains("NOGROUP"))
+    }
+}
+
+impl From<Error> for RedisError {
+    fn from(error: Error) -> Self {
+        let details = error.details();
+        let passing = ["LOADING", "BUSY ", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN"];
+        match error.kind() {
+            ErrorKind::IO | ErrorKind::Timeout | ErrorKind::Canceled | ErrorKind::Cluster | ErrorKind::Sentinel => {
+                Self::Unreachable(error)
+            }
+            _ if passing.iter().any(|word| details.starts_with(word)) => Self::Unreachable(error),
+            _ => Self::Refused(error),
+        }
+    }
+}
+
+/// How long a role waits before it asks an unreachable Redis again.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// A connection to Redis that several tasks share, with the names of the keys.
+#[derive(Clone, Debug)]
+pub struct Redis {
+    client: Client,
+    keys: Keys,
+}
+
+impl Redis {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`RedisError::Refused`] for a URL that cannot be read, [`RedisError::Unreachable`] when `patience` ran out.
+    pub async fn connect(url: &SecretString, namespace: &Namespace, patience: Patience) -> Result<Self, RedisError> {
+        let client = connect::client(url, patience)?;
+        connect::init(&client).await?;
+        Ok(Self { client, keys: Keys::new(namespace.clone()) })
+    }
+
+    /// Another connection to the same server, for a reader that blocks.
+    ///
+    /// # Errors
+    /// As [`Redis::connect`].
+    pub async fn reader(&self) -> Result<Self, RedisError> {
+        let client = self.client.clone_new();
+        client.update_perf_config(connect::reader_timeouts());
+        connect::init(&client).await?;
+        Ok(Self { client, keys: self.keys.clone() })
+    }
+
+    /// The names of the keys.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The id of the server's present run: another one after every restart or fail-over.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn run_id(&self) -> Result<String, RedisError> {
+        use fred::types::InfoKind;
+        let info: String = self.client.info(Some(InfoKind::Server)).await?;
+        Ok(info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default().trim().to_owned())
+    }
+
+    /// Closes the connection after what was sent is answered.
+    pub async fn close(&self) {
+        if let Err(error) = self.client.quit().await {
+            tracing::debug!(%error, "the connection to Redis was already closed");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+-- Settles what the holder has finished and says whether it may start the next people.
+--
+-- Invariant: `go` is answered only while stock is above zero, nothing asks the round to stop and the caller
+-- holds the lane; a round that ends does so in this same call, with its entry gone and the next round queued.
+--
+-- include shared/lane.lua
+-- include shared/round.lua
+-- include shared/hold.lua
+-- include shared/settle.lua
+--
+-- KEYS[1] {ns:P}:lane:<id>:<channel>  hash
+-- KEYS[2] {ns:P}:product:<id>         hash
+-- KEYS[3] {ns:P}:log                  stream
+-- KEYS[4] {ns:P}:jobs:<channel>       stream
+-- KEYS[5] {ns:P}:jobs:<channel>:again stream
+-- ARGV[1] token of the hold
+-- ARGV[2] sequence number of this call in the hold
+-- ARGV[3] cursor that the holder expects
+-- ARGV[4] cursor after settling, or the same
+-- ARGV[5] user at the new cursor, or empty
+-- ARGV[6] people settled as SENT by this call
+-- ARGV[7] people settled as SKIPPED
+-- ARGV[8] people settled as FAILED
+-- ARGV[9] people settled as UNKNOWN
+-- ARGV[10] those people, `place,user,letter,at_us;…`
+-- ARGV[11] ahead: places settled beyond the cursor that the lane must remember, `place,…`
+-- ARGV[12] tries already made for the next person
+-- ARGV[13] when the first of them started, µs
+-- ARGV[14] people started or settled that this call does not carry, count
+-- ARGV[15] 1 when nobody is left up to `upto`
+-- ARGV[16] length of the lease, ms
+-- ARGV[17] entries in the log at which nobody is authorised
+--
+-- Reply go                   start; all authorisations of this hold are fresh
+-- Reply full                 settled, but start nobody: MySQL is behind
+-- Reply drain <reason>       start nobody, come back when nothing is in flight; the reason stands
+-- Reply sold_out             the round ended as CANCELED_BY_SOLD_OUT
+-- Reply canceled             the round ended as CANCELED_BY_ADMIN
+-- Reply paused               the lane stands still, without a lease or an entry
+-- Reply completed            the round ended as COMPLETED
+-- Reply lost                 somebody else holds the lane, or it is gone; nothing was written
+-- Cost: O(people settled); one HGETALL, one HSET, at most two XADD.
+
+local lane = open_lane(KEYS[1], KEYS[4], KEYS[5], KEYS[3])
+local refusal = check_hold(lane)
+if refusal then
+  return refusal
+end
+local stock = redis.call('HGET', KEYS[2], 'stock')
+if not stock then
+  return { 'lost' }
+end
+
+local now_us, now_ms = now()
+local news = settle(lane)
+local people = ARGV[10]
+if ARGV[15] == '1' then
+  end_round(lane, 'COMPLETED', '', people, now_us)
+  return answer_hold(lane, { 'completed' })
+end
+
+local stop = get(lane, 'stopping')
+if get(lane, 'flag') == 'cancel' then
+  stop = 'canceled'
+elseif get(lane, 'flag') == 'pause' then
+  stop = 'paused'
+elseif stop == '' and tonumber(stock) <= 0 then
+  stop = 'sold_out'
+end
+
+if stop ~= '' and ARGV[14] == '0' then
+  if stop == 'sold_out' then
+    end_round(lane, 'CANCELED_BY_SOLD_OUT', 'stock is gone', people, now_us)
+  elseif stop == 'canceled' then
+    end_round(lane, 'CANCELED_BY_ADMIN', 'canceled', people, now_us)
+  else
+    park(lane, people)
+  end
+  return answer_hold(lane, { stop })
+end
+
+put(lane, 'lease_until', whole(now_ms + tonumber(ARGV[16])))
+if news then
+  log_round(lane, people)
+end
+if stop ~= '' then
+  put(lane, 'stopping', stop)
+  return answer_hold(lane, { 'drain', stop })
+end
+if redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[17]) then
+  return answer_hold(lane, { 'full' })
+end
+return answer_hold(lane, { 'go' })

@@ -1,0 +1,110 @@
+-- Takes a lane for the worker that received or reclaimed its entry.
+--
+-- Invariant: one hand: a live lease is never taken away, whoever the entry is pending for. Only the first begin
+-- of a round fixes `upto`.
+--
+-- include shared/lane.lua
+-- include shared/round.lua
+-- include shared/product.lua
+--
+-- KEYS[1] {ns:P}:lane:<id>:<channel>  hash
+-- KEYS[2] {ns:P}:product:<id>         hash
+-- KEYS[3] {ns:P}:log                  stream
+-- KEYS[4] {ns:P}:jobs:<channel>       stream
+-- KEYS[5] {ns:P}:jobs:<channel>:again stream
+-- KEYS[6] {ns:P}:dead:<channel>       stream
+-- ARGV[1] entry, `j:<id>` or `a:<id>`
+-- ARGV[2] fresh random token
+-- ARGV[3] consumer that takes it
+-- ARGV[4] length of the lease, ms
+-- ARGV[5] expired leases in a row, without a person settled, after which the round is given up
+-- ARGV[6] newest place in line, read after the entry was received; empty for an empty line
+-- ARGV[7] place after which the caller has looked for people
+-- ARGV[8] 1 when it found nobody there, so that the round starts at the first
+--
+-- Reply go <round> <from> <cursor> <upto> <ahead> <tries> <tried_at>   the lane is held
+-- Reply look <from> <ahead>  first begin of a round that goes on after `from`: look there and begin again
+-- Reply busy <ms>            somebody else's lease runs that much longer
+-- Reply stale                the entry stands for nothing any more and is gone
+-- Reply canceled             the round was to be canceled and has ended as CANCELED_BY_ADMIN
+-- Reply paused               the lane was to be paused and stands still
+-- Reply buried               given up: CANCELED_BY_ERROR, on the dead stream
+-- Reply absent               nothing was written: check the product against MySQL
+-- Reply aged                 nothing was written: check the product against MySQL
+-- Cost: O(1).
+
+local product = read_hash(KEYS[2])
+local distrusted = distrust(product)
+if distrusted then
+  return { distrusted }
+end
+local lane = open_lane(KEYS[1], KEYS[4], KEYS[5], KEYS[3])
+local now_us, now_ms = now()
+
+local function held()
+  return { 'go', get(lane, 'round'), get(lane, 'from'), get(lane, 'cursor'), get(lane, 'upto'), get(lane, 'ahead'),
+    get(lane, 'tries'), get(lane, 'tried_at') }
+end
+
+if get(lane, 'entry') ~= ARGV[1] or not (get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS') then
+  local stray = { fields = { entry = ARGV[1] }, writes = {}, late = {}, jobs = KEYS[4], again = KEYS[5], key = KEYS[1] }
+  drop_entry(stray)
+  stray.writes = {}
+  save(stray)
+  return { 'stale' }
+end
+if get(lane, 'token') == ARGV[2] then
+  return held()
+end
+local owned = get(lane, 'token') ~= ''
+if owned and count(lane, 'lease_until') > now_ms then
+  return { 'busy', whole(count(lane, 'lease_until') - now_ms) }
+end
+if get(lane, 'flag') == 'cancel' then
+  end_round(lane, 'CANCELED_BY_ADMIN', 'canceled', '', now_us)
+  save(lane)
+  return { 'canceled' }
+end
+if get(lane, 'flag') == 'pause' or get(lane, 'paused') == '1' then
+  park(lane, '')
+  save(lane)
+  return { 'paused' }
+end
+if owned and count(lane, 'attempts') + 1 > tonumber(ARGV[5]) then
+  redis.call('XADD', KEYS[6], '*', 'product', get(lane, 'product'), 'round', get(lane, 'round'),
+    'reason', 'attempts', 'at', now_us)
+  end_round(lane, 'CANCELED_BY_ERROR', 'attempts: ' .. ARGV[5] .. ' workers lost the lane at the same person', '', now_us)
+  save(lane)
+  return { 'buried' }
+end
+
+local first = get(lane, 'started_at') == ''
+if first and get(lane, 'from') ~= '' and get(lane, 'from') ~= ARGV[7] then
+  return { 'look', get(lane, 'from'), get(lane, 'ahead') }
+end
+if owned then
+  put(lane, 'attempts', whole(count(lane, 'attempts') + 1))
+end
+put(lane, 'token', ARGV[2])
+put(lane, 'was_token', '')
+put(lane, 'owner', ARGV[3])
+put(lane, 'lease_until', whole(now_ms + tonumber(ARGV[4])))
+put(lane, 'seq', '0')
+put(lane, 'reply', '')
+put(lane, 'stopping', '')
+if first then
+  if ARGV[8] == '1' then
+    put(lane, 'from', '')
+    put(lane, 'cursor', '')
+    put(lane, 'ahead', '')
+  end
+  put(lane, 'upto', ARGV[6])
+  put(lane, 'started_at', now_us)
+  put(lane, 'status', 'IN_PROGRESS')
+  log_round(lane)
+elseif get(lane, 'status') ~= 'IN_PROGRESS' then
+  put(lane, 'status', 'IN_PROGRESS')
+  log_round(lane)
+end
+save(lane)
+return held()

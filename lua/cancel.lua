@@ -1,0 +1,52 @@
+-- Ends a round, and the one that waits behind it, by somebody's wish.
+--
+-- Invariant: a held lane is only told: its owner settles what is in flight and ends it. A round that waits was
+-- never begun and is ended at once.
+--
+-- include shared/lane.lua
+-- include shared/round.lua
+--
+-- KEYS[1] {ns:P}:lane:<id>:<channel>  hash
+-- KEYS[2] {ns:P}:log                  stream
+-- KEYS[3] {ns:P}:jobs:<channel>       stream
+-- KEYS[4] {ns:P}:jobs:<channel>:again stream
+-- KEYS[5] {ns:P}                      stop signal, a sharded channel
+-- KEYS[6] {ns:P}:call:<call>          string
+--
+-- Reply canceled <round>   the round has ended as CANCELED_BY_ADMIN; or did so under this call before
+-- Reply told <round>       its owner ends it when what is in flight is settled
+-- Reply nothing            nothing was written: no round is open
+-- Reply absent             nothing was written: check the product against MySQL
+-- Cost: O(1).
+
+local lane = open_lane(KEYS[1], KEYS[3], KEYS[4], KEYS[2])
+local status = get(lane, 'status')
+local before = redis.call('GET', KEYS[6])
+if before then
+  return cjson.decode(before)
+end
+if status == '' then
+  return { 'absent' }
+end
+if status ~= 'QUEUED' and status ~= 'IN_PROGRESS' then
+  return { 'nothing' }
+end
+
+local now_us, now_ms = now()
+local round = get(lane, 'round')
+if get(lane, 'waiting') ~= '' then
+  log_unbegun(lane, get(lane, 'waiting'), 'CANCELED_BY_ADMIN', get(lane, 'waiting_at'), now_us, 'canceled while waiting')
+  put(lane, 'waiting', '')
+end
+local reply
+if get(lane, 'token') ~= '' and count(lane, 'lease_until') > now_ms then
+  put(lane, 'flag', 'cancel')
+  lane.late[1] = { 'SPUBLISH', KEYS[5], get(lane, 'product') }
+  reply = { 'told', round }
+else
+  end_round(lane, 'CANCELED_BY_ADMIN', 'canceled', '', now_us)
+  reply = { 'canceled', round }
+end
+redis.call('SET', KEYS[6], cjson.encode(reply), 'PX', 60000)
+save(lane)
+return reply

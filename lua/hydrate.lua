@@ -1,0 +1,75 @@
+-- Installs MySQL's state of a product where Redis has none or an older one, under a new epoch.
+--
+-- Invariant: newer state is never overwritten; an installed lane has no holder, and its epoch is above both the
+-- one in Redis and the one in MySQL. Every open lane that is not paused leaves with a live entry.
+--
+-- include shared/lane.lua
+-- include shared/round.lua
+-- include shared/product.lua
+--
+-- KEYS[1] {ns:P}:product:<id>  hash
+-- KEYS[2] {ns:P}:products      zset
+-- KEYS[3] {ns:P}:log           stream
+-- KEYS[4..] {ns:P}:lane:<id>:<channel> hash, {ns:P}:jobs:<channel> stream, {ns:P}:jobs:<channel>:again stream; per channel
+-- ARGV[1] product id
+-- ARGV[2] stock in MySQL, units
+-- ARGV[3] round in MySQL
+-- ARGV[4] version in MySQL
+-- ARGV[5] the new epoch, already committed in MySQL
+-- ARGV[6] the epoch in MySQL before it
+-- ARGV[7..] per channel: its name, then its lane as a JSON object of fields of the hash, or empty
+--
+-- Reply done <lanes>     how many lanes were installed
+-- Reply newer <epoch>    nothing was written: Redis is already at this later epoch
+-- Cost: O(channels).
+
+local product = read_hash(KEYS[1])
+local epoch = tonumber(ARGV[5])
+if (tonumber(product.epoch or '0') or 0) > epoch then
+  return { 'newer', product.epoch }
+end
+
+local function older(fields, e, v)
+  local own = tonumber(fields.epoch or '0') or 0
+  return own < e or (own == e and (tonumber(fields.version or '0') or 0) < v)
+end
+
+local _, now_ms = now()
+local changes = { epoch = ARGV[5], run = server_run() }
+if not product.stock or older(product, tonumber(ARGV[6]), tonumber(ARGV[4])) then
+  changes.stock = ARGV[2]
+  changes.round = ARGV[3]
+  changes.version = whole(math.max(tonumber(product.version or '0') or 0, tonumber(ARGV[4])))
+end
+change_product(KEYS[1], KEYS[3], KEYS[2], ARGV[1], product, changes, now_ms)
+
+local installed = 0
+for i = 0, (#KEYS - 3) / 3 - 1 do
+  local at = 4 + i * 3
+  local lane = open_lane(KEYS[at], KEYS[at + 1], KEYS[at + 2], KEYS[3])
+  local given = ARGV[8 + i * 2]
+  if given ~= '' then
+    local state = cjson.decode(given)
+    if get(lane, 'status') == '' or older(lane.fields, tonumber(state.epoch), tonumber(state.version)) then
+      installed = installed + 1
+      drop_entry(lane)
+      free_lease(lane)
+      for field, value in pairs(state) do
+        put(lane, field, value)
+      end
+      put(lane, 'product', ARGV[1])
+      put(lane, 'channel', ARGV[7 + i * 2])
+      put(lane, 'epoch', ARGV[5])
+      log_round(lane)
+      if get(lane, 'waiting') ~= '' then
+        log_unbegun(lane, get(lane, 'waiting'), 'QUEUED', get(lane, 'waiting_at'), '', '')
+      end
+    end
+  end
+  local open = get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS'
+  if open and get(lane, 'paused') ~= '1' and not has_live_entry(lane) then
+    add_entry(lane, 'j')
+  end
+  save(lane)
+end
+return { 'done', whole(installed) }

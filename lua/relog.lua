@@ -1,0 +1,35 @@
+-- Logs a product's and its lanes' absolute state again, for a MySQL that lost or refused it.
+--
+-- Invariant: only repeats what Redis holds; the versions rise, so that MySQL takes it.
+--
+-- include shared/lane.lua
+-- include shared/round.lua
+-- include shared/product.lua
+--
+-- KEYS[1] {ns:P}:product:<id>  hash
+-- KEYS[2] {ns:P}:products      zset
+-- KEYS[3] {ns:P}:log           stream
+-- KEYS[4..] {ns:P}:lane:<id>:<channel> hash; per channel
+-- ARGV[1] product id
+--
+-- Reply logged    everything is in the log again
+-- Reply absent    nothing was written: Redis does not hold the product
+-- Cost: O(channels).
+
+local product = read_hash(KEYS[1])
+if not product.stock then
+  return { 'absent' }
+end
+local _, now_ms = now()
+change_product(KEYS[1], KEYS[3], KEYS[2], ARGV[1], product, {}, now_ms)
+for i = 4, #KEYS do
+  local lane = open_lane(KEYS[i], '', '', KEYS[3])
+  if get(lane, 'status') ~= '' then
+    log_round(lane)
+    if get(lane, 'waiting') ~= '' then
+      log_unbegun(lane, get(lane, 'waiting'), 'QUEUED', get(lane, 'waiting_at'), '', '')
+    end
+    save(lane)
+  end
+end
+return { 'logged' }

@@ -1,0 +1,75 @@
+-- Queues a canceled round again, to go on after the last person settled.
+--
+-- Invariant: only the lane's current round, only when it was cut short, only with stock. With a person to skip,
+-- they are settled in the same call, and only if they are still the next.
+--
+-- include shared/lane.lua
+-- include shared/round.lua
+-- include shared/product.lua
+--
+-- KEYS[1] {ns:P}:lane:<id>:<channel>  hash
+-- KEYS[2] {ns:P}:product:<id>         hash
+-- KEYS[3] {ns:P}:log                  stream
+-- KEYS[4] {ns:P}:jobs:<channel>       stream
+-- KEYS[5] {ns:P}:jobs:<channel>:again stream
+-- KEYS[6] {ns:P}:products             zset
+-- KEYS[7] {ns:P}:call:<call>          string
+-- ARGV[1] 1 to give up the person who blocks the round
+-- ARGV[2] cursor at which the caller looked that person up
+-- ARGV[3] their place
+-- ARGV[4] their user id
+-- ARGV[5] the letter of their outcome, F or U
+--
+-- Reply queued <round>          goes on; or did so under this call before
+-- Reply not_canceled <status>   nothing was written: there is nothing to resume
+-- Reply no_stock <stock>        nothing was written: there is nothing to announce
+-- Reply moved <cursor> <blocked user>   nothing was written: look up the person who blocks it from here
+-- Reply absent                  nothing was written: check the product against MySQL
+-- Reply aged                    nothing was written: check the product against MySQL
+-- Cost: O(1).
+
+local product = read_hash(KEYS[2])
+local refusal = distrust(product)
+if refusal then
+  return { refusal }
+end
+local done = redis.call('GET', KEYS[7])
+if done then
+  return { 'queued', done }
+end
+local lane = open_lane(KEYS[1], KEYS[4], KEYS[5], KEYS[3])
+local status = get(lane, 'status')
+if not string.find(status, '^CANCELED_') then
+  return { 'not_canceled', status }
+end
+if tonumber(product.stock) <= 0 then
+  return { 'no_stock', product.stock }
+end
+if ARGV[1] == '1' and (ARGV[2] ~= get(lane, 'cursor') or ARGV[4] ~= get(lane, 'blocked_user')) then
+  return { 'moved', get(lane, 'cursor'), get(lane, 'blocked_user') }
+end
+
+local _, now_ms = now()
+local now_us = now()
+local people = ''
+if ARGV[1] == '1' then
+  people = ARGV[3] .. ',' .. ARGV[4] .. ',' .. ARGV[5] .. ',' .. now_us .. ';'
+  put(lane, 'cursor', ARGV[3])
+  put(lane, 'last_user', ARGV[4])
+  local field = ARGV[5] == 'U' and 'unknown' or 'failed'
+  put(lane, field, whole(count(lane, field) + 1))
+end
+put(lane, 'status', 'QUEUED')
+for _, field in ipairs({ 'blocked_user', 'reason', 'ended_at', 'stopping', 'flag', 'tried_at' }) do
+  put(lane, field, '')
+end
+put(lane, 'tries', '0')
+put(lane, 'attempts', '0')
+log_round(lane, people)
+if not has_live_entry(lane) then
+  add_entry(lane, 'j')
+end
+save(lane)
+redis.call('ZADD', KEYS[6], now_ms, get(lane, 'product'))
+redis.call('SET', KEYS[7], get(lane, 'round'), 'PX', 60000)
+return { 'queued', get(lane, 'round') }

@@ -1,0 +1,28 @@
+-- The calls of one hold of a lane: who may make them, and what is answered twice.
+--
+-- Invariant: only the holder of the token settles, one call after the other, each from the cursor that the
+-- last one left. A call that the client sent twice is answered from the lane's memory.
+
+-- Returns nil when the call may go on, else the reply to give.
+local function check_hold(lane)
+  local token, seq, cursor = ARGV[1], ARGV[2], ARGV[3]
+  local current = get(lane, 'token') == token
+  if token == '' or not (current or get(lane, 'was_token') == token) then
+    return { 'lost' }
+  end
+  if get(lane, 'seq') == seq and get(lane, 'reply') ~= '' then
+    return cjson.decode(get(lane, 'reply'))
+  end
+  if not current or count(lane, 'seq') + 1 ~= tonumber(seq) or get(lane, 'cursor') ~= cursor then
+    return { 'lost' }
+  end
+  return nil
+end
+
+-- Remembers the reply of this call, writes everything, and gives the reply.
+local function answer_hold(lane, reply)
+  put(lane, 'seq', ARGV[2])
+  put(lane, 'reply', cjson.encode(reply))
+  save(lane)
+  return reply
+end

@@ -1,0 +1,95 @@
+-- A lane as a table of its fields, with the writes collected until all checks have passed.
+--
+-- Ids, places and cursors are opaque strings, compared for equality only: as Lua numbers they would lose digits.
+
+local GROUP = 'workers'
+
+local function now()
+  local t = redis.call('TIME')
+  local us = t[1] .. string.rep('0', 6 - #t[2]) .. t[2]
+  return us, tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+local function server_run()
+  return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+end
+
+local function read_hash(key)
+  local flat = redis.call('HGETALL', key)
+  local fields = {}
+  for i = 1, #flat, 2 do
+    fields[flat[i]] = flat[i + 1]
+  end
+  return fields
+end
+
+local function open_lane(key, jobs, again, log)
+  return { key = key, jobs = jobs, again = again, log = log, fields = read_hash(key), writes = {}, late = {} }
+end
+
+local function get(lane, field)
+  return lane.fields[field] or ''
+end
+
+local function count(lane, field)
+  return tonumber(lane.fields[field] or '0') or 0
+end
+
+local function put(lane, field, value)
+  lane.fields[field] = value
+  lane.writes[#lane.writes + 1] = field
+  lane.writes[#lane.writes + 1] = value
+end
+
+-- Writes the fields, then what may fail late and must not undo them.
+local function save(lane)
+  if #lane.writes > 0 then
+    redis.call('HSET', lane.key, unpack(lane.writes))
+  end
+  for _, command in ipairs(lane.late) do
+    redis.pcall(unpack(command))
+  end
+end
+
+local function locate_entry(lane)
+  local entry = get(lane, 'entry')
+  if entry == '' then
+    return nil
+  end
+  local stream = lane.jobs
+  if string.sub(entry, 1, 1) == 'a' then
+    stream = lane.again
+  end
+  return stream, string.sub(entry, 3)
+end
+
+local function has_live_entry(lane)
+  local stream, id = locate_entry(lane)
+  return stream ~= nil and #redis.call('XRANGE', stream, id, id) > 0
+end
+
+local function drop_entry(lane)
+  local stream, id = locate_entry(lane)
+  if stream then
+    lane.late[#lane.late + 1] = { 'XACK', stream, GROUP, id }
+    lane.late[#lane.late + 1] = { 'XDEL', stream, id }
+    put(lane, 'entry', '')
+  end
+end
+
+-- letter: 'j' for fresh work, 'a' for work handed back. A paused lane gets none.
+local function add_entry(lane, letter)
+  if get(lane, 'paused') == '1' then
+    put(lane, 'entry', '')
+    return
+  end
+  local stream = lane.jobs
+  if letter == 'a' then
+    stream = lane.again
+  end
+  put(lane, 'entry', letter .. ':' .. redis.call('XADD', stream, '*', 'product', get(lane, 'product')))
+end

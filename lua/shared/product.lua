@@ -1,0 +1,25 @@
+-- Reading and changing a product.
+
+-- 'absent' when Redis does not know it, 'aged' when it was last checked against MySQL under another server run.
+local function distrust(product)
+  if not product.stock then
+    return 'absent'
+  end
+  if product.run ~= server_run() then
+    return 'aged'
+  end
+  return nil
+end
+
+-- Writes the product's new state and logs it.
+local function change_product(key, log, products, id, product, changes, now_ms)
+  for field, value in pairs(changes) do
+    product[field] = value
+  end
+  product.version = whole((tonumber(product.version or '0') or 0) + 1)
+  redis.call('HSET', key, 'stock', product.stock, 'round', product.round, 'epoch', product.epoch,
+    'version', product.version, 'run', product.run)
+  redis.call('ZADD', products, now_ms, id)
+  redis.call('XADD', log, '*', 'k', 'product', 'p', id, 'stock', product.stock, 'r', product.round,
+    'e', product.epoch, 'v', product.version)
+end

@@ -1,0 +1,93 @@
+-- How a round of a lane is logged, queued and ended: written once, used by every script that does it.
+
+local function log_row(lane, row, people)
+  redis.call('XADD', lane.log, '*',
+    'k', 'round', 'p', get(lane, 'product'), 'c', get(lane, 'channel'),
+    'r', row.round, 's', row.status, 'from', row.from, 'cur', row.cursor, 'upto', row.upto,
+    'ahead', row.ahead, 'lu', row.last_user, 'bu', row.blocked_user, 'n', row.counts,
+    'e', get(lane, 'epoch'), 'v', get(lane, 'version'),
+    'q', row.queued_at, 'b', row.started_at, 'x', row.ended_at, 'why', row.reason, 'people', people)
+end
+
+-- Logs the lane's current round as it now is, with the people settled by the same call.
+local function log_round(lane, people)
+  put(lane, 'version', whole(count(lane, 'version') + 1))
+  log_row(lane, {
+    round = get(lane, 'round'), status = get(lane, 'status'), from = get(lane, 'from'),
+    cursor = get(lane, 'cursor'), upto = get(lane, 'upto'), ahead = get(lane, 'ahead'),
+    last_user = get(lane, 'last_user'), blocked_user = get(lane, 'blocked_user'),
+    counts = whole(count(lane, 'sent')) .. ',' .. whole(count(lane, 'skipped')) .. ','
+      .. whole(count(lane, 'failed')) .. ',' .. whole(count(lane, 'unknown')),
+    queued_at = get(lane, 'queued_at'), started_at = get(lane, 'started_at'),
+    ended_at = get(lane, 'ended_at'), reason = get(lane, 'reason'),
+  }, people or '')
+end
+
+-- Logs a round that nobody has begun: it waits, or was overtaken or canceled while it waited.
+local function log_unbegun(lane, round, status, queued_at, ended_at, reason)
+  put(lane, 'version', whole(count(lane, 'version') + 1))
+  log_row(lane, {
+    round = round, status = status, from = '', cursor = '', upto = '', ahead = '', last_user = '',
+    blocked_user = '', counts = '0,0,0,0', queued_at = queued_at, started_at = '', ended_at = ended_at,
+    reason = reason,
+  }, '')
+end
+
+-- Makes `round` the lane's round. It goes on after the last person settled, unless the round before was
+-- completed. The caller logs it and adds its entry.
+local function queue_round(lane, round, queued_at)
+  local status = get(lane, 'status')
+  if status == '' or status == 'COMPLETED' then
+    put(lane, 'from', '')
+    put(lane, 'cursor', '')
+    put(lane, 'ahead', '')
+  else
+    put(lane, 'from', get(lane, 'cursor'))
+  end
+  put(lane, 'round', round)
+  put(lane, 'status', 'QUEUED')
+  put(lane, 'queued_at', queued_at)
+  for _, field in ipairs({ 'upto', 'last_user', 'blocked_user', 'reason', 'started_at', 'ended_at', 'stopping',
+    'flag', 'tried_at' }) do
+    put(lane, field, '')
+  end
+  for _, field in ipairs({ 'sent', 'skipped', 'failed', 'unknown', 'tries', 'attempts' }) do
+    put(lane, field, '0')
+  end
+end
+
+local function free_lease(lane)
+  put(lane, 'was_token', get(lane, 'token'))
+  put(lane, 'token', '')
+  put(lane, 'owner', '')
+  put(lane, 'lease_until', '0')
+end
+
+-- Ends the current round and, when a newer one waits, queues that with an entry of its own.
+local function end_round(lane, status, reason, people, now_us)
+  free_lease(lane)
+  put(lane, 'status', status)
+  put(lane, 'reason', reason)
+  put(lane, 'ended_at', now_us)
+  put(lane, 'flag', '')
+  put(lane, 'stopping', '')
+  drop_entry(lane)
+  log_round(lane, people)
+  local waiting = get(lane, 'waiting')
+  if waiting ~= '' then
+    queue_round(lane, waiting, get(lane, 'waiting_at'))
+    put(lane, 'waiting', '')
+    log_round(lane)
+    add_entry(lane, 'j')
+  end
+end
+
+-- Takes the entry away from a lane that is to stand still until it is unpaused.
+local function park(lane, people)
+  free_lease(lane)
+  put(lane, 'flag', '')
+  put(lane, 'stopping', '')
+  put(lane, 'paused', '1')
+  drop_entry(lane)
+  log_round(lane, people)
+end

@@ -1,0 +1,45 @@
+-- Sets or changes a product's stock, and signals when it is gone.
+--
+-- Invariant: stock is never below zero; every change is logged.
+--
+-- include shared/lane.lua
+-- include shared/product.lua
+--
+-- KEYS[1] {ns:P}:product:<id>  hash
+-- KEYS[2] {ns:P}:log           stream
+-- KEYS[3] {ns:P}:products      zset
+-- KEYS[4] {ns:P}               stop signal, a sharded channel
+-- KEYS[5] {ns:P}:call:<call>   string
+-- ARGV[1] product id
+-- ARGV[2] set or add
+-- ARGV[3] units
+--
+-- Reply ok <stock>        the new stock; or what it was after this call before
+-- Reply below <stock>     nothing was written: it would be below zero
+-- Reply absent            nothing was written: check the product against MySQL
+-- Reply aged              nothing was written: check the product against MySQL
+-- Cost: O(1).
+
+local product = read_hash(KEYS[1])
+local refusal = distrust(product)
+if refusal then
+  return { refusal }
+end
+local done = redis.call('GET', KEYS[5])
+if done then
+  return { 'ok', done }
+end
+local stock = tonumber(ARGV[3])
+if ARGV[2] == 'add' then
+  stock = tonumber(product.stock) + stock
+end
+if stock < 0 then
+  return { 'below', product.stock }
+end
+local _, now_ms = now()
+change_product(KEYS[1], KEYS[2], KEYS[3], ARGV[1], product, { stock = whole(stock) }, now_ms)
+redis.call('SET', KEYS[5], whole(stock), 'PX', 60000)
+if stock == 0 then
+  redis.pcall('SPUBLISH', KEYS[4], ARGV[1])
+end
+return { 'ok', whole(stock) }

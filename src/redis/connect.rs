@@ -1,0 +1,72 @@
+//! Addresses, timeouts and reconnecting.
+//!
+//! The client has no reconnect unless a policy is set; a half-open connection is noticed only by a timeout.
+
+use std::time::Duration;
+
+use fred::{
+    clients::Client,
+    prelude::{ClientLike, ReconnectPolicy},
+    types::{
+        Builder,
+        config::{Config, ConnectionConfig, PerformanceConfig, UnresponsiveConfig},
+    },
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::RedisError;
+
+/// How a role meets a Redis that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// A command of the shell: a few tries within about two seconds, then an error.
+    Short,
+    /// A long-running process: reconnects without end.
+    Endless,
+}
+
+const RECONNECT_MS: u32 = 200;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(3);
+/// Above the two seconds for which a reader blocks.
+const READER_TIMEOUT: Duration = Duration::from_secs(8);
+
+pub(super) fn client(url: &SecretString, patience: Patience) -> Result<Client, RedisError> {
+    let mut config = Config::from_url(url.expose_secret())?;
+    config.fail_fast = patience == Patience::Short;
+    let attempts = match patience {
+        Patience::Short => 5,
+        Patience::Endless => 0,
+    };
+    let mut builder = Builder::from_config(config);
+    builder.set_policy(ReconnectPolicy::new_constant(attempts, RECONNECT_MS));
+    builder.with_connection_config(connection);
+    builder.with_performance_config(|performance| performance.default_command_timeout = COMMAND_TIMEOUT);
+    Ok(builder.build()?)
+}
+
+fn connection(config: &mut ConnectionConfig) {
+    config.connection_timeout = CONNECT_TIMEOUT;
+    config.internal_command_timeout = CONNECT_TIMEOUT;
+    config.reconnect_on_auth_error = true;
+    config.unresponsive = UnresponsiveConfig { max_timeout: Some(COMMAND_TIMEOUT), interval: Duration::from_secs(1) };
+    config.tcp.nodelay = Some(true);
+}
+
+pub(super) fn reader_timeouts() -> PerformanceConfig {
+    PerformanceConfig { default_command_timeout: READER_TIMEOUT, ..PerformanceConfig::default() }
+}
+
+pub(super) async fn init(client: &Client) -> Result<(), RedisError> {
+    client.init().await?;
+    Ok(())
+}
+
+/// Says what is wrong with a URL, without naming what is secret in it.
+///
+/// # Errors
+/// When no client can be made of it.
+pub fn check_url(url: &SecretString) -> Result<(), RedisError> {
+    Config::from_url(url.expose_secret())?;
+    Ok(())
+}

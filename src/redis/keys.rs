@@ -1,0 +1,123 @@
+//! The names of all keys. `docs/architecture.md` lists them in one table.
+//!
+//! All of one product lies in one partition, which is one hash slot: `{restock:3}`.
+
+use crate::ids::{Channel, LaneId, Namespace, Partition, ProductId};
+
+/// Builds key names for one namespace.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    namespace: Namespace,
+}
+
+impl Keys {
+    /// The names of this namespace.
+    #[must_use]
+    pub fn new(namespace: Namespace) -> Self {
+        Self { namespace }
+    }
+
+    /// `{ns:P}`: the hash tag, and the name of the partition's stop signal.
+    #[must_use]
+    pub fn signal(&self, partition: Partition) -> String {
+        format!("{{{}:{partition}}}", self.namespace)
+    }
+
+    fn within(&self, partition: Partition, rest: std::fmt::Arguments<'_>) -> String {
+        format!("{{{}:{partition}}}:{rest}", self.namespace)
+    }
+
+    /// Hash: stock, round, epoch, version, and the server run under which it was last checked.
+    #[must_use]
+    pub fn product(&self, partition: Partition, product: ProductId) -> String {
+        self.within(partition, format_args!("product:{product}"))
+    }
+
+    /// Hash: everything of a lane.
+    #[must_use]
+    pub fn lane(&self, partition: Partition, lane: &LaneId) -> String {
+        self.within(partition, format_args!("lane:{}:{}", lane.product, lane.channel))
+    }
+
+    /// Stream: fresh work of a channel.
+    #[must_use]
+    pub fn jobs(&self, partition: Partition, channel: &Channel) -> String {
+        self.within(partition, format_args!("jobs:{channel}"))
+    }
+
+    /// Stream: work of a channel that was handed back.
+    #[must_use]
+    pub fn again(&self, partition: Partition, channel: &Channel) -> String {
+        self.within(partition, format_args!("jobs:{channel}:again"))
+    }
+
+    /// Stream: lanes given up, with the reason.
+    #[must_use]
+    pub fn dead(&self, partition: Partition, channel: &Channel) -> String {
+        self.within(partition, format_args!("dead:{channel}"))
+    }
+
+    /// Stream: every change that MySQL must learn of.
+    #[must_use]
+    pub fn log(&self, partition: Partition) -> String {
+        self.within(partition, format_args!("log"))
+    }
+
+    /// String: what an idempotency key led to.
+    #[must_use]
+    pub fn seen(&self, partition: Partition, product: ProductId, key: &str) -> String {
+        self.within(partition, format_args!("seen:{product}:{key}"))
+    }
+
+    /// String: what a call led to, for a client that sends it again.
+    #[must_use]
+    pub fn call(&self, partition: Partition, call: &str) -> String {
+        self.within(partition, format_args!("call:{call}"))
+    }
+
+    /// Hash: incarnation of the log, enabled channels.
+    #[must_use]
+    pub fn meta(&self, partition: Partition) -> String {
+        self.within(partition, format_args!("meta"))
+    }
+
+    /// Sorted set: products in Redis by the time of their last change, in ms.
+    #[must_use]
+    pub fn products(&self, partition: Partition) -> String {
+        self.within(partition, format_args!("products"))
+    }
+
+    /// Hash: the shared pace of this name.
+    #[must_use]
+    pub fn pace(&self, name: &str) -> String {
+        format!("{{{}}}:pace:{name}", self.namespace)
+    }
+
+    /// The keys that the scripts of one lane need, built once per hold.
+    #[must_use]
+    pub fn of_lane(&self, partition: Partition, lane: &LaneId) -> LaneKeys {
+        LaneKeys {
+            lane: self.lane(partition, lane),
+            product: self.product(partition, lane.product),
+            log: self.log(partition),
+            jobs: self.jobs(partition, &lane.channel),
+            again: self.again(partition, &lane.channel),
+            dead: self.dead(partition, &lane.channel),
+            products: self.products(partition),
+            signal: self.signal(partition),
+        }
+    }
+}
+
+/// The keys of one lane and of its surroundings.
+#[derive(Debug, Clone)]
+pub struct LaneKeys {
+    pub(crate) lane: String,
+    pub(crate) product: String,
+    pub(crate) log: String,
+    pub(crate) jobs: String,
+    pub(crate) again: String,
+    pub(crate) dead: String,
+    pub(crate) products: String,
+    pub(crate) signal: String,
+}

@@ -1,0 +1,148 @@
+//! The log stream of one partition, as the flusher reads it.
+
+use std::collections::HashMap;
+
+use fred::interfaces::{HashesInterface, KeysInterface, SortedSetsInterface, StreamsInterface};
+
+use super::{Redis, RedisError};
+use crate::ids::{Partition, ProductId};
+
+/// One entry: its id and its fields.
+pub type LogEntry = (String, HashMap<String, String>);
+
+/// What the flusher must know of a log before it trusts its position in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogHead {
+    /// Names this life of the log; `None` after Redis was emptied.
+    pub incarnation: Option<String>,
+    /// Entries not yet deleted.
+    pub entries: u64,
+    /// The greatest id ever given.
+    pub last_id: String,
+    /// The greatest id ever deleted.
+    pub max_deleted_id: String,
+}
+
+impl Redis {
+    /// The state of a partition's log.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn log_head(&self, partition: Partition) -> Result<LogHead, RedisError> {
+        let key = self.keys.log(partition);
+        let incarnation: Option<String> = self.client.hget(self.keys.meta(partition), "incarnation").await?;
+        let exists: bool = self.client.exists(&key).await?;
+        if !exists {
+            let none = "0-0".to_owned();
+            return Ok(LogHead { incarnation, entries: 0, last_id: none.clone(), max_deleted_id: none });
+        }
+        let info: HashMap<String, fred::types::Value> = self.client.xinfo_stream(&key, false, None).await?;
+        let text = |name: &str| info.get(name).and_then(fred::types::Value::as_string).unwrap_or_default().to_string();
+        Ok(LogHead {
+            incarnation,
+            entries: info.get("length").and_then(fred::types::Value::as_u64).unwrap_or(0),
+            last_id: text("last-generated-id"),
+            max_deleted_id: text("max-deleted-entry-id"),
+        })
+    }
+
+    /// Gives the log an incarnation where it has none, and returns the one it has.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn name_log(&self, partition: Partition, proposal: &str) -> Result<String, RedisError> {
+        let key = self.keys.meta(partition);
+        let _: bool = self.client.hsetnx(&key, "incarnation", proposal).await?;
+        Ok(self.client.hget::<Option<String>, _, _>(&key, "incarnation").await?.unwrap_or_default())
+    }
+
+    /// Makes ids given from now on greater than `id`.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn raise_log(&self, partition: Partition, id: &str) -> Result<(), RedisError> {
+        use fred::{
+            interfaces::ClientLike,
+            types::{ClusterHash, CustomCommand},
+        };
+        let command = CustomCommand::new_static("XSETID", ClusterHash::FirstKey, false);
+        let _: fred::types::Value = self.client.custom(command, vec![self.keys.log(partition), id.to_owned()]).await?;
+        Ok(())
+    }
+
+    /// The incarnation now, and up to `count` entries after `after`.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn read_log(
+        &self,
+        partition: Partition,
+        after: &str,
+        count: u64,
+    ) -> Result<(Option<String>, Vec<LogEntry>), RedisError> {
+        let pipeline = self.client.pipeline();
+        let _: () = pipeline.hget(self.keys.meta(partition), "incarnation").await?;
+        let _: () = pipeline.xrange(self.keys.log(partition), format!("({after}"), "+", Some(count)).await?;
+        let (incarnation, entries): (Option<String>, fred::types::Value) = pipeline.all().await?;
+        let entries =
+            if entries.is_null() { Vec::new() } else { entries.into_xread_value::<String, String, String>()? };
+        Ok((incarnation, entries))
+    }
+
+    /// Deletes entries that MySQL has.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn delete_log(&self, partition: Partition, ids: Vec<String>) -> Result<(), RedisError> {
+        for chunk in ids.chunks(1000) {
+            let _: () = self.client.xdel(self.keys.log(partition), chunk.to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets idempotency keys expire, once MySQL has what they led to.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn expire_seen(
+        &self,
+        partition: Partition,
+        seen: &[(ProductId, String)],
+        ttl_s: i64,
+    ) -> Result<(), RedisError> {
+        let pipeline = self.client.pipeline();
+        for (product, key) in seen {
+            let _: () = pipeline.expire(self.keys.seen(partition, *product, key), ttl_s, None).await?;
+        }
+        if !seen.is_empty() {
+            let _: Vec<fred::types::Value> = pipeline.all().await?;
+        }
+        Ok(())
+    }
+
+    /// Up to `count` products in Redis that last changed before `before_ms`, the oldest first.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn idle_products(
+        &self,
+        partition: Partition,
+        before_ms: i64,
+        count: i64,
+    ) -> Result<Vec<ProductId>, RedisError> {
+        let ids: Vec<String> = self
+            .client
+            .zrangebyscore(self.keys.products(partition), f64::NEG_INFINITY, before_ms as f64, false, Some((0, count)))
+            .await?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// Mirrors the enabled channels, for the scripts that must know them all.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn mirror_channels(&self, partition: Partition, channels: &str) -> Result<(), RedisError> {
+        let _: () = self.client.hset(self.keys.meta(partition), ("channels", channels)).await?;
+        Ok(())
+    }
+}

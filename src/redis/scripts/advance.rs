@@ -1,0 +1,112 @@
+//! `advance.lua`: settle what is finished, and ask whether the next people may start.
+
+use std::sync::LazyLock;
+
+use super::{Arity, Hold, Reply, Script, Settlement};
+use crate::redis::RedisError;
+
+pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
+    let replies = &["go", "full", "drain", "sold_out", "canceled", "paused", "completed", "lost"];
+    let source = include_str!("../../../lua/advance.lua");
+    Script::new("advance", source, Arity::exactly(5), Arity::exactly(17), replies)
+});
+
+/// One `advance` call.
+#[derive(Debug, Clone)]
+pub struct Advance {
+    /// What is finished.
+    pub settlement: Settlement,
+    /// People started or settled whom this call does not carry. While there are any, a round that must stop
+    /// answers [`Advanced::Drain`] and ends at the call that carries the last of them.
+    pub outstanding: usize,
+    /// Nobody is left up to `upto`.
+    pub exhausted: bool,
+    /// Length of the lease, in ms.
+    pub claim_idle_ms: u64,
+    /// Entries in the log at which nobody is authorised.
+    pub backlog_max: u64,
+}
+
+/// Why a round stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Stock was gone when `advance` looked.
+    SoldOut,
+    /// Somebody canceled it.
+    Canceled,
+    /// Somebody paused the lane.
+    Paused,
+}
+
+/// What `advance` answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advanced {
+    /// Start the next; all authorisations of the hold are fresh.
+    Go,
+    /// Start nobody for now: MySQL is behind.
+    Full,
+    /// Start nobody, settle what is in flight and call again.
+    Drain(Stop),
+    /// The round has ended, or the lane stands still.
+    Stopped(Stop),
+    /// The round has ended: everybody is settled.
+    Completed,
+    /// Somebody else holds the lane, or it is gone.
+    Lost,
+}
+
+impl Hold {
+    /// Settles and asks. The returned future owns all it needs and may be retried only by its own loop: see
+    /// [`PendingAdvance::call`].
+    #[must_use]
+    pub fn advance(&mut self, advance: &Advance) -> PendingAdvance {
+        let mut args = self.next_settling_call(&advance.settlement);
+        args.extend([
+            advance.outstanding.to_string(),
+            u8::from(advance.exhausted).to_string(),
+            advance.claim_idle_ms.to_string(),
+            advance.backlog_max.to_string(),
+        ]);
+        let keys = &self.keys;
+        let keys = [&keys.lane, &keys.product, &keys.log, &keys.jobs, &keys.again].map(Clone::clone).to_vec();
+        PendingAdvance { redis: self.redis.clone(), keys, args }
+    }
+}
+
+/// An `advance` call with its arguments fixed, so that sending it twice does no harm.
+#[derive(Debug)]
+pub struct PendingAdvance {
+    redis: super::Redis,
+    keys: Vec<String>,
+    args: Vec<String>,
+}
+
+impl PendingAdvance {
+    /// Makes the call; it may be made again when it failed.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn call(&self) -> Result<Advanced, RedisError> {
+        parse(&self.redis.run(&SCRIPT, self.keys.clone(), self.args.clone()).await?)
+    }
+}
+
+fn parse(reply: &Reply) -> Result<Advanced, RedisError> {
+    Ok(match reply.verdict() {
+        "go" => Advanced::Go,
+        "full" => Advanced::Full,
+        "drain" => Advanced::Drain(stop(reply.word(1)).ok_or_else(|| reply.unknown())?),
+        "completed" => Advanced::Completed,
+        "lost" => Advanced::Lost,
+        other => Advanced::Stopped(stop(other).ok_or_else(|| reply.unknown())?),
+    })
+}
+
+fn stop(word: &str) -> Option<Stop> {
+    match word {
+        "sold_out" => Some(Stop::SoldOut),
+        "canceled" => Some(Stop::Canceled),
+        "paused" => Some(Stop::Paused),
+        _ => None,
+    }
+}

@@ -1,0 +1,47 @@
+//! `cancel.lua`: end a round by somebody's wish.
+
+use std::sync::LazyLock;
+
+use super::{Arity, Redis, Script, call_name};
+use crate::{
+    ids::{LaneId, Partition, Round},
+    redis::RedisError,
+};
+
+pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
+    let source = include_str!("../../../lua/cancel.lua");
+    let replies = &["canceled", "told", "nothing", "absent"];
+    Script::new("cancel", source, Arity::exactly(6), Arity::exactly(0), replies)
+});
+
+/// What `cancel` answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Canceled {
+    /// The round has ended.
+    Ended(Round),
+    /// Its owner ends it when what is in flight is settled.
+    Told(Round),
+    /// No round is open.
+    Nothing,
+    /// Check the product against MySQL and call again.
+    Unchecked,
+}
+
+impl Redis {
+    /// Ends the open round of a lane, and the one that waits behind it.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn cancel(&self, partition: Partition, lane: &LaneId) -> Result<Canceled, RedisError> {
+        let k = self.keys().of_lane(partition, lane);
+        let call = self.keys().call(partition, &call_name());
+        let reply = self.run(&SCRIPT, vec![k.lane, k.log, k.jobs, k.again, k.signal, call], vec![]).await?;
+        Ok(match reply.verdict() {
+            "canceled" => Canceled::Ended(reply.parse(1)?),
+            "told" => Canceled::Told(reply.parse(1)?),
+            "nothing" => Canceled::Nothing,
+            "absent" => Canceled::Unchecked,
+            _ => return Err(reply.unknown()),
+        })
+    }
+}

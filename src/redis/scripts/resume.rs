@@ -1,0 +1,78 @@
+//! `resume.lua`: queue a canceled round again.
+
+use std::sync::LazyLock;
+
+use super::{Arity, Redis, Script, call_name, text};
+use crate::{
+    ids::{LaneId, Partition, Place, Round, UserId},
+    outcome::Outcome,
+    redis::RedisError,
+    round::Status,
+};
+
+pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
+    let source = include_str!("../../../lua/resume.lua");
+    let replies = &["queued", "not_canceled", "no_stock", "moved", "absent", "aged"];
+    Script::new("resume", source, Arity::exactly(7), Arity::exactly(5), replies)
+});
+
+/// The person to give up, as the caller found them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Skip {
+    /// The cursor before them.
+    pub cursor: Option<Place>,
+    /// Their place.
+    pub place: Place,
+    /// Who.
+    pub user: UserId,
+    /// [`Outcome::Failed`], or [`Outcome::Unknown`] when their last attempt got no answer.
+    pub outcome: Outcome,
+}
+
+/// What `resume` answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resumed {
+    /// The round goes on.
+    Queued(Round),
+    /// Nothing to resume: the lane's round is this, or it has none.
+    NotCanceled(Option<Status>),
+    /// There is nothing to announce.
+    NoStock(i64),
+    /// The round stands here now, blocked by this person: look again.
+    Moved(Option<Place>, Option<UserId>),
+    /// Check the product against MySQL and call again.
+    Unchecked,
+}
+
+impl Redis {
+    /// Queues a canceled round again, after giving up `skip`.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn resume(
+        &self,
+        partition: Partition,
+        lane: &LaneId,
+        skip: Option<&Skip>,
+    ) -> Result<Resumed, RedisError> {
+        let k = self.keys().of_lane(partition, lane);
+        let call = self.keys().call(partition, &call_name());
+        let keys = vec![k.lane, k.product, k.log, k.jobs, k.again, k.products, call];
+        let args = vec![
+            u8::from(skip.is_some()).to_string(),
+            text(skip.and_then(|skip| skip.cursor)),
+            text(skip.map(|skip| skip.place)),
+            text(skip.map(|skip| skip.user)),
+            text(skip.map(|skip| skip.outcome.letter())),
+        ];
+        let reply = self.run(&SCRIPT, keys, args).await?;
+        Ok(match reply.verdict() {
+            "queued" => Resumed::Queued(reply.parse(1)?),
+            "not_canceled" => Resumed::NotCanceled(reply.optional(1)?),
+            "no_stock" => Resumed::NoStock(reply.parse(1)?),
+            "moved" => Resumed::Moved(reply.optional(1)?, reply.optional(2)?),
+            "absent" | "aged" => Resumed::Unchecked,
+            _ => return Err(reply.unknown()),
+        })
+    }
+}

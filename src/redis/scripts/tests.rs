@@ -1,0 +1,104 @@
+//! Headers, bodies and wrappers say the same.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn all() -> Vec<&'static Script> {
+    vec![
+        &advance::SCRIPT,
+        &begin::SCRIPT,
+        &cancel::SCRIPT,
+        &enqueue::SCRIPT,
+        &evict::SCRIPT,
+        &finish::SCRIPT,
+        &hydrate::SCRIPT,
+        &release::SCRIPT,
+        &relog::SCRIPT,
+        &renew::SCRIPT,
+        &reserve_pace::SCRIPT,
+        &resume::SCRIPT,
+        &stock::SCRIPT,
+    ]
+}
+
+fn header(script: &Script) -> Vec<&str> {
+    script.source.lines().take_while(|line| line.starts_with("--")).collect()
+}
+
+/// The arity that a header lists: `KEYS[1]`, `KEYS[2]`, …, and `KEYS[3..]` for what comes once per channel.
+fn listed(script: &Script, what: &str) -> (usize, bool) {
+    let prefix = format!("-- {what}[");
+    let names: Vec<&str> = header(script)
+        .into_iter()
+        .filter_map(|line| line.strip_prefix(&prefix)?.split_once(']').map(|(number, _)| number))
+        .collect();
+    for (number, name) in (1..).zip(&names) {
+        assert_eq!(name.trim_end_matches("..").parse(), Ok(number), "{}.lua lists {what}[{name}]", script.name);
+    }
+    let each = names.last().is_some_and(|name| name.ends_with(".."));
+    (names.len() - usize::from(each), each)
+}
+
+/// The greatest literal index of `what` in the code.
+fn greatest_index(code: &str, what: &str) -> usize {
+    let literal = |part: &str| part.split_once(']').and_then(|(number, _)| number.parse().ok());
+    code.split(&format!("{what}[")).skip(1).filter_map(literal).max().unwrap_or(0)
+}
+
+#[test]
+fn every_script_file_has_a_wrapper_of_its_name() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/lua");
+    let files: BTreeSet<String> = std::fs::read_dir(dir)
+        .expect("the folder of the scripts")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".lua").map(str::to_owned))
+        .collect();
+    assert_eq!(files, all().into_iter().map(|script| script.name.to_owned()).collect());
+}
+
+#[test]
+fn headers_and_wrappers_count_the_same_keys_and_arguments() {
+    for script in all() {
+        for (what, arity) in [("KEYS", script.keys), ("ARGV", script.args)] {
+            let given = (arity.base, arity.each > 0);
+            assert_eq!(listed(script, what), given, "{what} of {}.lua", script.name);
+            let code = expand(script.source);
+            let limit = arity.base + arity.each;
+            assert!(greatest_index(&code, what) <= limit, "{}.lua uses more {what} than it lists", script.name);
+        }
+    }
+}
+
+#[test]
+fn headers_and_wrappers_list_the_same_replies() {
+    for script in all() {
+        let listed: BTreeSet<&str> = header(script)
+            .into_iter()
+            .filter_map(|line| line.strip_prefix("-- Reply ")?.split_whitespace().next())
+            .collect();
+        assert_eq!(listed, script.replies.iter().copied().collect(), "{}.lua", script.name);
+    }
+}
+
+#[test]
+fn every_header_says_purpose_invariant_and_cost() {
+    for script in all() {
+        let header = header(script);
+        assert!(header[0].len() > 20, "{}.lua opens with its purpose", script.name);
+        for word in ["-- Invariant: ", "-- Cost: "] {
+            assert!(header.iter().any(|line| line.starts_with(word)), "{}.lua lacks `{word}`", script.name);
+        }
+    }
+}
+
+#[test]
+fn every_include_is_known_and_every_variable_is_local() {
+    for script in all() {
+        for name in script.source.lines().filter_map(|line| line.strip_prefix("-- include ")) {
+            assert!(SHARED.iter().any(|(file, _)| *file == name), "{}.lua includes {name}", script.name);
+        }
+        for line in expand(script.source).lines() {
+            assert!(!line.starts_with("function "), "{}.lua: a global function: {line}", script.name);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Stop signals: one sharded channel per partition; the message is the product's id.
+
+use fred::{
+    clients::SubscriberClient,
+    interfaces::{EventInterface, PubsubInterface},
+    prelude::ClientLike,
+    types::Builder,
+};
+use tokio::sync::{broadcast, mpsc};
+
+use super::{Redis, RedisError};
+use crate::ids::{Partition, ProductId};
+
+/// What a listener learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// This product's stock is gone, or one of its lanes is to stop: look now.
+    Stop(ProductId),
+    /// Signals may have been missed: take every authorisation as lapsed.
+    Resubscribed,
+}
+
+/// Listens on a connection of its own, without end; drops what nobody takes for longer than the queue holds, and
+/// says [`Signal::Resubscribed`] then.
+///
+/// # Errors
+/// When the first connection cannot be made.
+pub async fn listen(redis: &Redis, partitions: u16) -> Result<mpsc::Receiver<Signal>, RedisError> {
+    let client: SubscriberClient = Builder::from_config(redis.client.client_config())
+        .set_policy(redis.client.client_reconnect_policy().unwrap_or_default())
+        .set_connection_config(redis.client.connection_config().clone())
+        .build_subscriber_client()?;
+    let (sender, receiver) = mpsc::channel(1024);
+    let (mut messages, mut reconnects) = (client.message_rx(), client.reconnect_rx());
+    client.init().await?;
+    let channels: Vec<String> = (0..partitions).map(|p| redis.keys().signal(Partition(p))).collect();
+    client.ssubscribe(channels).await?;
+    let resubscriber = client.manage_subscriptions();
+    tokio::spawn(async move {
+        loop {
+            let signal = tokio::select! {
+                message = messages.recv() => match message {
+                    Ok(message) => message.value.convert::<String>().ok().and_then(|id| id.parse().ok()).map(Signal::Stop),
+                    Err(broadcast::error::RecvError::Lagged(_)) => Some(Signal::Resubscribed),
+                    Err(broadcast::error::RecvError::Closed) => break,
+                },
+                _ = reconnects.recv() => Some(Signal::Resubscribed),
+                () = sender.closed() => break,
+            };
+            if let Some(signal) = signal
+                && sender.send(signal).await.is_err()
+            {
+                break;
+            }
+        }
+        resubscriber.abort();
+        if let Err(error) = client.quit().await {
+            tracing::debug!(%error, "the subscriber was already closed");
+        }
+    });
+    Ok(receiver)
+}
