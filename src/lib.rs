@@ -17,6 +17,7 @@
 
 pub mod channel;
 pub mod cli;
+pub mod clock;
 pub mod config;
 #[cfg(feature = "local-servers")]
 pub mod demo;

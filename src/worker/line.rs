@@ -1,0 +1,167 @@
+//! A lane's people, page by page from MySQL, one page ahead of need.
+//!
+//! A page older than two seconds is read again before use, because somebody on it may have unsubscribed; unless
+//! MySQL does not answer: then nobody can unsubscribe either.
+
+use std::{collections::VecDeque, time::Duration};
+
+use sqlx::MySqlPool;
+use tokio::task::JoinHandle;
+
+use crate::{
+    clock::BootTime,
+    ids::{Place, ProductId},
+    mysql::line::{self, Person},
+};
+
+/// The age at which a page is read again, in µs.
+const STALE_US: i64 = 2_000_000;
+/// The pause before MySQL is asked again.
+const RETRY_PAUSE: Duration = Duration::from_millis(300);
+/// The most people on a page.
+pub(crate) const PAGE_MAX: u32 = 5_000;
+/// The fewest: a page costs a round trip.
+pub(crate) const PAGE_MIN: u32 = 32;
+
+/// What a read brought.
+#[derive(Debug)]
+struct Page {
+    people: Vec<Person>,
+    /// Up to where the line is known now; `None` when nothing lies beyond.
+    read_upto: Option<Place>,
+    at: BootTime,
+    /// Whether it replaces what is in hand.
+    again: bool,
+}
+
+/// The people of a lane who are not in its window yet.
+#[derive(Debug)]
+pub(crate) struct Line {
+    mysql: MySqlPool,
+    product: ProductId,
+    upto: Option<Place>,
+    page_size: u32,
+    /// The last person taken, or passed over.
+    taken_upto: Option<Place>,
+    people: VecDeque<Person>,
+    read_upto: Option<Place>,
+    /// Nobody lies beyond `people`.
+    complete: bool,
+    read_at: BootTime,
+    reading: Option<JoinHandle<Option<Page>>>,
+}
+
+impl Line {
+    /// The people of `product` in (`after`, `upto`].
+    pub(crate) fn new(mysql: MySqlPool, product: ProductId, after: Option<Place>, upto: Option<Place>, page_size: u32) -> Self {
+        let complete = upto.is_none() || after >= upto;
+        Self {
+            mysql,
+            product,
+            upto,
+            page_size: page_size.clamp(PAGE_MIN, PAGE_MAX),
+            taken_upto: after,
+            people: VecDeque::new(),
+            read_upto: after,
+            complete,
+            read_at: BootTime::now(),
+            reading: None,
+        }
+    }
+
+    /// Whether everybody has been taken.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.complete && self.people.is_empty()
+    }
+
+    /// How many people can be taken now.
+    pub(crate) fn ready(&self, now: BootTime) -> usize {
+        if self.is_stale(now) { 0 } else { self.people.len() }
+    }
+
+    fn is_stale(&self, now: BootTime) -> bool {
+        !self.people.is_empty() && self.read_at.age_us(now) > STALE_US
+    }
+
+    /// The next person in line.
+    pub(crate) fn take(&mut self) -> Option<Person> {
+        let person = self.people.pop_front()?;
+        self.taken_upto = Some(person.place);
+        Some(person)
+    }
+
+    /// Starts a read where one is due: the page in hand is old, or nearly used up.
+    pub(crate) fn read_ahead(&mut self, now: BootTime) {
+        let Some(upto) = self.upto.filter(|_| self.reading.is_none()) else { return };
+        let stale = self.is_stale(now);
+        let low = self.people.len() < self.page_size as usize / 2 && !self.complete;
+        if !stale && !low {
+            return;
+        }
+        let after = if stale { self.taken_upto } else { self.read_upto };
+        let (mysql, product, limit) = (self.mysql.clone(), self.product, self.page_size);
+        self.reading = Some(tokio::spawn(async move { read(&mysql, product, after, upto, limit, stale).await }));
+    }
+
+    /// Waits for the read under way; never, when there is none.
+    pub(crate) async fn arrived(&mut self) {
+        let Some(reading) = self.reading.as_mut() else { return std::future::pending().await };
+        let page = reading.await;
+        self.reading = None;
+        match page {
+            Ok(Some(page)) => self.accept(page),
+            // MySQL did not answer: what is in hand is good for another while.
+            Ok(None) => self.read_at = BootTime::now(),
+            Err(error) => tracing::error!(%error, product = %self.product, "reading a page of the line broke off"),
+        }
+    }
+
+    fn accept(&mut self, page: Page) {
+        if page.again {
+            self.people.clear();
+        }
+        if self.people.is_empty() {
+            self.read_at = page.at;
+        }
+        self.people.extend(page.people.into_iter().filter(|person| person.active && Some(person.place) > self.taken_upto));
+        self.complete = page.read_upto.is_none();
+        self.read_upto = page.read_upto.or(self.upto);
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(reading) = &self.reading {
+            reading.abort();
+        }
+    }
+}
+
+/// One page; insists on it, unless it is only to refresh what is in hand.
+async fn read(
+    mysql: &MySqlPool,
+    product: ProductId,
+    after: Option<Place>,
+    upto: Place,
+    limit: u32,
+    again: bool,
+) -> Option<Page> {
+    loop {
+        let at = BootTime::now();
+        match line::page(mysql, product, after, upto, limit).await {
+            Ok(people) => {
+                let full = people.len() >= limit as usize;
+                let read_upto = people.last().map(|person| person.place).filter(|last| full && *last < upto);
+                return Some(Page { people, read_upto, at, again });
+            }
+            Err(error) if again => {
+                tracing::debug!(%error, %product, "could not read a page again; using it as it is");
+                return None;
+            }
+            Err(error) => {
+                tracing::warn!(%error, %product, "could not read a page of the line; asking again");
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+        }
+    }
+}
