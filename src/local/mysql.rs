@@ -37,6 +37,7 @@ pub(super) fn install_command(database: &Database, home: &Home) -> Result<Comman
         Database::MySql { server } => {
             let mut command = Command::new(server);
             command.args(["--no-defaults", "--initialize-insecure", "--auto-generate-certs=OFF"]);
+            command.arg(option("--secure-file-priv", home.path()));
             command
         }
     };
@@ -58,6 +59,8 @@ pub(super) fn command(database: &Database, home: &Home, port: u16) -> Command {
         .arg(option("--socket", &home.file("mysql.sock")))
         .arg(option("--pid-file", &home.file("mysqld.pid")))
         .arg(option("--init-file", &home.file("init.sql")))
+        // Packages set a folder that only their own setup makes, and the server refuses to start without it.
+        .arg(option("--secure-file-priv", home.path()))
         .arg("--bind-address=127.0.0.1")
         .arg(format!("--port={port}"))
         .args(SETTINGS)
