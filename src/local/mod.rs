@@ -32,13 +32,15 @@ mod programs;
 mod redis;
 mod run;
 mod server;
+mod urls;
 
 use std::ops::Deref;
 
 pub use error::LocalError;
 pub use programs::{MYSQLD_VARIABLE, REDIS_VARIABLE};
-pub use run::{MYSQL_URL_VARIABLE, REDIS_URL_VARIABLE, run_with_servers};
+pub use run::run_with_servers;
 pub use server::Server;
+pub use urls::{MYSQL_URL_VARIABLE, REDIS_URL_VARIABLE, Urls, fresh_database_name, fresh_namespace};
 
 use server::Kind;
 

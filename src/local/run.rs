@@ -1,6 +1,6 @@
 //! Running a command with private servers beside it: what `make test` does.
 
-use std::{env, os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
+use std::{os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -12,12 +12,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{LocalError, LocalMySql, LocalRedis};
-
-/// The URL of the Redis to test with.
-pub const REDIS_URL_VARIABLE: &str = "RESTOCK_TEST_REDIS_URL";
-/// The URL of the MySQL to test with, without a database: the user in it may create some.
-pub const MYSQL_URL_VARIABLE: &str = "RESTOCK_TEST_MYSQL_URL";
+use super::{
+    LocalError, LocalMySql, LocalRedis,
+    urls::{MYSQL_URL_VARIABLE, REDIS_URL_VARIABLE, given},
+};
 
 /// How long the command has to end after a signal before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
@@ -31,8 +29,10 @@ const GRACE: Duration = Duration::from_secs(10);
 /// # Errors
 /// A server did not start, or the command could not be started. An empty command is one that cannot.
 pub async fn run_with_servers(command: &[String]) -> Result<i32, LocalError> {
-    let redis = async { if is_set(REDIS_URL_VARIABLE) { Ok(None) } else { LocalRedis::start().await.map(Some) } };
-    let mysql = async { if is_set(MYSQL_URL_VARIABLE) { Ok(None) } else { LocalMySql::start().await.map(Some) } };
+    let redis =
+        async { if given(REDIS_URL_VARIABLE).is_some() { Ok(None) } else { LocalRedis::start().await.map(Some) } };
+    let mysql =
+        async { if given(MYSQL_URL_VARIABLE).is_some() { Ok(None) } else { LocalMySql::start().await.map(Some) } };
     let mut signals = Signals::listen()?;
     let (redis, mysql) = tokio::select! {
         servers = async { tokio::try_join!(redis, mysql) } => servers?,
@@ -51,10 +51,6 @@ pub async fn run_with_servers(command: &[String]) -> Result<i32, LocalError> {
     let child = command.spawn().map_err(LocalError::io("run", program))?;
     let status = supervise(child, &mut signals).await.map_err(LocalError::io("wait for", program))?;
     Ok(code(status))
-}
-
-fn is_set(variable: &str) -> bool {
-    env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
 async fn supervise(mut child: Child, signals: &mut Signals) -> std::io::Result<ExitStatus> {
