@@ -2,11 +2,26 @@
 //!
 //! A channel makes one attempt for one person and says what the provider answered. When to try, whether to try
 //! again and what it means for the round is decided by the worker alone.
+//!
+//! | channel | module | what an attempt does |
+//! |---|---|---|
+//! | `webhook` | [`webhook`] | one signed POST; `reply` says what the answer means |
+//! | `file` | [`file`] | one line of JSON, appended |
+//! | `null` | [`null`] | nothing |
+
+mod body;
+pub mod config;
+pub mod file;
+pub mod null;
+mod reply;
+pub mod signature;
+pub mod webhook;
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 
+pub use self::config::{ChannelError, ChannelOptions};
 use crate::ids::{Channel, ProductId, Round, Sku, UserId};
 
 /// What a message says of the product.
@@ -70,6 +85,9 @@ pub enum Answer {
 /// A way to reach people.
 pub trait Sender: Send + Sync + 'static {
     /// Makes one attempt. Gives up by itself after the channel's send timeout, and never panics.
+    ///
+    /// Calls count in the order in which they are made, not in which their futures are polled. A future that is
+    /// dropped abandons its attempt: the person may have been told all the same.
     fn send(&self, message: Message) -> BoxFuture<'_, Answer>;
 
     /// The most attempts it makes at once, in this process.
