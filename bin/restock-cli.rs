@@ -1,3 +1,8 @@
-//! (being built)
+//! `restock-cli`: see [`restock::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    restock::cli::run().await.into()
+}

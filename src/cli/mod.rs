@@ -1,1 +1,161 @@
-//! (being built)
+//! `restock-cli`: one file per command. Data goes to stdout, everything else to stderr; the exit codes are in [`exit`].
+
+pub mod cancel;
+pub mod enqueue;
+pub mod exit;
+pub mod history;
+pub mod import;
+pub mod migrate;
+pub mod output;
+pub mod product;
+pub mod resume;
+pub mod settings;
+pub mod status;
+pub mod stock;
+pub mod subscribe;
+
+use clap::{Parser, Subcommand};
+use sqlx::MySqlPool;
+
+use crate::{
+    config::{Backends, Logging, install_tls_provider},
+    ids::ProductRef,
+    mysql::{
+        product::{self as product_table, ProductRow},
+        schema,
+        setting::Settings,
+    },
+};
+use exit::{Exit, Failure};
+use output::Output;
+
+/// Connections to MySQL that a command needs at most.
+const CONNECTIONS_MAX: u32 = 2;
+
+/// Tells people a product is back, in the order in which they asked
+#[derive(Debug, Parser)]
+#[command(name = "restock-cli", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    backends: Backends,
+    #[command(flatten)]
+    logging: Logging,
+    /// The form of what is printed on stdout
+    #[arg(long, value_enum, default_value = "table", global = true, value_name = "FORM")]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create the database and its schema, and store the first settings
+    Migrate(migrate::Args),
+    /// Show the deployment's settings, or change them
+    Settings(settings::Args),
+    /// Add and show products
+    Product(product::Args),
+    /// Show or change how many pieces there are
+    Stock(stock::Args),
+    /// Put users at the end of a product's line
+    Subscribe(subscribe::SubscribeArgs),
+    /// Take users out of a product's line
+    Unsubscribe(subscribe::UnsubscribeArgs),
+    /// Import products or subscriptions from CSV
+    Import(import::Args),
+    /// Announce a restock: the next round of a product
+    Enqueue(enqueue::Args),
+    /// Go on with a round that was cut off
+    Resume(resume::Args),
+    /// End the open rounds of a product
+    Cancel(cancel::Args),
+    /// Show where every lane stands
+    Status(status::Args),
+    /// Show what became of each person in a round
+    History(history::Args),
+    /// Watch a restock from end to end on private servers
+    #[cfg(feature = "local-servers")]
+    Demo,
+}
+
+/// What every command gets.
+#[derive(Debug)]
+pub struct Context {
+    /// Where Redis and MySQL are.
+    pub backends: Backends,
+    /// The form of the output.
+    pub output: Output,
+}
+
+impl Context {
+    /// Connects to MySQL and makes sure that it is this deployment's.
+    ///
+    /// # Errors
+    /// When MySQL does not answer, the schema is not ours, or the namespace is another.
+    pub async fn mysql(&self) -> anyhow::Result<(MySqlPool, Settings)> {
+        let pool = crate::mysql::connect(&self.backends.mysql_url, CONNECTIONS_MAX).await?;
+        schema::check(&pool).await?;
+        let settings = Settings::load(&pool).await?;
+        settings.check_namespace(&self.backends.namespace)?;
+        Ok((pool, settings))
+    }
+
+    /// The product that was named, as MySQL knows it.
+    ///
+    /// # Errors
+    /// Exit 3 when there is none, and those of MySQL.
+    pub async fn product(&self, pool: &MySqlPool, name: &ProductRef) -> anyhow::Result<ProductRow> {
+        let found = product_table::find(pool, name).await?;
+        Ok(found.ok_or_else(|| {
+            Failure::new(Exit::NotFound, format!("there is no product {name}; see `restock-cli product list`"))
+        })?)
+    }
+}
+
+/// Runs the command of this process' arguments, prints what went wrong, and answers how to exit.
+pub async fn run() -> Exit {
+    let Cli { backends, logging, output, command } = Cli::parse();
+    let context = Context { backends, output };
+    let done = match prepare(&context, &logging) {
+        Ok(()) => dispatch(&context, command).await,
+        Err(error) => Err(error),
+    };
+    done.unwrap_or_else(|error| {
+        let failure = Failure::of(&error, &context.backends);
+        if !failure.message.is_empty() {
+            output::note(&format!("restock-cli: {failure}"));
+        }
+        failure.code
+    })
+}
+
+fn prepare(context: &Context, logging: &Logging) -> anyhow::Result<()> {
+    logging.install()?;
+    context.backends.validate()?;
+    install_tls_provider();
+    Ok(())
+}
+
+async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Migrate(args) => migrate::run(context, args).await,
+        Command::Settings(args) => settings::run(context, args).await,
+        Command::Product(args) => product::run(context, args).await,
+        Command::Stock(args) => stock::run(context, args).await,
+        Command::Subscribe(args) => subscribe::subscribe(context, args).await,
+        Command::Unsubscribe(args) => subscribe::unsubscribe(context, args).await,
+        Command::Import(args) => import::run(context, args).await,
+        Command::Enqueue(args) => enqueue::run(context, args).await,
+        Command::Resume(args) => resume::run(context, args).await,
+        Command::Cancel(args) => cancel::run(context, args).await,
+        Command::Status(args) => status::run(context, args).await,
+        Command::History(args) => history::run(context, args).await,
+        #[cfg(feature = "local-servers")]
+        Command::Demo => Err(not_built_yet("demo")),
+    }
+}
+
+/// For the commands whose engine is being built.
+fn not_built_yet(command: &str) -> anyhow::Error {
+    Failure::new(Exit::Failure, format!("`{command}` is not built yet")).into()
+}

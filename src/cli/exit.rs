@@ -1,0 +1,148 @@
+//! How a command ends: its exit code, and one line on stderr when it fails.
+
+use std::{fmt, io, process::ExitCode};
+
+use crate::{
+    config::{Backends, ConfigError},
+    ids::ParseError,
+    mysql::{
+        self, import::ImportError, product::AddError, schema::SchemaError, setting::SettingError,
+        subscription::SubscribeError,
+    },
+};
+
+/// The exit codes of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed for a reason that has no code of its own.
+    Failure = 1,
+    /// Asked for something that makes no sense, such as a negative stock or a bad CSV.
+    Usage = 2,
+    /// No such product, round or user.
+    NotFound = 3,
+    /// Not in this state.
+    Conflict = 4,
+    /// Redis or MySQL does not answer.
+    Unreachable = 5,
+    /// `verify` or `doctor` found something.
+    Findings = 6,
+    /// With `--wait`: stock ran out.
+    SoldOut = 10,
+    /// With `--wait`: the channel could not go on.
+    Error = 11,
+    /// With `--wait`: somebody ended it.
+    Admin = 12,
+    /// With `--wait`: a newer round overtook it.
+    Superseded = 13,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// A command that failed. The message is one line: what happened, to what, what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// With which code the process ends.
+    pub code: Exit,
+    /// The line on stderr; empty for none.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with this code and message.
+    #[must_use]
+    pub fn new(code: Exit, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// Finds out how to end for an error that a command came back with: its own [`Failure`], or that of the library's
+    /// error anywhere among its causes.
+    #[must_use]
+    pub fn of(error: &anyhow::Error, backends: &Backends) -> Self {
+        error.chain().find_map(|cause| Self::of_cause(cause, backends)).unwrap_or_else(|| {
+            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+            Self::new(Exit::Failure, causes.join(": "))
+        })
+    }
+
+    fn of_cause(cause: &(dyn std::error::Error + 'static), backends: &Backends) -> Option<Self> {
+        let code = if let Some(failure) = cause.downcast_ref::<Self>() {
+            return Some(failure.clone());
+        } else if let Some(error) = cause.downcast_ref::<sqlx::Error>() {
+            return Some(Self::of_mysql(error, backends));
+        } else if let Some(error) = cause.downcast_ref::<io::Error>() {
+            return Self::of_io(error);
+        } else if cause.is::<ParseError>() || cause.is::<ConfigError>() {
+            Exit::Usage
+        } else {
+            Self::code_of_part(cause)?
+        };
+        Some(Self::new(code, cause.to_string()))
+    }
+
+    /// The code of an error of a part; none when it only passes on MySQL's.
+    fn code_of_part(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
+        if let Some(error) = cause.downcast_ref::<SettingError>() {
+            match error {
+                SettingError::Sql(_) => None,
+                SettingError::Unknown(_) | SettingError::Invalid { .. } => Some(Exit::Usage),
+                SettingError::Fixed { .. } | SettingError::NamespaceDiffers { .. } => Some(Exit::Conflict),
+                SettingError::Missing(_) => Some(Exit::Failure),
+            }
+        } else if let Some(error) = cause.downcast_ref::<AddError>() {
+            (!matches!(error, AddError::Sql(_))).then_some(Exit::Conflict)
+        } else if let Some(error) = cause.downcast_ref::<SubscribeError>() {
+            (!matches!(error, SubscribeError::Sql(_))).then_some(Exit::NotFound)
+        } else if let Some(error) = cause.downcast_ref::<SchemaError>() {
+            (!matches!(error, SchemaError::Sql(_))).then_some(Exit::Failure)
+        } else if let Some(error) = cause.downcast_ref::<ImportError>() {
+            error.is_input().then_some(Exit::Usage)
+        } else {
+            None
+        }
+    }
+
+    fn of_mysql(error: &sqlx::Error, backends: &Backends) -> Self {
+        let at = backends.mysql_address();
+        let check = "check --mysql-url / RESTOCK_MYSQL_URL";
+        if mysql::is_unreachable(error) {
+            let why = match error {
+                sqlx::Error::Io(error) => error.to_string(),
+                error => error.to_string(),
+            };
+            Self::new(Exit::Unreachable, format!("MySQL at {at} does not answer: {why}; {check}"))
+        } else if mysql::is_missing_database(error) {
+            Self::new(
+                Exit::Failure,
+                format!("MySQL at {at} has no such database; run `restock-cli migrate`, or {check}"),
+            )
+        } else if mysql::is_access_denied(error) {
+            Self::new(Exit::Failure, format!("MySQL at {at} refuses the login: {}; {check}", database_message(error)))
+        } else {
+            Self::new(Exit::Failure, format!("MySQL at {at} failed: {}", database_message(error)))
+        }
+    }
+
+    /// A reader of our output that went away, as in `restock-cli history … | head`, is no failure to speak of.
+    fn of_io(error: &io::Error) -> Option<Self> {
+        (error.kind() == io::ErrorKind::BrokenPipe).then(|| Self::new(Exit::Done, ""))
+    }
+}
+
+fn database_message(error: &sqlx::Error) -> String {
+    error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // One line, whatever a server put into its message.
+        f.write_str(&self.message.lines().collect::<Vec<_>>().join(" "))
+    }
+}
+
+impl std::error::Error for Failure {}

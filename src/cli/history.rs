@@ -1,0 +1,127 @@
+//! `restock-cli history`: what became of each person in a round.
+
+use chrono::DateTime;
+use serde::Serialize;
+use sqlx::MySqlPool;
+
+use super::{
+    Context,
+    exit::{Exit, Failure},
+    output::{self, Record, time_us},
+};
+use crate::{
+    ids::{Channel, ParseError, Place, ProductId, ProductRef, Round, UserId, rfc3339},
+    mysql::history::{self, PeopleOf, PersonRow},
+    outcome::Outcome,
+};
+
+/// People read at a time.
+const PAGE_ROWS: u32 = 5_000;
+
+/// Options of `history`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// 42, or sku:85123A
+    product: ProductRef,
+    /// Which round
+    #[arg(long)]
+    round: Round,
+    /// By which channel; without it, all of them, one after the other
+    #[arg(long)]
+    channel: Option<Channel>,
+    /// Only people after this place in line: the `place` of the last one seen
+    #[arg(long, value_name = "PLACE", value_parser = parse_place)]
+    after: Option<Place>,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+}
+
+fn parse_place(text: &str) -> Result<Place, ParseError> {
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(at) => Ok(Place(at.timestamp_micros())),
+        Err(_) => {
+            text.parse().map_err(|_| ParseError::new("place", text, "a time such as 2026-01-31T12:00:00.000001Z"))
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct HistoryRow {
+    user: UserId,
+    place: Place,
+    outcome: Outcome,
+    sent_at: String,
+    channel: Channel,
+}
+
+impl From<PersonRow> for HistoryRow {
+    fn from(row: PersonRow) -> Self {
+        Self {
+            user: row.user,
+            place: row.place,
+            outcome: row.outcome,
+            sent_at: rfc3339(row.sent_at),
+            channel: row.channel,
+        }
+    }
+}
+
+impl Record for HistoryRow {
+    const HEADINGS: &'static [&'static str] = &[">USER", "PLACE", "OUTCOME", "SENT AT", "CHANNEL"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.user.to_string(),
+            time_us(self.place.0),
+            self.outcome.to_string(),
+            self.sent_at.clone(),
+            self.channel.to_string(),
+        ]
+    }
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let (pool, _) = context.mysql().await?;
+    let product = context.product(&pool, &args.product).await?.id;
+    let channels = choose(&args, product, history::channels_of(&pool, product, args.round).await?)?;
+    let mut rows = Vec::new();
+    for channel in channels {
+        let of = PeopleOf { product, round: args.round, channel };
+        rows.extend(read(&pool, &of, args.after, args.limit.unwrap_or(u32::MAX)).await?);
+    }
+    output::records(context.output, &rows)?;
+    Ok(Exit::Done)
+}
+
+/// The channels to read, of those by which the round went.
+fn choose(args: &Args, product: ProductId, found: Vec<Channel>) -> Result<Vec<Channel>, Failure> {
+    let round = args.round;
+    if found.is_empty() {
+        return Err(Failure::new(Exit::NotFound, format!("product {product} has no round {round}; see `status`")));
+    }
+    match &args.channel {
+        Some(channel) if found.contains(channel) => Ok(vec![channel.clone()]),
+        Some(channel) => {
+            let what = format!("round {round} of product {product} did not go by {channel}; see `status`");
+            Err(Failure::new(Exit::NotFound, what))
+        }
+        None if found.len() > 1 && (args.after.is_some() || args.limit.is_some()) => {
+            let names = found.iter().map(Channel::as_str).collect::<Vec<_>>().join(" or ");
+            let what = format!("round {round} of product {product} went by several ways: give --channel {names} too");
+            Err(Failure::new(Exit::Usage, what))
+        }
+        None => Ok(found),
+    }
+}
+
+async fn read(pool: &MySqlPool, of: &PeopleOf, mut after: Option<Place>, limit: u32) -> sqlx::Result<Vec<HistoryRow>> {
+    let mut rows: Vec<HistoryRow> = Vec::new();
+    loop {
+        let left = limit.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+        let page = history::people(pool, of, after, left.min(PAGE_ROWS)).await?;
+        let Some(last) = page.last() else { return Ok(rows) };
+        after = Some(last.place);
+        rows.extend(page.into_iter().map(HistoryRow::from));
+    }
+}

@@ -1,0 +1,45 @@
+//! `restock-cli migrate`: makes the database, the schema and the first settings. Can be run again at any time.
+
+use super::{Context, exit::Exit, output};
+use crate::{
+    ids::Channel,
+    mysql::{
+        connect, schema,
+        setting::{KNOWN_CHANNELS, Name, PARTITIONS_MAX, RATE_MAX, Settings},
+    },
+};
+
+/// Options of `migrate`: the first values of the settings. Those that are stored already stand.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Over how many Redis slots the products are spread; cannot be changed later
+    #[arg(long, env = "RESTOCK_PARTITIONS", default_value_t = 4, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=i64::from(PARTITIONS_MAX)))]
+    partitions: u16,
+    /// The channels by which people are told
+    #[arg(long, env = "RESTOCK_CHANNELS", default_value = KNOWN_CHANNELS[0], value_delimiter = ',', value_name = "A,B")]
+    channels: Vec<Channel>,
+    /// The most starts a second over all workers; 0 = no pace
+    #[arg(long, env = "RESTOCK_RATE", default_value_t = 500, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(0..=i64::from(RATE_MAX)))]
+    rate: u32,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let url = &context.backends.mysql_url;
+    schema::create_database(url).await?;
+    let pool = connect(url, 1).await?;
+    schema::migrate(&pool).await?;
+    let first = Settings {
+        partitions: args.partitions,
+        channels: args.channels,
+        rate: args.rate,
+        namespace: context.backends.namespace.clone(),
+    };
+    first.store_first(&pool).await?;
+    let stored = Settings::load(&pool).await?;
+    stored.check_namespace(&context.backends.namespace)?;
+    let settings = Name::ALL.map(|name| format!("{}={}", name.as_str(), stored.value(name)));
+    output::note(&format!("the schema is up to date; {}", settings.join(" ")));
+    Ok(Exit::Done)
+}

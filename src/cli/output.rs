@@ -1,0 +1,100 @@
+//! What a command prints on stdout: a table for people, or JSON with the contract's names.
+
+use std::io::{self, Write};
+
+use chrono::{DateTime, Utc};
+use clap::ValueEnum;
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+use crate::ids::rfc3339;
+
+/// The form of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Aligned columns, a heading.
+    Table,
+    /// One JSON document.
+    Json,
+}
+
+/// Something that people read as a row of a table, and programs as a JSON object.
+pub trait Record: Serialize {
+    /// The headings; a leading `>` sets a column of numbers to the right.
+    const HEADINGS: &'static [&'static str];
+    /// The cells, as many as there are headings.
+    fn cells(&self) -> Vec<String>;
+}
+
+/// Prints records: an array in JSON.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn records<R: Record>(output: Output, records: &[R]) -> anyhow::Result<()> {
+    match output {
+        Output::Table => table(records),
+        Output::Json => json(records),
+    }
+}
+
+/// Prints one record: an object in JSON.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn record<R: Record>(output: Output, record: &R) -> anyhow::Result<()> {
+    match output {
+        Output::Table => table(std::slice::from_ref(record)),
+        Output::Json => json(record),
+    }
+}
+
+/// Prints a line on stdout.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn line(text: &str) -> anyhow::Result<()> {
+    Ok(writeln!(io::stdout().lock(), "{text}")?)
+}
+
+/// Tells the person at the terminal something that is not data: a line on stderr.
+pub fn note(text: &str) {
+    // With stderr gone there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Prints a JSON document and a newline.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
+    line(&serde_json::to_string_pretty(value)?)
+}
+
+fn table<R: Record>(records: &[R]) -> anyhow::Result<()> {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(R::HEADINGS.iter().map(|heading| heading.trim_start_matches('>')));
+    for (index, heading) in R::HEADINGS.iter().enumerate() {
+        if let Some(column) = table.column_mut(index) {
+            column.set_padding((0, 2));
+            if heading.starts_with('>') {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+    }
+    for record in records {
+        table.add_row(record.cells());
+    }
+    line(&table.trim_fmt())
+}
+
+/// A cell that may be empty.
+pub fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// A time in µs since the epoch, as people and programs read it.
+#[must_use]
+pub fn time_us(at_us: i64) -> String {
+    rfc3339(DateTime::<Utc>::from_timestamp_micros(at_us).unwrap_or_default().naive_utc())
+}
