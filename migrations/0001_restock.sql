@@ -1,11 +1,12 @@
 -- Restock's own schema. Portable between MySQL >= 8.0 and MariaDB >= 10.6; times are UTC.
+-- Every statement can be run again: DDL is not transactional, and a `migrate` that was killed starts over.
 
-CREATE TABLE setting (
+CREATE TABLE IF NOT EXISTS setting (
     name  VARCHAR(64)  CHARACTER SET ascii NOT NULL PRIMARY KEY,
     value VARCHAR(255) NOT NULL
 ) DEFAULT CHARACTER SET utf8mb4;
 
-CREATE TABLE product (
+CREATE TABLE IF NOT EXISTS product (
     id            BIGINT NOT NULL PRIMARY KEY,
     sku           VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
     name          VARCHAR(255) NOT NULL,
@@ -19,13 +20,13 @@ CREATE TABLE product (
 ) DEFAULT CHARACTER SET utf8mb4;
 
 -- The lock of a product's line, and the newest place in it.
-CREATE TABLE product_line (
+CREATE TABLE IF NOT EXISTS product_line (
     product_id BIGINT NOT NULL PRIMARY KEY,
     newest     DATETIME(6) NULL
 ) DEFAULT CHARACTER SET utf8mb4;
 
 -- Clustered by place in line, so that a page at any depth is one range read.
-CREATE TABLE product_user_notification (
+CREATE TABLE IF NOT EXISTS product_user_notification (
     product_id BIGINT NOT NULL,
     created_at DATETIME(6) NOT NULL,
     user_id    BIGINT NOT NULL,
@@ -34,7 +35,7 @@ CREATE TABLE product_user_notification (
     UNIQUE KEY product_user (product_id, user_id)
 ) DEFAULT CHARACTER SET utf8mb4;
 
-CREATE TABLE product_notification_history (
+CREATE TABLE IF NOT EXISTS product_notification_history (
     product_id      BIGINT NOT NULL,
     restock_round   INT UNSIGNED NOT NULL,
     channel         VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -61,7 +62,7 @@ CREATE TABLE product_notification_history (
 ) DEFAULT CHARACTER SET utf8mb4;
 
 -- One row per person and round, inserted in the order of the key.
-CREATE TABLE product_user_notification_history (
+CREATE TABLE IF NOT EXISTS product_user_notification_history (
     product_id    BIGINT NOT NULL,
     restock_round INT UNSIGNED NOT NULL,
     channel       VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -73,7 +74,7 @@ CREATE TABLE product_user_notification_history (
 ) DEFAULT CHARACTER SET utf8mb4;
 
 -- The outbox: other programs INSERT (product_id, quantity, idempotency_key) here.
-CREATE TABLE restock_request (
+CREATE TABLE IF NOT EXISTS restock_request (
     id              BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     product_id      BIGINT NOT NULL,
     quantity        INT NOT NULL DEFAULT 0,
@@ -87,7 +88,7 @@ CREATE TABLE restock_request (
 ) DEFAULT CHARACTER SET utf8mb4;
 
 -- Where the flusher of a partition stands in which incarnation of the log.
-CREATE TABLE flush_position (
+CREATE TABLE IF NOT EXISTS flush_position (
     partition_id       SMALLINT UNSIGNED NOT NULL PRIMARY KEY,
     incarnation        CHAR(32) CHARACTER SET ascii NOT NULL DEFAULT '',
     last_entry         VARCHAR(48) CHARACTER SET ascii NOT NULL DEFAULT '0-0',
@@ -96,7 +97,7 @@ CREATE TABLE flush_position (
 ) DEFAULT CHARACTER SET utf8mb4;
 
 -- Rows that MySQL refused, set aside so that the others flow.
-CREATE TABLE log_dead (
+CREATE TABLE IF NOT EXISTS log_dead (
     id           BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     partition_id SMALLINT UNSIGNED NOT NULL,
     entry        VARCHAR(48) CHARACTER SET ascii NOT NULL,

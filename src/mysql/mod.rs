@@ -1,1 +1,134 @@
-//! (being built)
+//! MySQL (≥ 8.0) and MariaDB (≥ 10.6): the record. Everything that people read is here, and what is here
+//! rebuilds Redis.
+//!
+//! | module | its tables |
+//! |---|---|
+//! | [`schema`] | all: creates them, and refuses to work with others |
+//! | [`setting`] | `setting` |
+//! | [`product`] | `product` |
+//! | [`line`](mod@line), [`subscription`], [`import`] | `product_line`, `product_user_notification` |
+//! | [`request`] | `restock_request` |
+//! | [`history`] | `product_notification_history`, `product_user_notification_history` (reading) |
+//!
+//! The SQL is portable. Times are `DATETIME(6)` in UTC. A function that only reads takes any
+//! [`sqlx::MySqlExecutor`]: the pool, a connection, or an open transaction.
+
+pub mod history;
+pub mod import;
+pub mod line;
+pub mod product;
+pub mod request;
+pub mod schema;
+pub mod setting;
+pub mod subscription;
+
+use std::{io, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{
+    ConnectOptions, Connection, MySqlConnection, MySqlPool,
+    mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPoolOptions},
+};
+
+/// The longest that getting a connection may take.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Every session runs with these.
+///
+/// STRICT, so that a value that does not fit is refused and never silently cut. READ COMMITTED, because whoever waited
+/// for the lock of a line must then read what its last holder committed, not a snapshot from before the wait; and
+/// because neighbours in line must not block each other by gap locks.
+const SESSION: &str = "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00';
+    SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+
+/// Connects, within 5 s; later connections of the pool are opened when they are needed, and replaced when they break.
+///
+/// # Errors
+/// The cause at once when nobody listens, the login is refused or the database does not exist; see [`is_unreachable`].
+pub async fn connect(url: &SecretString, connections_max: u32) -> sqlx::Result<MySqlPool> {
+    // The pool would retry a refused connection for 5 s and then hide the cause.
+    open(&options(url)?).await?.close().await?;
+    connect_lazily(url, connections_max)
+}
+
+/// A pool that connects when it is first used, for roles that wait for MySQL themselves.
+///
+/// # Errors
+/// When the URL cannot be read.
+pub fn connect_lazily(url: &SecretString, connections_max: u32) -> sqlx::Result<MySqlPool> {
+    let pool = MySqlPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| Box::pin(prepare(connection)));
+    Ok(pool.connect_lazy_with(options(url)?))
+}
+
+fn options(url: &SecretString) -> sqlx::Result<MySqlConnectOptions> {
+    Ok(url.expose_secret().parse::<MySqlConnectOptions>()?.disable_statement_logging())
+}
+
+async fn open(options: &MySqlConnectOptions) -> sqlx::Result<MySqlConnection> {
+    let slow = |_| io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {ACQUIRE_TIMEOUT:?}"));
+    tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect()).await.map_err(slow)?
+}
+
+async fn prepare(connection: &mut MySqlConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql(SESSION).execute(connection).await.map(drop)
+}
+
+/// Whether MySQL could not be reached, or went away: worth trying again later.
+#[must_use]
+pub fn is_unreachable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(_) => matches!(
+            number(error),
+            Some(
+                1040 // too many connections
+                | 1053 | 1077 | 1079 // shutting down
+                | 1152 | 1158
+                    ..=1161 | 1184 // aborted connection, network errors
+                | 1927 | 3169 | 4031 // connection killed, session killed, client timed out
+            )
+        ),
+        _ => false,
+    }
+}
+
+/// Whether MySQL refused the value of a row: SQLSTATE class 22 (data) or 23 (constraint). All else may pass later.
+#[must_use]
+pub fn is_refused(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+}
+
+/// Whether the transaction was given up for another one, and is to be run again.
+#[must_use]
+pub fn is_deadlock(error: &sqlx::Error) -> bool {
+    matches!(number(error), Some(1205 | 1213))
+}
+
+/// Whether the database that the URL names does not exist.
+#[must_use]
+pub fn is_missing_database(error: &sqlx::Error) -> bool {
+    number(error) == Some(1049)
+}
+
+/// Whether the server does not accept this user or password.
+#[must_use]
+pub fn is_access_denied(error: &sqlx::Error) -> bool {
+    matches!(number(error), Some(1044 | 1045 | 1698))
+}
+
+fn number(error: &sqlx::Error) -> Option<u16> {
+    error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
+}
+
+/// A stored text that should be a name but cannot be read as one.
+fn decode_error(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(error))
+}

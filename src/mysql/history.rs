@@ -1,0 +1,179 @@
+//! Reading rounds and what became of people: for those who ask, and to rebuild Redis.
+
+use chrono::NaiveDateTime;
+use sqlx::{FromRow, MySqlExecutor, Row, mysql::MySqlRow};
+
+use super::decode_error;
+use crate::{
+    ids::{Channel, LaneId, Place, ProductId, Round, Sku, UserId},
+    outcome::Outcome,
+    round::{Counts, RoundState, Stamp, decode_places},
+};
+
+/// The reason of a round that was cancelled before its turn came: it says nothing about where its lane stands.
+pub const CANCELED_WHILE_WAITING: &str = "canceled while waiting";
+
+/// A round of a lane with what people want to see beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoundRow {
+    /// Its absolute state.
+    pub state: RoundState,
+    /// The code of its product.
+    pub sku: Option<Sku>,
+    /// People in (from, upto]; `None` until they are counted.
+    pub total: Option<u64>,
+}
+
+impl<'r> FromRow<'r, MySqlRow> for RoundRow {
+    fn from_row(row: &'r MySqlRow) -> sqlx::Result<Self> {
+        let text = |column: &str| row.try_get::<String, _>(column);
+        let place = |column: &str| Ok::<_, sqlx::Error>(time(row, column)?.map(Place::from_datetime));
+        let time_us = |column: &str| Ok::<_, sqlx::Error>(time(row, column)?.map(|at| at.and_utc().timestamp_micros()));
+        let user = |column: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(column)?.map(UserId));
+        let sku: Option<String> = row.try_get("sku")?;
+        let state = RoundState {
+            lane: LaneId {
+                product: ProductId(row.try_get("product_id")?),
+                channel: text("channel")?.parse().map_err(decode_error)?,
+            },
+            round: Round(row.try_get("restock_round")?),
+            status: text("status")?.parse().map_err(decode_error)?,
+            from: place("from_place")?,
+            cursor: place("cursor_place")?,
+            upto: place("upto_place")?,
+            ahead: decode_places(&text("ahead")?).map_err(decode_error)?,
+            last_user: user("last_user_id")?,
+            blocked_user: user("blocked_user_id")?,
+            counts: Counts {
+                sent: row.try_get("sent_count")?,
+                skipped: row.try_get("skipped_count")?,
+                failed: row.try_get("failed_count")?,
+                unknown: row.try_get("unknown_count")?,
+            },
+            stamp: Stamp { epoch: row.try_get("epoch")?, version: row.try_get("version")? },
+            reason: row.try_get("reason")?,
+            queued_us: time_us("queued_at")?,
+            started_us: time_us("started_at")?,
+            ended_us: time_us("ended_at")?,
+        };
+        let sku = sku.map(|sku| sku.parse()).transpose().map_err(decode_error)?;
+        Ok(Self { state, sku, total: row.try_get("total")? })
+    }
+}
+
+fn time(row: &MySqlRow, column: &str) -> sqlx::Result<Option<NaiveDateTime>> {
+    row.try_get(column)
+}
+
+/// Where every lane stands, of one product or of all: its current or last round, then the one that waits behind it.
+///
+/// The current round is the lowest open one; with none open, the last is the highest that was neither superseded nor
+/// cancelled while it waited. What waits is a higher round that never began. Sorted by product, channel, round.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn rounds(db: impl MySqlExecutor<'_>, product: Option<ProductId>) -> sqlx::Result<Vec<RoundRow>> {
+    sqlx::query_as(
+        "SELECT h.*, p.sku FROM product_notification_history h
+         JOIN (SELECT product_id, channel,
+                 MIN(CASE WHEN status IN ('QUEUED', 'IN_PROGRESS') THEN restock_round END) AS open_round,
+                 MAX(CASE WHEN status = 'QUEUED' AND started_at IS NULL THEN restock_round END) AS waiting_round,
+                 MAX(CASE WHEN status NOT IN ('QUEUED', 'IN_PROGRESS', 'SUPERSEDED') AND NOT (reason <=> ?)
+                     THEN restock_round END) AS last_round
+               FROM product_notification_history WHERE ? IS NULL OR product_id = ? GROUP BY product_id, channel) lane
+           ON lane.product_id = h.product_id AND lane.channel = h.channel
+          AND h.restock_round IN (COALESCE(lane.open_round, lane.last_round), lane.waiting_round)
+         LEFT JOIN product p ON p.id = h.product_id
+         ORDER BY h.product_id, h.channel, h.restock_round",
+    )
+    .bind(CANCELED_WHILE_WAITING)
+    .bind(product.map(|id| id.0))
+    .bind(product.map(|id| id.0))
+    .fetch_all(db)
+    .await
+}
+
+/// What rebuilds the lanes of a product in Redis: per channel the rows of [`rounds`].
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn lanes_of(db: impl MySqlExecutor<'_>, product: ProductId) -> sqlx::Result<Vec<RoundState>> {
+    Ok(rounds(db, Some(product)).await?.into_iter().map(|row| row.state).collect())
+}
+
+/// The channels in which a product had a round, sorted; none when there was no such round.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn channels_of(db: impl MySqlExecutor<'_>, product: ProductId, round: Round) -> sqlx::Result<Vec<Channel>> {
+    let names: Vec<String> = sqlx::query_scalar(
+        "SELECT channel FROM product_notification_history WHERE product_id = ? AND restock_round = ? ORDER BY channel",
+    )
+    .bind(product.0)
+    .bind(round.0)
+    .fetch_all(db)
+    .await?;
+    names.into_iter().map(|name| name.parse().map_err(decode_error)).collect()
+}
+
+/// What became of one person in a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonRow {
+    /// By which channel.
+    pub channel: Channel,
+    /// Their place in line then.
+    pub place: Place,
+    /// Who.
+    pub user: UserId,
+    /// What became of them.
+    pub outcome: Outcome,
+    /// When the deciding attempt started, UTC.
+    pub sent_at: NaiveDateTime,
+}
+
+impl<'r> FromRow<'r, MySqlRow> for PersonRow {
+    fn from_row(row: &'r MySqlRow) -> sqlx::Result<Self> {
+        let text = |column: &str| row.try_get::<String, _>(column);
+        Ok(Self {
+            channel: text("channel")?.parse().map_err(decode_error)?,
+            place: Place::from_datetime(row.try_get("place")?),
+            user: UserId(row.try_get("user_id")?),
+            outcome: text("outcome")?.parse().map_err(decode_error)?,
+            sent_at: row.try_get("sent_at")?,
+        })
+    }
+}
+
+/// Which people of a round.
+#[derive(Debug, Clone)]
+pub struct PeopleOf {
+    /// Of which product.
+    pub product: ProductId,
+    /// Of which round.
+    pub round: Round,
+    /// By which channel.
+    pub channel: Channel,
+}
+
+/// The first `limit` people settled in a round after the place `after`, in line order.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn people(
+    db: impl MySqlExecutor<'_>,
+    of: &PeopleOf,
+    after: Option<Place>,
+    limit: u32,
+) -> sqlx::Result<Vec<PersonRow>> {
+    sqlx::query_as(
+        "SELECT channel, place, user_id, outcome, sent_at FROM product_user_notification_history
+         WHERE product_id = ? AND restock_round = ? AND channel = ? AND place > ? ORDER BY place LIMIT ?",
+    )
+    .bind(of.product.0)
+    .bind(of.round.0)
+    .bind(of.channel.as_str())
+    .bind(after.unwrap_or(Place(0)).datetime())
+    .bind(limit)
+    .fetch_all(db)
+    .await
+}

@@ -1,0 +1,259 @@
+//! The deployment's settings: stored once for all processes, so that no two of them run with different ones.
+
+use sqlx::{MySqlExecutor, MySqlPool};
+
+use crate::ids::{Channel, Namespace};
+
+/// The channels that this version can work.
+pub const KNOWN_CHANNELS: [&str; 3] = ["webhook", "file", "null"];
+/// The most starts a second that can be asked for; 0 is no pace.
+pub const RATE_MAX: u32 = 1_000_000;
+/// The most partitions.
+pub const PARTITIONS_MAX: u16 = 1024;
+
+/// The name of a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    /// Over how many slots the products are spread; fixed once stored.
+    Partitions,
+    /// Which channels are enabled, `webhook,file`.
+    Channels,
+    /// Starts a second over all workers; 0 = no pace.
+    Rate,
+    /// The first word of every Redis key; fixed once stored.
+    Namespace,
+}
+
+impl Name {
+    /// Every setting.
+    pub const ALL: [Self; 4] = [Self::Partitions, Self::Channels, Self::Rate, Self::Namespace];
+
+    /// As it is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Partitions => "partitions",
+            Self::Channels => "channels",
+            Self::Rate => "rate",
+            Self::Namespace => "namespace",
+        }
+    }
+}
+
+/// Why a setting cannot be read, stored or worked with.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingError {
+    /// `migrate` stores all of them.
+    #[error("the setting `{0}` is not stored in MySQL; run `restock-cli migrate`")]
+    Missing(&'static str),
+    /// There is no such setting.
+    #[error("there is no setting `{0}`; the settings are partitions, channels, rate and namespace")]
+    Unknown(String),
+    /// The value cannot be used.
+    #[error("{name}={value} is not valid: {expected}")]
+    Invalid {
+        /// Which setting.
+        name: &'static str,
+        /// The value given or found.
+        value: String,
+        /// What it must be.
+        expected: String,
+    },
+    /// Every key in Redis depends on it.
+    #[error("`{name}` is {stored} since the first `migrate` and cannot be changed: every key in Redis depends on it")]
+    Fixed {
+        /// Which setting.
+        name: &'static str,
+        /// The value that stands.
+        stored: String,
+    },
+    /// This process was started for another deployment.
+    #[error(
+        "this database belongs to the namespace `{stored}`, not `{given}`; give --namespace {stored}, or another database"
+    )]
+    NamespaceDiffers {
+        /// The deployment's.
+        stored: Namespace,
+        /// This process's.
+        given: Namespace,
+    },
+    /// MySQL failed.
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+}
+
+/// The deployment's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Over how many slots the products are spread.
+    pub partitions: u16,
+    /// The enabled channels, at least one.
+    pub channels: Vec<Channel>,
+    /// Starts a second over all workers; 0 = no pace.
+    pub rate: u32,
+    /// The first word of every Redis key.
+    pub namespace: Namespace,
+}
+
+impl Settings {
+    /// The stored settings.
+    ///
+    /// # Errors
+    /// When one is absent or cannot be used, and those of MySQL.
+    pub async fn load(db: impl MySqlExecutor<'_>) -> Result<Self, SettingError> {
+        let stored: Vec<(String, String)> = sqlx::query_as("SELECT name, value FROM setting").fetch_all(db).await?;
+        let get = |name: Name| {
+            let found = stored.iter().find(|(stored, _)| stored == name.as_str());
+            found.map(|(_, value)| value.as_str()).ok_or(SettingError::Missing(name.as_str()))
+        };
+        Ok(Self {
+            partitions: parse_partitions(get(Name::Partitions)?)?,
+            channels: parse_channels(get(Name::Channels)?)?,
+            rate: parse_rate(get(Name::Rate)?)?,
+            namespace: parse_namespace(get(Name::Namespace)?)?,
+        })
+    }
+
+    /// Stores each of these that has no value yet; those that stand are left alone.
+    ///
+    /// # Errors
+    /// When one of them cannot be used, and those of MySQL.
+    pub async fn store_first(&self, pool: &MySqlPool) -> Result<(), SettingError> {
+        for name in Name::ALL {
+            parse(name, &self.value(name))?;
+        }
+        for name in Name::ALL {
+            sqlx::query("INSERT INTO setting (name, value) VALUES (?, ?) ON DUPLICATE KEY UPDATE name = setting.name")
+                .bind(name.as_str())
+                .bind(self.value(name))
+                .execute(pool)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// One of them as text, as it is stored.
+    #[must_use]
+    pub fn value(&self, name: Name) -> String {
+        match name {
+            Name::Partitions => self.partitions.to_string(),
+            Name::Channels => self.channels.iter().map(Channel::as_str).collect::<Vec<_>>().join(","),
+            Name::Rate => self.rate.to_string(),
+            Name::Namespace => self.namespace.to_string(),
+        }
+    }
+
+    /// Refuses to go on in a process of another deployment.
+    ///
+    /// # Errors
+    /// When `given` is not the stored namespace.
+    pub fn check_namespace(&self, given: &Namespace) -> Result<(), SettingError> {
+        if self.namespace == *given {
+            Ok(())
+        } else {
+            Err(SettingError::NamespaceDiffers { stored: self.namespace.clone(), given: given.clone() })
+        }
+    }
+}
+
+/// Stores a new value of a setting, for all processes.
+///
+/// # Errors
+/// When there is no such setting, it is fixed, or the value cannot be used; and those of MySQL.
+pub async fn set(pool: &MySqlPool, name: &str, value: &str) -> Result<(), SettingError> {
+    let known = Name::ALL.into_iter().find(|known| known.as_str() == name);
+    let name = known.ok_or_else(|| SettingError::Unknown(name.to_owned()))?;
+    let value = parse(name, value)?;
+    if matches!(name, Name::Partitions | Name::Namespace) {
+        let stored: Option<String> = sqlx::query_scalar("SELECT value FROM setting WHERE name = ?")
+            .bind(name.as_str())
+            .fetch_optional(pool)
+            .await?;
+        return match stored {
+            Some(stored) if stored == value => Ok(()),
+            Some(stored) => Err(SettingError::Fixed { name: name.as_str(), stored }),
+            None => Err(SettingError::Missing(name.as_str())),
+        };
+    }
+    sqlx::query("INSERT INTO setting (name, value) VALUES (?, ?) ON DUPLICATE KEY UPDATE value = VALUES(value)")
+        .bind(name.as_str())
+        .bind(value)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// The value as it is stored, or why it cannot be.
+fn parse(name: Name, value: &str) -> Result<String, SettingError> {
+    match name {
+        Name::Partitions => parse_partitions(value).map(|count| count.to_string()),
+        Name::Channels => {
+            parse_channels(value).map(|channels| channels.iter().map(Channel::as_str).collect::<Vec<_>>().join(","))
+        }
+        Name::Rate => parse_rate(value).map(|rate| rate.to_string()),
+        Name::Namespace => parse_namespace(value).map(|namespace| namespace.to_string()),
+    }
+}
+
+fn invalid(name: Name, value: &str, expected: impl Into<String>) -> SettingError {
+    SettingError::Invalid { name: name.as_str(), value: value.to_owned(), expected: expected.into() }
+}
+
+fn parse_partitions(value: &str) -> Result<u16, SettingError> {
+    let parsed = value.trim().parse().ok().filter(|count| (1..=PARTITIONS_MAX).contains(count));
+    parsed.ok_or_else(|| invalid(Name::Partitions, value, format!("a whole number from 1 to {PARTITIONS_MAX}")))
+}
+
+fn parse_rate(value: &str) -> Result<u32, SettingError> {
+    let parsed = value.trim().parse().ok().filter(|rate| *rate <= RATE_MAX);
+    parsed.ok_or_else(|| {
+        invalid(Name::Rate, value, format!("a whole number from 0 (no pace) to {RATE_MAX}, in starts a second"))
+    })
+}
+
+fn parse_channels(value: &str) -> Result<Vec<Channel>, SettingError> {
+    let bad = || invalid(Name::Channels, value, format!("one or more of {}, each once", KNOWN_CHANNELS.join(",")));
+    let mut channels: Vec<Channel> = Vec::new();
+    for part in value.split(',').map(str::trim) {
+        let channel: Channel = part.parse().map_err(|_| bad())?;
+        if !KNOWN_CHANNELS.contains(&channel.as_str()) || channels.contains(&channel) {
+            return Err(bad());
+        }
+        channels.push(channel);
+    }
+    Ok(channels)
+}
+
+fn parse_namespace(value: &str) -> Result<Namespace, SettingError> {
+    value.parse().map_err(|error: crate::ids::ParseError| invalid(Name::Namespace, value, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_checked_before_they_are_stored() {
+        for (name, good) in [
+            (Name::Rate, "0"),
+            (Name::Rate, "1000000"),
+            (Name::Partitions, "1"),
+            (Name::Channels, "webhook, file"),
+            (Name::Namespace, "shop-1"),
+        ] {
+            assert!(parse(name, good).is_ok(), "{good}");
+        }
+        for (name, bad) in [
+            (Name::Rate, "-1"),
+            (Name::Rate, "1000001"),
+            (Name::Rate, "fast"),
+            (Name::Partitions, "0"),
+            (Name::Channels, ""),
+            (Name::Channels, "webhook,webhook"),
+            (Name::Channels, "pigeon"),
+            (Name::Namespace, "a:b"),
+        ] {
+            assert!(matches!(parse(name, bad), Err(SettingError::Invalid { .. })), "{bad}");
+        }
+    }
+}
