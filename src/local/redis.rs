@@ -1,0 +1,48 @@
+//! Redis or Valkey: how it is started, and when it answers.
+
+use std::{net::Ipv4Addr, path::Path, process::Command};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// A server that keeps its data as a production one should: every write in the append-only file, synced every second,
+/// no snapshots beside it, and an error rather than an eviction when memory is full.
+pub(super) fn command(program: &Path, home: &Path, port: u16) -> Command {
+    let mut command = Command::new(program);
+    command.arg("--port").arg(port.to_string()).arg("--dir").arg(home).args(SETTINGS);
+    command
+}
+
+/// The settings without port and folder; also those of the container.
+pub(super) const SETTINGS: &[&str] = &[
+    "--appendonly",
+    "yes",
+    "--appendfsync",
+    "everysec",
+    "--save",
+    "",
+    "--maxmemory-policy",
+    "noeviction",
+    "--daemonize",
+    "no",
+];
+
+/// Whether the server on this port takes commands, and is the process `pid` if one is given.
+///
+/// Another run may have taken the port just before our server did; its server would answer too.
+pub(super) async fn answers(port: u16, pid: Option<u32>) -> bool {
+    ask(port).await.is_ok_and(|reply| {
+        reply.starts_with("+PONG")
+            && pid.is_none_or(|pid| reply.lines().any(|line| line.trim_end() == format!("process_id:{pid}")))
+    })
+}
+
+async fn ask(port: u16) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+    stream.write_all(b"PING\r\nINFO server\r\nQUIT\r\n").await?;
+    let mut reply = Vec::new();
+    stream.take(64 * 1024).read_to_end(&mut reply).await?;
+    Ok(String::from_utf8_lossy(&reply).into_owned())
+}
