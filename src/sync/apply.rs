@@ -17,8 +17,8 @@ use crate::{
     round::Stamp,
 };
 
-/// The most of a refused row that is kept, in bytes.
-const DETAIL_BYTES_MAX: usize = 60_000;
+/// The most of a refused row that is kept; a `TEXT` holds as many in any alphabet.
+const DETAIL_CHARS_MAX: usize = 15_000;
 const MESSAGE_CHARS_MAX: usize = 255;
 /// What is not read at all counts as bad data.
 const UNREADABLE: &str = "22000";
@@ -150,7 +150,7 @@ fn unreadable(row: &Said<super::batch::Unreadable>) -> Dead {
 }
 
 async fn bury(tx: &mut MySqlConnection, partition: Partition, dead: &Dead) -> sqlx::Result<()> {
-    let detail_end = dead.detail.floor_char_boundary(DETAIL_BYTES_MAX);
+    let first = |text: &str, chars_max: usize| text.chars().take(chars_max).collect::<String>();
     sqlx::query(
         "INSERT INTO log_dead (partition_id, entry, product_id, kind, detail, sqlstate, message)
          VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -159,9 +159,9 @@ async fn bury(tx: &mut MySqlConnection, partition: Partition, dead: &Dead) -> sq
     .bind(dead.entry.to_string())
     .bind(dead.product.map(|product| product.0))
     .bind(dead.kind)
-    .bind(&dead.detail[..detail_end])
+    .bind(first(&dead.detail, DETAIL_CHARS_MAX))
     .bind(&dead.sqlstate)
-    .bind(dead.message.chars().take(MESSAGE_CHARS_MAX).collect::<String>())
+    .bind(first(&dead.message, MESSAGE_CHARS_MAX))
     .execute(tx)
     .await
     .map(drop)
