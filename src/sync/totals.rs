@@ -7,10 +7,11 @@ use tokio::sync::mpsc;
 
 use crate::{
     ids::{LaneId, Place, Round},
+    mysql::line,
     round::RoundState,
 };
 
-/// The most rounds that wait to be counted; of more, those still running are found by [`find_uncounted`].
+/// The most rounds that wait to be counted. Of more, those still running are handed in again with their next change.
 const WAITING_MAX: usize = 10_000;
 /// The most rounds remembered as counted.
 const COUNTED_MAX: usize = 100_000;
@@ -90,19 +91,9 @@ async fn count(db: &MySqlPool, begun: &Begun) -> sqlx::Result<()> {
     if counted != Some(None) {
         return Ok(());
     }
-    let total: i64 = match upto {
+    let total = match upto {
         None => 0,
-        Some(upto) => {
-            sqlx::query_scalar(
-                "SELECT COUNT(*) FROM product_user_notification
-                 WHERE product_id = ? AND created_at > ? AND created_at <= ? AND is_active = 1",
-            )
-            .bind(lane.product.0)
-            .bind(from.unwrap_or(Place(0)).datetime())
-            .bind(upto.datetime())
-            .fetch_one(db)
-            .await?
-        }
+        Some(upto) => line::count_active(db, lane.product, *from, *upto).await?,
     };
     sqlx::query(
         "UPDATE product_notification_history SET total = ?
