@@ -1,7 +1,8 @@
 -- Installs MySQL's state of a product where Redis has none or an older one, under a new epoch.
 --
--- Invariant: newer state is never overwritten; an installed lane has no holder, and its epoch is above both the
--- one in Redis and the one in MySQL. Every open lane that is not paused leaves with a live entry.
+-- Invariant: newer state is never overwritten, and no round is given out twice; an installed lane has no holder, and
+-- its epoch is above both the one in Redis and the one in MySQL. Every open lane that is not paused leaves with a live
+-- entry. What Redis keeps and MySQL has otherwise is logged again.
 --
 -- include shared/lane.lua
 -- include shared/round.lua
@@ -14,9 +15,9 @@
 -- ARGV[1] product id
 -- ARGV[2] stock in MySQL, units
 -- ARGV[3] round in MySQL
--- ARGV[4] version in MySQL
--- ARGV[5] the new epoch, already committed in MySQL
--- ARGV[6] the epoch in MySQL before it
+-- ARGV[4] version of that state in MySQL
+-- ARGV[5] the new epoch, reserved and committed in MySQL
+-- ARGV[6] epoch of that state in MySQL
 -- ARGV[7..] per channel: its name, then its lane as a JSON object of fields of the hash, or empty
 --
 -- Reply done <lanes>     how many lanes were installed
@@ -34,11 +35,21 @@ local function older(fields, e, v)
   return own < e or (own == e and (tonumber(fields.version or '0') or 0) < v)
 end
 
+local function same(fields, state)
+  return fields.epoch == state.epoch and fields.version == state.version
+end
+
+local function log_waiting(lane)
+  if get(lane, 'waiting') ~= '' then
+    log_unbegun(lane, get(lane, 'waiting'), 'QUEUED', get(lane, 'waiting_at'), '', '')
+  end
+end
+
 local _, now_ms = now()
 local changes = { epoch = ARGV[5], run = server_run() }
 if not product.stock or older(product, tonumber(ARGV[6]), tonumber(ARGV[4])) then
   changes.stock = ARGV[2]
-  changes.round = ARGV[3]
+  changes.round = whole(math.max(tonumber(product.round or '0') or 0, tonumber(ARGV[3])))
   changes.version = whole(math.max(tonumber(product.version or '0') or 0, tonumber(ARGV[4])))
 end
 change_product(KEYS[1], KEYS[3], KEYS[2], ARGV[1], product, changes, now_ms)
@@ -48,8 +59,8 @@ for i = 0, (#KEYS - 3) / 3 - 1 do
   local at = 4 + i * 3
   local lane = open_lane(KEYS[at], KEYS[at + 1], KEYS[at + 2], KEYS[3])
   local given = ARGV[8 + i * 2]
-  if given ~= '' then
-    local state = cjson.decode(given)
+  local state = given ~= '' and cjson.decode(given) or nil
+  if state then
     if get(lane, 'status') == '' or older(lane.fields, tonumber(state.epoch), tonumber(state.version)) then
       installed = installed + 1
       drop_entry(lane)
@@ -61,10 +72,12 @@ for i = 0, (#KEYS - 3) / 3 - 1 do
       put(lane, 'channel', ARGV[7 + i * 2])
       put(lane, 'epoch', ARGV[5])
       log_round(lane)
-      if get(lane, 'waiting') ~= '' then
-        log_unbegun(lane, get(lane, 'waiting'), 'QUEUED', get(lane, 'waiting_at'), '', '')
-      end
+      log_waiting(lane)
     end
+  end
+  if get(lane, 'status') ~= '' and get(lane, 'epoch') ~= ARGV[5] and not (state and same(lane.fields, state)) then
+    log_round(lane)
+    log_waiting(lane)
   end
   local open = get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS'
   if open and get(lane, 'paused') ~= '1' and not has_live_entry(lane) then

@@ -14,6 +14,9 @@ CREATE TABLE IF NOT EXISTS product (
     restock_round INT UNSIGNED NOT NULL DEFAULT 0,
     epoch         BIGINT UNSIGNED NOT NULL DEFAULT 0,
     version       BIGINT UNSIGNED NOT NULL DEFAULT 0,
+    -- The greatest epoch given out to install this product in Redis. `epoch` is the one under which the state of this
+    -- row was written: whoever reserved an epoch and died must not make what Redis goes on logging look old.
+    reserved_epoch BIGINT UNSIGNED NOT NULL DEFAULT 0,
     created_at    DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
     updated_at    DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
     UNIQUE KEY product_sku (sku)

@@ -122,7 +122,7 @@ impl Jobs {
     ) -> Result<Vec<Entry>, RedisError> {
         let keys: Vec<&str> = from.iter().map(|(line, _)| self.key(*line)).collect();
         let ids: Vec<String> = from.iter().map(|(_, id)| id.clone()).collect();
-        let found: HashMap<String, Vec<(String, HashMap<String, String>)>> = self
+        let found: HashMap<String, Vec<Raw>> = self
             .redis
             .client
             .xreadgroup_map(GROUP, self.consumer.as_str(), Some(count), block_ms, false, keys, ids)

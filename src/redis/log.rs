@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use fred::interfaces::{HashesInterface, KeysInterface, SortedSetsInterface, StreamsInterface};
+use fred::{
+    interfaces::{ClientLike, HashesInterface, KeysInterface, SortedSetsInterface, StreamsInterface},
+    types::{ClusterHash, CustomCommand, FromValue},
+};
 
 use super::{Redis, RedisError};
 use crate::ids::{Partition, ProductId};
@@ -61,10 +64,6 @@ impl Redis {
     /// # Errors
     /// As any call.
     pub async fn raise_log(&self, partition: Partition, id: &str) -> Result<(), RedisError> {
-        use fred::{
-            interfaces::ClientLike,
-            types::{ClusterHash, CustomCommand},
-        };
         let command = CustomCommand::new_static("XSETID", ClusterHash::FirstKey, false);
         let _: fred::types::Value = self.client.custom(command, vec![self.keys.log(partition), id.to_owned()]).await?;
         Ok(())
@@ -120,21 +119,52 @@ impl Redis {
         Ok(())
     }
 
-    /// Up to `count` products in Redis that last changed before `before_ms`, the oldest first.
+    /// Up to `count` products in Redis that last changed at or before `upto_ms` of Redis' clock, the oldest first,
+    /// without the first `skip` of them.
     ///
     /// # Errors
     /// As any call.
     pub async fn idle_products(
         &self,
         partition: Partition,
-        before_ms: i64,
+        upto_ms: i64,
+        skip: i64,
         count: i64,
     ) -> Result<Vec<ProductId>, RedisError> {
         let ids: Vec<String> = self
             .client
-            .zrangebyscore(self.keys.products(partition), f64::NEG_INFINITY, before_ms as f64, false, Some((0, count)))
+            .zrangebyscore(self.keys.products(partition), f64::NEG_INFINITY, upto_ms as f64, false, Some((skip, count)))
             .await?;
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// The id of the present run of the server that holds this partition: another one after every restart or
+    /// fail-over.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn run_id_of(&self, partition: Partition) -> Result<String, RedisError> {
+        let info: String = self.ask_owner(partition, "INFO", vec!["server".to_owned()]).await?;
+        Ok(info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default().trim().to_owned())
+    }
+
+    /// The clock of the server that holds this partition, ms since the epoch.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn now_ms(&self, partition: Partition) -> Result<i64, RedisError> {
+        let (seconds, us): (i64, i64) = self.ask_owner(partition, "TIME", vec![]).await?;
+        Ok(seconds * 1000 + us / 1000)
+    }
+
+    async fn ask_owner<T: FromValue>(
+        &self,
+        partition: Partition,
+        command: &'static str,
+        args: Vec<String>,
+    ) -> Result<T, RedisError> {
+        let slot = ClusterHash::Custom(fred::util::redis_keyslot(self.keys.signal(partition).as_bytes()));
+        Ok(self.client.custom(CustomCommand::new_static(command, slot, false), args).await?)
     }
 
     /// Mirrors the enabled channels, for the scripts that must know them all.

@@ -3,11 +3,13 @@
 //! * [`connect`](Redis::connect) and the error type are here, addresses and policies in `connect`;
 //! * [`keys`] builds every key name;
 //! * [`scripts`] has one typed wrapper per Lua file;
-//! * [`jobs`] reads the job streams, [`log`] the log stream, [`signal`] listens for stop signals.
+//! * [`jobs`] reads the job streams, [`log`] the log stream, [`lane`] lanes as they stand;
+//! * [`signal`] listens for stop signals.
 
 mod connect;
 pub mod jobs;
 pub mod keys;
+pub mod lane;
 pub mod log;
 pub mod scripts;
 pub mod signal;
@@ -42,6 +44,16 @@ pub enum RedisError {
         script: &'static str,
         /// What it said.
         reply: Vec<String>,
+    },
+    /// Something in Redis does not have the form it must have.
+    #[error("the field `{field}` of a {what} in Redis cannot be read: `{text}`")]
+    Unreadable {
+        /// What it is a part of.
+        what: &'static str,
+        /// Its name.
+        field: String,
+        /// What stands there.
+        text: String,
     },
 }
 

@@ -1,1 +1,75 @@
-//! (being built)
+//! The flusher: makes MySQL follow Redis, and repairs Redis from MySQL.
+//!
+//! ```text
+//! per partition, by its leader:   log ─► flush: read ─► fold ─► one transaction + position ─► delete
+//!                                 restock_request ─► relay ─► enqueue.lua
+//!                                 open rounds ─► reconcile ─► check ─► hydrate.lua
+//!                                 idle products ─► evict.lua
+//! ```
+//!
+//! Several flushers may run: a lock in MySQL elects the leader of each partition, and the position is moved by
+//! compare-and-set, so that a leader that does not know it was replaced writes nothing.
+
+mod apply;
+mod batch;
+mod entry;
+mod entry_id;
+mod evict;
+mod flush;
+mod lead;
+mod options;
+mod position;
+mod reconcile;
+mod relay;
+mod rows;
+mod serve;
+mod totals;
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use flush::Flushed;
+pub use lead::Lead;
+pub use options::{FlusherOptions, OptionError};
+pub use reconcile::Reconciled;
+pub use relay::Relayed;
+
+use crate::stores::Stores;
+
+/// Entries in the log of a partition at which nothing more is accepted from the outbox.
+pub const BACKLOG_MAX: u64 = 100_000;
+
+/// What the flusher works with.
+#[derive(Debug, Clone)]
+pub struct Flusher {
+    /// Both stores; the pool needs a connection per partition and a few more.
+    pub stores: Stores,
+    /// How long the flusher waits when the log is empty.
+    pub flush_interval: Duration,
+    /// How long the last flush may take after the stop.
+    pub drain: Duration,
+}
+
+/// Serves every partition until `stop`; then flushes once more what is there, for as long as `drain`.
+///
+/// Neither store's absence ends it.
+pub async fn run(flusher: Flusher, stop: CancellationToken) {
+    let mut partitions = JoinSet::new();
+    for partition in flusher.stores.partitions() {
+        partitions.spawn(serve::partition(flusher.clone(), partition, stop.clone()));
+    }
+    let served = async { while partitions.join_next().await.is_some() {} };
+    tokio::pin!(served);
+    tokio::select! {
+        () = &mut served => return,
+        () = stop.cancelled() => {}
+    }
+    if tokio::time::timeout(flusher.drain, served).await.is_err() {
+        tracing::warn!(
+            drain_ms = flusher.drain.as_millis(),
+            "not everything was flushed in time; the next flusher goes on"
+        );
+    }
+}

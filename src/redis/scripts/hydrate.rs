@@ -39,9 +39,9 @@ pub struct Hydrate {
     pub stock: i64,
     /// Its last round, 0 before the first.
     pub round: u32,
-    /// Its stamp before this hydration.
+    /// The stamp of this state: the epoch under which it was written, not the one reserved now.
     pub stamp: Stamp,
-    /// The new epoch, already committed in MySQL.
+    /// The new epoch, reserved and committed in MySQL.
     pub epoch: u64,
     /// Its lanes: all enabled channels, and those with rows.
     pub lanes: Vec<LaneRecord>,
@@ -52,8 +52,8 @@ pub struct Hydrate {
 pub enum Hydrated {
     /// So many lanes were installed; the others were as new.
     Done(u64),
-    /// Somebody installed a later epoch.
-    Newer,
+    /// Redis is at this epoch already, which is later: reserve one above it.
+    Newer(u64),
 }
 
 impl Redis {
@@ -85,7 +85,7 @@ impl Redis {
         let reply = self.run(&SCRIPT, keys, args).await?;
         match reply.verdict() {
             "done" => Ok(Hydrated::Done(reply.parse(1)?)),
-            "newer" => Ok(Hydrated::Newer),
+            "newer" => Ok(Hydrated::Newer(reply.parse(1)?)),
             _ => Err(reply.unknown()),
         }
     }
@@ -121,6 +121,8 @@ fn fields(record: &LaneRecord) -> String {
         ("tried_at", String::new()),
         ("stopping", String::new()),
         ("flag", String::new()),
+        ("was_token", String::new()),
+        ("reply", String::new()),
     ]);
     serde_json::to_string(&fields).unwrap_or_default()
 }

@@ -1,0 +1,154 @@
+//! Reading lanes as they stand, without changing them.
+
+use std::{collections::HashMap, str::FromStr};
+
+use fred::{
+    interfaces::{HashesInterface, StreamsInterface},
+    types::Value,
+};
+
+use super::{Redis, RedisError};
+use crate::{
+    ids::{LaneId, Partition, Place, Round, UserId},
+    round::{Counts, Stamp, Status},
+};
+
+/// A lane as Redis holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneView {
+    /// Its current or last round.
+    pub round: Round,
+    /// Where that stands.
+    pub status: Status,
+    /// The last person settled, without a gap before them.
+    pub cursor: Option<Place>,
+    /// The user at the cursor, once somebody was settled in this round.
+    pub last_user: Option<UserId>,
+    /// Who could not be told and stopped the round.
+    pub blocked_user: Option<UserId>,
+    /// Settled so far in this round.
+    pub counts: Counts,
+    /// How new this state is.
+    pub stamp: Stamp,
+    /// The token of its present hold.
+    pub token: Option<String>,
+    /// The consumer that holds it.
+    pub owner: Option<String>,
+    /// When the lease ends, ms since the epoch on Redis' clock; 0 without one.
+    pub lease_until_ms: u64,
+    /// A newer round that waits behind this one.
+    pub waiting: Option<Round>,
+    /// The entry that stands for it, `j:<id>` or `a:<id>`.
+    pub entry: Option<String>,
+    /// Whether it stands still until somebody unpauses it.
+    pub is_paused: bool,
+    /// Attempts already made for the next person.
+    pub tries: u32,
+    /// When its first worker began, µs since the epoch.
+    pub started_us: Option<i64>,
+    /// When it ended, µs since the epoch.
+    pub ended_us: Option<i64>,
+    /// Why it ended, for people.
+    pub reason: Option<String>,
+}
+
+impl Redis {
+    /// These lanes of one partition, in one round trip; `None` where Redis has none.
+    ///
+    /// # Errors
+    /// As any call; [`RedisError::Unreadable`] when a lane cannot be read.
+    pub async fn read_lanes(
+        &self,
+        partition: Partition,
+        lanes: &[LaneId],
+    ) -> Result<Vec<Option<LaneView>>, RedisError> {
+        if lanes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pipeline = self.client.pipeline();
+        for lane in lanes {
+            let _: () = pipeline.hgetall(self.keys.lane(partition, lane)).await?;
+        }
+        let found: Vec<HashMap<String, String>> = pipeline.all().await?;
+        found.iter().map(view).collect()
+    }
+
+    /// Whether each of these entries, named as in [`LaneView::entry`], is still on its stream.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn have_entries(
+        &self,
+        partition: Partition,
+        entries: &[(LaneId, String)],
+    ) -> Result<Vec<bool>, RedisError> {
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pipeline = self.client.pipeline();
+        for (lane, entry) in entries {
+            let (key, id) = match entry.strip_prefix("a:") {
+                Some(id) => (self.keys.again(partition, &lane.channel), id),
+                None => (self.keys.jobs(partition, &lane.channel), entry.trim_start_matches("j:")),
+            };
+            let _: () = pipeline.xrange(key, id, id, Some(1)).await?;
+        }
+        let found: Vec<Value> = pipeline.all().await?;
+        Ok(found.iter().map(|entries| entries.array_len().is_some_and(|len| len > 0)).collect())
+    }
+}
+
+/// An empty hash is no lane; an empty field is none.
+fn view(fields: &HashMap<String, String>) -> Result<Option<LaneView>, RedisError> {
+    if !fields.contains_key("status") {
+        return Ok(None);
+    }
+    let fields = Fields(fields);
+    Ok(Some(LaneView {
+        round: fields.need("round")?,
+        status: fields.need("status")?,
+        cursor: fields.get("cursor")?,
+        last_user: fields.get("last_user")?,
+        blocked_user: fields.get("blocked_user")?,
+        counts: Counts {
+            sent: fields.count("sent")?,
+            skipped: fields.count("skipped")?,
+            failed: fields.count("failed")?,
+            unknown: fields.count("unknown")?,
+        },
+        stamp: Stamp { epoch: fields.count("epoch")?, version: fields.count("version")? },
+        token: fields.get("token")?,
+        owner: fields.get("owner")?,
+        lease_until_ms: fields.count("lease_until")?,
+        waiting: fields.get("waiting")?,
+        entry: fields.get("entry")?,
+        is_paused: fields.get::<String>("paused")?.is_some_and(|paused| paused == "1"),
+        tries: fields.get("tries")?.unwrap_or(0),
+        started_us: fields.get("started_at")?,
+        ended_us: fields.get("ended_at")?,
+        reason: fields.get("reason")?,
+    }))
+}
+
+struct Fields<'a>(&'a HashMap<String, String>);
+
+impl Fields<'_> {
+    fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, RedisError> {
+        match self.0.get(name).map(String::as_str) {
+            None | Some("") => Ok(None),
+            Some(text) => text.parse().map(Some).map_err(|_| unreadable(name, text)),
+        }
+    }
+
+    fn need<T: FromStr>(&self, name: &str) -> Result<T, RedisError> {
+        self.get(name)?.ok_or_else(|| unreadable(name, ""))
+    }
+
+    fn count(&self, name: &str) -> Result<u64, RedisError> {
+        Ok(self.get(name)?.unwrap_or(0))
+    }
+}
+
+fn unreadable(field: &str, text: &str) -> RedisError {
+    RedisError::Unreadable { what: "lane", field: field.to_owned(), text: text.to_owned() }
+}

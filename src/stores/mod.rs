@@ -1,0 +1,70 @@
+//! Both stores at once: where a product lies, and checking Redis against MySQL.
+//!
+//! Whoever is answered "unchecked" by a script calls [`Stores::check`] and then the script again. The flusher does so
+//! too, for what it finds missing.
+
+mod check;
+mod open;
+mod stamps;
+
+use sqlx::MySqlPool;
+
+use crate::{
+    ids::{Partition, ProductId},
+    mysql::{self, setting::Settings},
+    redis::{Redis, RedisError},
+};
+
+pub use check::Checked;
+pub use open::OpenError;
+pub use stamps::{LaneStamps, lane_stamps};
+
+/// Redis and MySQL of one deployment, and its settings.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// The engine.
+    pub redis: Redis,
+    /// The record.
+    pub mysql: MySqlPool,
+    /// As last read from MySQL.
+    pub settings: Settings,
+}
+
+/// What can go wrong with work that needs both stores.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Redis failed.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    /// MySQL failed.
+    #[error("MySQL: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// Others kept installing the same product.
+    #[error("product {0} is being checked by too many at once; try again")]
+    Contended(ProductId),
+}
+
+impl StoreError {
+    /// Whether the same may go through later.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Redis(error) => error.is_unreachable(),
+            Self::Sql(error) => mysql::is_unreachable(error) || mysql::is_deadlock(error),
+            Self::Contended(_) => true,
+        }
+    }
+}
+
+impl Stores {
+    /// The partition of a product.
+    #[must_use]
+    pub fn partition_of(&self, product: ProductId) -> Partition {
+        Partition::of(product, self.settings.partitions)
+    }
+
+    /// Every partition of this deployment.
+    pub fn partitions(&self) -> impl Iterator<Item = Partition> + use<> {
+        (0..self.settings.partitions).map(Partition)
+    }
+}

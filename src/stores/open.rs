@@ -1,0 +1,96 @@
+//! Connecting to both stores.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Stores;
+use crate::{
+    config::Backends,
+    mysql::{
+        self,
+        schema::{self, SchemaError},
+        setting::{SettingError, Settings},
+    },
+    redis::{Patience, Redis, RedisError},
+};
+
+/// How long a long-running role waits before it tries an unreachable MySQL again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why there is nothing to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The schema is not the one of this program; the message names the command that mends it.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The settings cannot be used, or belong to another deployment.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// MySQL failed.
+    #[error("MySQL: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// Redis failed.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+}
+
+impl OpenError {
+    /// Whether a backend did not answer, so that it may go well later.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Schema(SchemaError::Sql(error)) | Self::Setting(SettingError::Sql(error)) | Self::Sql(error) => {
+                mysql::is_unreachable(error)
+            }
+            Self::Redis(error) => error.is_unreachable(),
+            Self::Schema(_) | Self::Setting(_) => false,
+        }
+    }
+}
+
+impl Stores {
+    /// Connects to both, and checks the schema and that the database belongs to this namespace.
+    ///
+    /// # Errors
+    /// When one of them does not answer or cannot be used.
+    pub async fn open(backends: &Backends, patience: Patience, connections_max: u32) -> Result<Self, OpenError> {
+        let mysql = mysql::connect(&backends.mysql_url, connections_max).await?;
+        schema::check(&mysql).await?;
+        let settings = Settings::load(&mysql).await?;
+        settings.check_namespace(&backends.namespace)?;
+        let redis = Redis::connect(&backends.redis_url, &backends.namespace, patience).await?;
+        Ok(Self { redis, mysql, settings })
+    }
+
+    /// As [`Stores::open`], for long-running roles: waits for backends that do not answer, until `stop`; `None` then.
+    ///
+    /// # Errors
+    /// When one of them answers and cannot be used.
+    pub async fn wait_for(
+        backends: &Backends,
+        connections_max: u32,
+        stop: &CancellationToken,
+    ) -> Result<Option<Self>, OpenError> {
+        let mut told = false;
+        loop {
+            let opened = tokio::select! {
+                () = stop.cancelled() => return Ok(None),
+                opened = Self::open(backends, Patience::Endless, connections_max) => opened,
+            };
+            match opened {
+                Err(error) if error.is_unreachable() => {
+                    if !std::mem::replace(&mut told, true) {
+                        let (redis, mysql) = (backends.redis_address(), backends.mysql_address());
+                        tracing::warn!(%error, redis, mysql, "a backend does not answer; waiting for it");
+                    }
+                }
+                opened => return opened.map(Some),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(None),
+                () = tokio::time::sleep(RETRY_PAUSE) => {}
+            }
+        }
+    }
+}

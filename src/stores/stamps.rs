@@ -1,0 +1,50 @@
+//! How new the lanes of products are in MySQL.
+
+use std::collections::BTreeMap;
+
+use sqlx::{MySqlExecutor, QueryBuilder};
+
+use crate::{
+    ids::{Channel, ParseError, ProductId},
+    round::Stamp,
+};
+
+/// What MySQL knows of a lane, over all its rounds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LaneStamps {
+    /// The newest stamp of any of its rows.
+    pub newest: Stamp,
+    /// The greatest round it has a row for.
+    pub last_round: u32,
+}
+
+/// The stamps of all lanes of these products that have a row, by product and channel.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn lane_stamps(
+    db: impl MySqlExecutor<'_>,
+    products: &[ProductId],
+) -> sqlx::Result<BTreeMap<(ProductId, Channel), LaneStamps>> {
+    let mut lanes: BTreeMap<_, LaneStamps> = BTreeMap::new();
+    if products.is_empty() {
+        return Ok(lanes);
+    }
+    let mut query = QueryBuilder::new(
+        "SELECT product_id, channel, epoch, MAX(version), MAX(restock_round)
+         FROM product_notification_history WHERE product_id IN (",
+    );
+    let mut list = query.separated(", ");
+    for product in products {
+        list.push_bind(product.0);
+    }
+    query.push(") GROUP BY product_id, channel, epoch");
+    let rows: Vec<(i64, String, u64, u64, u32)> = query.build_query_as().persistent(false).fetch_all(db).await?;
+    for (product, channel, epoch, version, round) in rows {
+        let channel = channel.parse().map_err(|error: ParseError| sqlx::Error::Decode(Box::new(error)))?;
+        let lane = lanes.entry((ProductId(product), channel)).or_default();
+        lane.newest = lane.newest.max(Stamp { epoch, version });
+        lane.last_round = lane.last_round.max(round);
+    }
+    Ok(lanes)
+}

@@ -1,0 +1,176 @@
+//! A batch of the log, folded: the newest state of each product and round, everybody settled, every answered request.
+
+use std::collections::{BTreeMap, HashMap, btree_map::Entry as Slot};
+
+use super::{
+    entry::{Answer, Change, ProductState, read},
+    entry_id::EntryId,
+};
+use crate::{
+    ids::{Channel, ProductId, Round},
+    outcome::Settled,
+    redis::log::LogEntry,
+    round::{RoundState, Stamp},
+};
+
+/// The most entries in one batch.
+pub(super) const BATCH_ENTRIES: usize = 2_000;
+
+/// Entries of the same product that lie this far apart are not of the same script call.
+const APART_MS: u64 = 20;
+
+/// Something with the entry that said it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Said<T> {
+    pub(super) entry: EntryId,
+    pub(super) what: T,
+}
+
+/// One person of a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Person {
+    pub(super) product: ProductId,
+    pub(super) round: Round,
+    pub(super) channel: Channel,
+    pub(super) settled: Settled,
+}
+
+/// An entry that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    pub(super) fields: String,
+    pub(super) error: String,
+}
+
+/// What a batch changes in MySQL.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Batch {
+    pub(super) ids: Vec<EntryId>,
+    pub(super) products: Vec<Said<ProductState>>,
+    pub(super) rounds: Vec<Said<RoundState>>,
+    pub(super) people: Vec<Said<Person>>,
+    pub(super) answers: Vec<Said<Answer>>,
+    pub(super) unreadable: Vec<Said<Unreadable>>,
+}
+
+impl Batch {
+    /// The last entry in it; `None` when it is empty.
+    pub(super) fn last(&self) -> Option<EntryId> {
+        self.ids.last().copied()
+    }
+
+    /// Folds entries, which are in the order of the log.
+    pub(super) fn fold(entries: &[(EntryId, LogEntry)]) -> Self {
+        let mut batch = Self { ids: entries.iter().map(|(id, _)| *id).collect(), ..Self::default() };
+        let mut products: BTreeMap<ProductId, Said<ProductState>> = BTreeMap::new();
+        let mut rounds: BTreeMap<(ProductId, Round, Channel), Said<RoundState>> = BTreeMap::new();
+        let mut answers: HashMap<i64, usize> = HashMap::new();
+        for (entry, raw) in entries {
+            let entry = *entry;
+            match read(raw) {
+                Ok(Change::Product(what)) => keep_newest(&mut products, what.product, Said { entry, what }),
+                Ok(Change::Round(state, people)) => {
+                    let (product, channel, round) = (state.lane.product, state.lane.channel.clone(), state.round);
+                    batch.people.extend(people.into_iter().map(|settled| {
+                        let what = Person { product, round, channel: channel.clone(), settled };
+                        Said { entry, what }
+                    }));
+                    keep_newest(&mut rounds, (product, round, channel), Said { entry, what: *state });
+                }
+                Ok(Change::Request(what)) => {
+                    let known = what.request.and_then(|id| answers.insert(id, batch.answers.len()));
+                    if known.is_none_or(|at| batch.answers[at].what != what) {
+                        batch.answers.push(Said { entry, what });
+                    }
+                }
+                Err(error) => {
+                    let what = Unreadable { fields: format!("{:?}", raw.1), error: error.to_string() };
+                    batch.unreadable.push(Said { entry, what });
+                }
+            }
+        }
+        batch.products = products.into_values().collect();
+        batch.rounds = rounds.into_values().collect();
+        batch
+    }
+}
+
+trait Stamped {
+    fn stamp(&self) -> Stamp;
+}
+
+impl Stamped for ProductState {
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+}
+
+impl Stamped for RoundState {
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+}
+
+fn keep_newest<K: Ord, T: Stamped>(rows: &mut BTreeMap<K, Said<T>>, key: K, said: Said<T>) {
+    match rows.entry(key) {
+        Slot::Vacant(slot) => {
+            slot.insert(said);
+        }
+        Slot::Occupied(mut slot) => {
+            if said.what.stamp() >= slot.get().what.stamp() {
+                slot.insert(said);
+            }
+        }
+    }
+}
+
+/// How many entries of a full batch to take, so that what one script call wrote stays together.
+///
+/// A call writes of one product only, so the cut is after an entry of another product than the next; or where much
+/// time passed between two; or, of one product without a pause, where the millisecond changes. Within a call it may
+/// change too: Redis 7.0 asks the clock for each XADD.
+pub(super) fn cut(entries: &[(EntryId, LogEntry)]) -> usize {
+    let product = |at: usize| entries[at].1.1.get("p");
+    let boundary = |apart: &dyn Fn(usize) -> bool| (1..entries.len()).rev().find(|at| apart(*at));
+    boundary(&|at| product(at) != product(at - 1) || entries[at].0.ms - entries[at - 1].0.ms >= APART_MS)
+        .or_else(|| boundary(&|at| entries[at].0.ms != entries[at - 1].0.ms))
+        .unwrap_or(entries.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(ms: u64, product: &str) -> (EntryId, LogEntry) {
+        let id = EntryId { ms, seq: 0 };
+        (id, (id.to_string(), HashMap::from([("p".to_owned(), product.to_owned())])))
+    }
+
+    #[test]
+    fn what_one_call_wrote_stays_together() {
+        let cases: [(&[(u64, &str)], usize); 5] = [
+            (&[(1, "7"), (2, "7"), (2, "8"), (3, "8")], 2),
+            (&[(1, "7"), (1, "7"), (30, "7"), (31, "7")], 2),
+            (&[(1, "7"), (2, "7"), (3, "7")], 2),
+            (&[(1, "7"), (1, "7")], 2),
+            (&[(1, "7")], 1),
+        ];
+        for (entries, expected) in cases {
+            let entries: Vec<_> = entries.iter().map(|(ms, product)| entry(*ms, product)).collect();
+            assert_eq!(cut(&entries), expected, "{entries:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_does_not_hold_back_its_neighbours() {
+        let (id, mut good) = entry(1, "7");
+        for (field, value) in [("k", "product"), ("stock", "1"), ("r", "1"), ("e", "1"), ("v", "1")] {
+            good.1.insert(field.to_owned(), value.to_owned());
+        }
+        let mut newer = good.clone();
+        newer.1.insert("v".to_owned(), "2".to_owned());
+        let batch = Batch::fold(&[entry(1, "7"), (id, newer), (id, good)]);
+        assert_eq!((batch.unreadable.len(), batch.products.len(), batch.ids.len()), (1, 1, 3));
+        assert_eq!(batch.products[0].what.stamp.version, 2);
+    }
+}

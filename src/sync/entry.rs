@@ -1,0 +1,149 @@
+//! What one entry of the log says.
+
+use std::{collections::HashMap, str::FromStr};
+
+use crate::{
+    ids::{LaneId, ParseError, ProductId, Round},
+    outcome::{self, Settled},
+    redis::log::LogEntry,
+    round::{Counts, RoundState, Stamp, decode_places},
+};
+
+/// A product's state after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ProductState {
+    pub(super) product: ProductId,
+    pub(super) stock: i64,
+    pub(super) round: u32,
+    pub(super) stamp: Stamp,
+}
+
+/// What became of a request of the outbox, or of a key that has no row there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) product: ProductId,
+    pub(super) request: Option<i64>,
+    pub(super) key: String,
+    /// The round it got, or why it gets none.
+    pub(super) round: Result<Round, String>,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    Product(ProductState),
+    Round(Box<RoundState>, Vec<Settled>),
+    Request(Answer),
+}
+
+/// Reads an entry.
+///
+/// # Errors
+/// When it is of no known kind, or a field does not have its form.
+pub(super) fn read((_, fields): &LogEntry) -> Result<Change, ParseError> {
+    let fields = Fields(fields);
+    match fields.text("k") {
+        "product" => Ok(Change::Product(ProductState {
+            product: fields.need("p")?,
+            stock: fields.need("stock")?,
+            round: fields.need("r")?,
+            stamp: fields.stamp()?,
+        })),
+        "round" => Ok(Change::Round(Box::new(round(&fields)?), outcome::decode(fields.text("people"))?)),
+        "request" => Ok(Change::Request(Answer {
+            product: fields.need("p")?,
+            request: fields.get("id")?,
+            key: fields.text("key").to_owned(),
+            round: match fields.text("s") {
+                "ACCEPTED" => Ok(fields.need("r")?),
+                _ => Err(fields.text("why").to_owned()),
+            },
+        })),
+        other => Err(ParseError::new("kind of log entry", other, "product, round or request")),
+    }
+}
+
+fn round(fields: &Fields<'_>) -> Result<RoundState, ParseError> {
+    Ok(RoundState {
+        lane: LaneId { product: fields.need("p")?, channel: fields.need("c")? },
+        round: fields.need("r")?,
+        status: fields.need("s")?,
+        from: fields.get("from")?,
+        cursor: fields.get("cur")?,
+        upto: fields.get("upto")?,
+        ahead: decode_places(fields.text("ahead"))?,
+        last_user: fields.get("lu")?,
+        blocked_user: fields.get("bu")?,
+        counts: counts(fields.text("n"))?,
+        stamp: fields.stamp()?,
+        reason: fields.get("why")?,
+        queued_us: fields.get("q")?,
+        started_us: fields.get("b")?,
+        ended_us: fields.get("x")?,
+    })
+}
+
+fn counts(text: &str) -> Result<Counts, ParseError> {
+    let bad = || ParseError::new("counts in the log", text, "four whole numbers");
+    let numbers: Vec<u64> = text.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|_| bad())?;
+    let [sent, skipped, failed, unknown] = numbers.try_into().map_err(|_| bad())?;
+    Ok(Counts { sent, skipped, failed, unknown })
+}
+
+struct Fields<'a>(&'a HashMap<String, String>);
+
+impl Fields<'_> {
+    fn text(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// An empty field is none.
+    fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, ParseError> {
+        match self.text(name) {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| ParseError::new("field of the log", text, "see lua/shared")),
+        }
+    }
+
+    fn need<T: FromStr>(&self, name: &str) -> Result<T, ParseError> {
+        self.get(name)?.ok_or_else(|| ParseError::new("field of the log", name, "it is never empty"))
+    }
+
+    fn stamp(&self) -> Result<Stamp, ParseError> {
+        Ok(Stamp { epoch: self.need("e")?, version: self.need("v")? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(fields: &[(&str, &str)]) -> LogEntry {
+        ("1-1".to_owned(), fields.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    }
+
+    #[test]
+    fn each_kind_is_read() {
+        let product = entry(&[("k", "product"), ("p", "7"), ("stock", "-2"), ("r", "0"), ("e", "1"), ("v", "3")]);
+        let stamp = Stamp { epoch: 1, version: 3 };
+        let state = ProductState { product: ProductId(7), stock: -2, round: 0, stamp };
+        assert_eq!(read(&product), Ok(Change::Product(state)));
+        let refused =
+            entry(&[("k", "request"), ("p", "7"), ("id", "4"), ("key", "#4"), ("s", "REFUSED"), ("why", "x")]);
+        let Ok(Change::Request(answer)) = read(&refused) else { panic!("a request") };
+        assert_eq!((answer.request, answer.round), (Some(4), Err("x".to_owned())));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        for bad in [
+            entry(&[]),
+            entry(&[("k", "rumour")]),
+            entry(&[("k", "product"), ("p", "x")]),
+            entry(&[("k", "request"), ("p", "7"), ("s", "ACCEPTED")]),
+            entry(&[("k", "round"), ("p", "7"), ("c", "webhook"), ("r", "1"), ("s", "QUEUED"), ("n", "1,2,3")]),
+        ] {
+            assert!(read(&bad).is_err(), "{bad:?}");
+        }
+    }
+}

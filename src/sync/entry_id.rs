@@ -1,0 +1,46 @@
+//! Ids of log entries, which have an order.
+
+use std::{fmt, str::FromStr};
+
+use crate::ids::ParseError;
+
+/// The id of a log entry, `ms-seq`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct EntryId {
+    pub(super) ms: u64,
+    pub(super) seq: u64,
+}
+
+impl EntryId {
+    /// Before every entry.
+    pub(super) const ZERO: Self = Self { ms: 0, seq: 0 };
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.ms, self.seq)
+    }
+}
+
+impl FromStr for EntryId {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let parts = text.split_once('-').and_then(|(ms, seq)| Some((ms.parse().ok()?, seq.parse().ok()?)));
+        let (ms, seq) = parts.ok_or_else(|| ParseError::new("entry id", text, "it is ms-seq"))?;
+        Ok(Self { ms, seq })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_ordered_as_numbers() {
+        let id = |text: &str| text.parse::<EntryId>().unwrap();
+        assert!(id("9-0") < id("10-0") && id("10-9") < id("10-10"));
+        assert_eq!(id("1795226041094-1068").to_string(), "1795226041094-1068");
+        assert!("5".parse::<EntryId>().is_err());
+    }
+}

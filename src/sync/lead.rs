@@ -1,0 +1,112 @@
+//! Leading a partition: the election, and the parts that only its leader runs.
+
+use std::sync::Arc;
+
+use sqlx::{MySql, MySqlConnection, pool::PoolConnection};
+use tokio::sync::Notify;
+
+use super::{
+    evict::Eviction,
+    flush::{Flush, Flushed},
+    reconcile::{self, Reconciled},
+    relay::{Relay, Relayed},
+    totals::{Counter, Totals},
+};
+use crate::{
+    ids::Partition,
+    stores::{StoreError, Stores},
+};
+
+/// The leader of one partition: at most one at a time, over all flushers.
+///
+/// The lock is MySQL's and belongs to the connection on which the batches are applied: a lost connection is a lost
+/// lock, and nothing more is written.
+#[derive(Debug)]
+pub struct Lead {
+    pub(super) connection: PoolConnection<MySql>,
+    pub(super) flush: Flush,
+    pub(super) relay: Relay,
+    pub(super) eviction: Eviction,
+    pub(super) counter: Counter,
+    pub(super) alarm: Arc<Notify>,
+    pub(super) stores: Stores,
+    partition: Partition,
+}
+
+impl Lead {
+    /// Takes the lead of a partition; `None` when somebody else has it.
+    ///
+    /// # Errors
+    /// Those of MySQL.
+    pub async fn elect(stores: &Stores, partition: Partition, backlog_max: u64) -> Result<Option<Self>, StoreError> {
+        let mut connection = stores.mysql.acquire().await?;
+        if !lock(&mut connection, stores, partition).await? {
+            return Ok(None);
+        }
+        // From here on the connection must never go back to the pool with the lock.
+        connection.close_on_drop();
+        let (totals, counter) = Totals::channel();
+        let alarm = Arc::new(Notify::new());
+        let flush = Flush::start(stores.clone(), partition, &mut connection, totals, Arc::clone(&alarm)).await?;
+        Ok(Some(Self {
+            connection,
+            flush,
+            relay: Relay::new(stores.clone(), partition, backlog_max),
+            eviction: Eviction::new(partition),
+            counter,
+            alarm,
+            stores: stores.clone(),
+            partition,
+        }))
+    }
+
+    /// Applies the next batch of the log.
+    ///
+    /// # Errors
+    /// Those of both stores; after one of MySQL the lead must be given up.
+    pub async fn flush(&mut self) -> Result<Flushed, StoreError> {
+        self.flush.step(&mut self.connection).await
+    }
+
+    /// Pushes pending requests of the outbox.
+    ///
+    /// # Errors
+    /// Those of both stores.
+    pub async fn relay(&mut self) -> Result<Relayed, StoreError> {
+        self.relay.step().await
+    }
+
+    /// Repairs what Redis lacks.
+    ///
+    /// # Errors
+    /// Those of both stores.
+    pub async fn reconcile(&mut self) -> Result<Reconciled, StoreError> {
+        reconcile::step(&self.stores, self.partition).await
+    }
+
+    /// Forgets products that were left alone for `idle_ms`; returns how many.
+    ///
+    /// # Errors
+    /// Those of both stores.
+    pub async fn evict(&mut self, idle_ms: i64) -> Result<usize, StoreError> {
+        Eviction::after(self.partition, idle_ms).step(&self.stores).await
+    }
+
+    /// Gives the lead up.
+    pub async fn resign(self) {
+        if let Err(error) = self.connection.close().await {
+            tracing::debug!(%error, "the leader's connection was already closed");
+        }
+    }
+}
+
+/// The name holds the database, because a lock is the server's, and is short enough for MySQL's 64 characters.
+async fn lock(db: &mut MySqlConnection, stores: &Stores, partition: Partition) -> sqlx::Result<bool> {
+    let locked: Option<i64> =
+        sqlx::query_scalar("SELECT GET_LOCK(CONCAT('restock-flush-', MD5(CONCAT(DATABASE(), '/', ?, '/', ?))), 0)")
+            .bind(stores.settings.namespace.as_str())
+            .bind(partition.0)
+            .fetch_one(db)
+            .await?;
+    Ok(locked == Some(1))
+}

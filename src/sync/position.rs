@@ -1,0 +1,132 @@
+//! How far MySQL has followed the log of a partition, and whether the two belong together.
+
+use sqlx::MySqlConnection;
+
+use super::entry_id::EntryId;
+use crate::{
+    ids::{ParseError, Partition},
+    redis::log::LogHead,
+};
+
+/// The last entry that MySQL has, in which life of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) incarnation: String,
+    pub(super) last: EntryId,
+}
+
+impl Position {
+    /// Reads it; a new partition starts before every entry of no life.
+    pub(super) async fn read(db: &mut MySqlConnection, partition: Partition) -> sqlx::Result<Self> {
+        sqlx::query("INSERT INTO flush_position (partition_id) VALUES (?) ON DUPLICATE KEY UPDATE partition_id = ?")
+            .bind(partition.0)
+            .bind(partition.0)
+            .execute(&mut *db)
+            .await?;
+        let (incarnation, last): (String, String) =
+            sqlx::query_as("SELECT incarnation, last_entry FROM flush_position WHERE partition_id = ?")
+                .bind(partition.0)
+                .fetch_one(&mut *db)
+                .await?;
+        let last = last.parse().map_err(|error: ParseError| sqlx::Error::Decode(Box::new(error)))?;
+        Ok(Self { incarnation, last })
+    }
+
+    /// Moves it, if it still is where this flusher left it. False: another one moved it.
+    pub(super) async fn move_to(
+        &self,
+        next: &Self,
+        db: &mut MySqlConnection,
+        partition: Partition,
+    ) -> sqlx::Result<bool> {
+        // sqlx counts the rows found, so that a move to the same place is one row too.
+        let moved = sqlx::query(
+            "UPDATE flush_position SET incarnation = ?, last_entry = ?
+             WHERE partition_id = ? AND incarnation = ? AND last_entry = ?",
+        )
+        .bind(&next.incarnation)
+        .bind(next.last.to_string())
+        .bind(partition.0)
+        .bind(&self.incarnation)
+        .bind(self.last.to_string())
+        .execute(db)
+        .await?;
+        Ok(moved.rows_affected() == 1)
+    }
+}
+
+/// The request up to which the relay leaves this partition's rows alone.
+pub(super) async fn held_upto(db: &sqlx::MySqlPool, partition: Partition) -> sqlx::Result<i64> {
+    let held: Option<i64> = sqlx::query_scalar("SELECT held_upto_request FROM flush_position WHERE partition_id = ?")
+        .bind(partition.0)
+        .fetch_optional(db)
+        .await?;
+    Ok(held.unwrap_or(0))
+}
+
+/// Holds all requests that are there now; returns the greatest.
+pub(super) async fn hold_requests(db: &mut MySqlConnection, partition: Partition) -> sqlx::Result<i64> {
+    let newest: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM restock_request").fetch_one(&mut *db).await?;
+    let newest = newest.unwrap_or(0);
+    sqlx::query("UPDATE flush_position SET held_upto_request = ? WHERE partition_id = ?")
+        .bind(newest)
+        .bind(partition.0)
+        .execute(&mut *db)
+        .await?;
+    Ok(newest)
+}
+
+/// How a position and a log go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Match {
+    /// They do.
+    Sound,
+    /// The log is another one: Redis was emptied or replaced.
+    Another,
+    /// Redis lost the end of the log, which MySQL has.
+    TailLost,
+    /// Entries were deleted that MySQL does not have: it was set back to an earlier state.
+    WentBack,
+}
+
+/// Judges by the head of the log.
+pub(super) fn judge(position: &Position, head: &LogHead) -> Result<Match, ParseError> {
+    let (last, deleted): (EntryId, EntryId) = (head.last_id.parse()?, head.max_deleted_id.parse()?);
+    Ok(match &head.incarnation {
+        // A MySQL that knows of no log at all, beside a log of which some was taken: it was made anew.
+        Some(_) if position.incarnation.is_empty() && deleted > EntryId::ZERO => Match::WentBack,
+        Some(incarnation) if *incarnation == position.incarnation => match () {
+            () if deleted > position.last => Match::WentBack,
+            () if last < position.last => Match::TailLost,
+            () => Match::Sound,
+        },
+        _ => Match::Another,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_trusted_only_when_it_goes_on_from_the_position() {
+        let judged = |known: &str, position: &str, incarnation: Option<&str>, last: &str, deleted: &str| {
+            let position = Position { incarnation: known.to_owned(), last: position.parse().unwrap() };
+            let head = LogHead {
+                incarnation: incarnation.map(str::to_owned),
+                entries: 0,
+                last_id: last.to_owned(),
+                max_deleted_id: deleted.to_owned(),
+            };
+            judge(&position, &head).unwrap()
+        };
+        assert_eq!(judged("a", "5-0", Some("a"), "9-0", "5-0"), Match::Sound);
+        assert_eq!(judged("a", "5-0", Some("a"), "5-0", "5-0"), Match::Sound);
+        assert_eq!(judged("a", "5-0", Some("a"), "4-9", "3-0"), Match::TailLost);
+        assert_eq!(judged("a", "5-0", Some("a"), "9-0", "5-1"), Match::WentBack);
+        assert_eq!(judged("a", "5-0", None, "0-0", "0-0"), Match::Another);
+        assert_eq!(judged("a", "5-0", Some("b"), "9-0", "8-0"), Match::Another);
+        assert_eq!(judged("", "0-0", Some("b"), "9-0", "0-0"), Match::Another);
+        assert_eq!(judged("", "0-0", Some("b"), "9-0", "8-0"), Match::WentBack);
+    }
+}

@@ -1,0 +1,181 @@
+//! Repairing Redis from MySQL: lanes that are absent or behind, open lanes without an entry.
+//!
+//! A row of MySQL that is older than Redis is only not flushed yet: that is left alone.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use futures_util::{StreamExt, stream};
+
+use crate::{
+    ids::{Channel, LaneId, Partition, ProductId},
+    redis::{
+        lane::LaneView,
+        scripts::{Canceled, channel_list},
+    },
+    round::Status,
+    stores::{Checked, LaneStamps, StoreError, Stores, lane_stamps},
+};
+
+/// Products read at once.
+const PAGE_PRODUCTS: u32 = 500;
+/// Products checked at the same time; each takes a connection to MySQL.
+const CHECKS_AT_ONCE: usize = 4;
+
+/// What a step of the reconciler repaired.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// Products checked against MySQL.
+    pub checked: usize,
+    /// Lanes of disabled channels that were told to end.
+    pub canceled: usize,
+}
+
+/// Mirrors the enabled channels, then goes through all open rounds of a partition.
+pub(super) async fn step(stores: &Stores, partition: Partition) -> Result<Reconciled, StoreError> {
+    stores.redis.mirror_channels(partition, &channel_list(&stores.settings.channels)).await?;
+    let mut done = Reconciled::default();
+    for status in [Status::Queued, Status::InProgress] {
+        let mut after = ProductId(0);
+        loop {
+            let products = open_products(stores, partition, status, after).await?;
+            let Some(last) = products.last() else { break };
+            after = *last;
+            let page = repair(stores, partition, &products).await?;
+            done.checked += page.checked;
+            done.canceled += page.canceled;
+            if products.len() < PAGE_PRODUCTS as usize {
+                break;
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Products of this partition with a round of this status, by number: a page of one index.
+async fn open_products(
+    stores: &Stores,
+    partition: Partition,
+    status: Status,
+    after: ProductId,
+) -> sqlx::Result<Vec<ProductId>> {
+    let ids: Vec<i64> = sqlx::query_scalar(
+        "SELECT DISTINCT product_id FROM product_notification_history
+         WHERE status = ? AND product_id > ? AND MOD(product_id, ?) = ? ORDER BY product_id LIMIT ?",
+    )
+    .bind(status.as_str())
+    .bind(after.0)
+    .bind(stores.settings.partitions)
+    .bind(partition.0)
+    .bind(PAGE_PRODUCTS)
+    .fetch_all(&stores.mysql)
+    .await?;
+    Ok(ids.into_iter().map(ProductId).collect())
+}
+
+async fn repair(stores: &Stores, partition: Partition, products: &[ProductId]) -> Result<Reconciled, StoreError> {
+    let known = lane_stamps(&stores.mysql, products).await?;
+    let lanes: Vec<LaneId> = known.keys().cloned().map(|(product, channel)| LaneId { product, channel }).collect();
+    let views = stores.redis.read_lanes(partition, &lanes).await?;
+    let found: Vec<(LaneId, Option<LaneView>)> = lanes.into_iter().zip(views).collect();
+    let mut wanting = absent_or_behind(&known, &found);
+    wanting.extend(without_entry(stores, partition, &found).await?);
+    let canceled = end_disabled(stores, partition, &found).await?;
+    let checked = check_each(stores, wanting.into_iter().collect()).await?;
+    Ok(Reconciled { checked, canceled })
+}
+
+fn absent_or_behind(
+    known: &BTreeMap<(ProductId, Channel), LaneStamps>,
+    found: &[(LaneId, Option<LaneView>)],
+) -> BTreeSet<ProductId> {
+    let is_behind = |(lane, view): &&(LaneId, Option<LaneView>)| match view {
+        None => true,
+        Some(view) => {
+            let known = known.get(&(lane.product, lane.channel.clone()));
+            known.is_some_and(|known| view.stamp < known.newest)
+        }
+    };
+    found.iter().filter(is_behind).map(|(lane, _)| lane.product).collect()
+}
+
+async fn without_entry(
+    stores: &Stores,
+    partition: Partition,
+    found: &[(LaneId, Option<LaneView>)],
+) -> Result<Vec<ProductId>, StoreError> {
+    let mut named = Vec::new();
+    let mut wanting = Vec::new();
+    for (lane, view) in found {
+        let Some(view) = view else { continue };
+        match &view.entry {
+            _ if !view.status.is_open() || view.is_paused => {}
+            None => wanting.push(lane.product),
+            Some(entry) => named.push((lane.clone(), entry.clone())),
+        }
+    }
+    let live = stores.redis.have_entries(partition, &named).await?;
+    wanting.extend(named.iter().zip(live).filter(|(_, is_live)| !is_live).map(|((lane, _), _)| lane.product));
+    Ok(wanting)
+}
+
+async fn end_disabled(
+    stores: &Stores,
+    partition: Partition,
+    found: &[(LaneId, Option<LaneView>)],
+) -> Result<usize, StoreError> {
+    let mut ended = 0;
+    for (lane, view) in found {
+        let is_open = view.as_ref().is_some_and(|view| view.status.is_open());
+        if is_open && !stores.settings.channels.contains(&lane.channel) {
+            let answer = stores.redis.cancel(partition, lane).await?;
+            if matches!(answer, Canceled::Ended(_) | Canceled::Told(_)) {
+                tracing::info!(%lane, "its channel is disabled: its round ends");
+                ended += 1;
+            }
+        }
+    }
+    Ok(ended)
+}
+
+/// Checks these products; returns how many could be.
+async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Result<usize, StoreError> {
+    let shared = Arc::new(stores.clone());
+    let checks = products.into_iter().map(|product| {
+        let stores = Arc::clone(&shared);
+        async move { (product, stores.check(product).await) }
+    });
+    let mut checks = stream::iter(checks).buffer_unordered(CHECKS_AT_ONCE);
+    let mut done = 0;
+    while let Some((product, checked)) = checks.next().await {
+        match checked {
+            Ok(Checked::Done(_)) => done += 1,
+            Ok(Checked::NoSuchProduct) => {
+                tracing::warn!(%product, "there are rounds of a product that MySQL does not have")
+            }
+            Err(StoreError::Contended(_)) => tracing::debug!(%product, "others are checking it"),
+            Err(error) if error.is_passing() => return Err(error),
+            Err(error) => tracing::warn!(%product, %error, "could not be checked; tried again later"),
+        }
+    }
+    Ok(done)
+}
+
+/// Checks every product that Redis holds, so that all that MySQL has otherwise is logged again.
+pub(super) async fn check_all(stores: &Stores, partition: Partition) -> Result<(), StoreError> {
+    let started_ms = stores.redis.now_ms(partition).await?;
+    // A product that was checked has changed, so that it leaves this range; what cannot be checked stays in it.
+    let mut skip = 0;
+    loop {
+        let page = i64::from(PAGE_PRODUCTS);
+        let products = stores.redis.idle_products(partition, started_ms - 1, skip, page).await?;
+        let found = products.len();
+        let done = check_each(stores, products).await?;
+        skip += i64::try_from(found - done.min(found)).unwrap_or(i64::MAX);
+        if found == 0 {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The outbox: pushes rows without a round into Redis, in the order of their ids.
+//!
+//! The flusher writes the round that a row got; until then the row stays pending, and after a while is pushed again.
+//! That does no harm: its key counts once.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use super::{position::held_upto, rows::refuse_request};
+use crate::{
+    ids::{IdempotencyKey, Partition},
+    mysql::{request, request::Request, setting::Settings},
+    redis::scripts::{Enqueue, Enqueued, channel_list},
+    stores::{Checked, StoreError, Stores},
+};
+
+/// Rows read at once.
+const PAGE_ROWS: u32 = 500;
+/// Pages read in one step, so that other work is not held up.
+const PAGES_MAX: usize = 20;
+/// How long a row that was pushed is left alone.
+const PUSHED_FOR: Duration = Duration::from_secs(5);
+/// How often a row is tried in one step when the product had to be checked or the channels differed.
+const TRIES_MAX: usize = 3;
+const REASON_CHARS_MAX: usize = 255;
+
+/// What a step of the relay did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relayed {
+    /// So many rows were pushed or refused.
+    Done(usize),
+    /// MySQL is behind with the log: later.
+    Full,
+}
+
+enum Pushed {
+    /// Redis has it; the flusher writes the answer.
+    Taken,
+    /// It can never have a round, for this reason.
+    Refused(String),
+    /// Nothing was written.
+    Full,
+    /// It could not be settled now.
+    Later,
+}
+
+/// The relay of one partition.
+#[derive(Debug)]
+pub(super) struct Relay {
+    stores: Stores,
+    partition: Partition,
+    backlog_max: u64,
+    pushed: HashMap<i64, Instant>,
+}
+
+impl Relay {
+    pub(super) fn new(stores: Stores, partition: Partition, backlog_max: u64) -> Self {
+        Self { stores, partition, backlog_max, pushed: HashMap::new() }
+    }
+
+    /// Pushes what is pending and was not pushed just now.
+    pub(super) async fn step(&mut self) -> Result<Relayed, StoreError> {
+        self.pushed.retain(|_, at| at.elapsed() < PUSHED_FOR);
+        let mut after = held_upto(&self.stores.mysql, self.partition).await?;
+        let (mut done, partitions) = (0, self.stores.settings.partitions);
+        for _ in 0..PAGES_MAX {
+            let rows = request::pending(&self.stores.mysql, self.partition, partitions, after, PAGE_ROWS).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.id;
+            let is_last_page = rows.len() < PAGE_ROWS as usize;
+            for row in rows {
+                if self.pushed.contains_key(&row.id) {
+                    continue;
+                }
+                let pushed = match self.push(&row).await {
+                    Err(error) if !error.is_passing() => {
+                        tracing::warn!(request = row.id, %error, "a request of the outbox cannot be pushed; later");
+                        self.pushed.insert(row.id, Instant::now());
+                        continue;
+                    }
+                    pushed => pushed?,
+                };
+                match pushed {
+                    Pushed::Taken => drop(self.pushed.insert(row.id, Instant::now())),
+                    Pushed::Refused(reason) => self.refuse(&row, &reason).await?,
+                    Pushed::Full => return Ok(Relayed::Full),
+                    Pushed::Later => continue,
+                }
+                done += 1;
+            }
+            if is_last_page {
+                break;
+            }
+        }
+        Ok(Relayed::Done(done))
+    }
+
+    async fn push(&mut self, row: &Request) -> Result<Pushed, StoreError> {
+        let (quantity, key) = match examine(row) {
+            Ok(sound) => sound,
+            Err(reason) => return Ok(Pushed::Refused(reason)),
+        };
+        for _ in 0..TRIES_MAX {
+            let enqueue = Enqueue {
+                partition: self.partition,
+                product: row.product,
+                quantity,
+                key: Some(&key),
+                request: Some(row.id),
+                backlog_max: self.backlog_max,
+                channels: &self.stores.settings.channels,
+            };
+            match self.stores.redis.enqueue(&enqueue).await? {
+                Enqueued::Queued(_) | Enqueued::Known(_) | Enqueued::NoStock(_) => return Ok(Pushed::Taken),
+                Enqueued::Conflict(other) => {
+                    return Ok(Pushed::Refused(format!("the key was used with the quantity {other}")));
+                }
+                Enqueued::Full => return Ok(Pushed::Full),
+                Enqueued::Channels(_) => self.agree_on_channels().await?,
+                Enqueued::Unchecked => {
+                    if self.stores.check(row.product).await? == Checked::NoSuchProduct {
+                        return Ok(Pushed::Refused(format!("there is no product {}", row.product)));
+                    }
+                }
+            }
+        }
+        Ok(Pushed::Later)
+    }
+
+    /// MySQL's settings stand, here and in Redis.
+    async fn agree_on_channels(&mut self) -> Result<(), StoreError> {
+        reload(&mut self.stores).await?;
+        let channels = channel_list(&self.stores.settings.channels);
+        Ok(self.stores.redis.mirror_channels(self.partition, &channels).await?)
+    }
+
+    async fn refuse(&self, row: &Request, reason: &str) -> Result<(), StoreError> {
+        tracing::warn!(request = row.id, product = %row.product, reason, "refused a request of the outbox");
+        let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
+        let mut db = self.stores.mysql.acquire().await?;
+        Ok(refuse_request(&mut db, row.id, &reason).await?)
+    }
+}
+
+/// The quantity and the key of a row, or why it can never have a round.
+fn examine(row: &Request) -> Result<(u32, String), String> {
+    if row.product.0 <= 0 {
+        return Err(format!("there is no product {}", row.product));
+    }
+    let quantity = u32::try_from(row.quantity).map_err(|_| "the quantity is below zero".to_owned())?;
+    let key = match &row.key {
+        None => format!("#{}", row.id),
+        Some(key) => key.parse::<IdempotencyKey>().map_err(|error| error.to_string())?.to_string(),
+    };
+    Ok((quantity, key))
+}
+
+/// Reads the settings again; where they cannot be used, those at hand stay.
+pub(super) async fn reload(stores: &mut Stores) -> Result<(), StoreError> {
+    use crate::mysql::setting::SettingError;
+    match Settings::load(&stores.mysql).await {
+        Ok(settings) => {
+            if settings.channels != stores.settings.channels {
+                tracing::info!(channels = channel_list(&settings.channels), "the enabled channels changed");
+            }
+            stores.settings.channels = settings.channels;
+            stores.settings.rate = settings.rate;
+            Ok(())
+        }
+        Err(SettingError::Sql(error)) => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(%error, "a setting cannot be used; going on with the last ones");
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ids::ProductId, mysql::request::RequestState};
+
+    #[test]
+    fn impossible_rows_are_told_from_possible_ones() {
+        let row = |product, quantity, key: Option<&str>| Request {
+            id: 9,
+            product: ProductId(product),
+            quantity,
+            key: key.map(str::to_owned),
+            state: RequestState::Pending,
+            round: None,
+            reason: None,
+        };
+        assert_eq!(examine(&row(7, 0, None)), Ok((0, "#9".to_owned())));
+        assert_eq!(examine(&row(7, 3, Some("k"))), Ok((3, "k".to_owned())));
+        for bad in [row(0, 1, None), row(-7, 1, None), row(7, -1, None), row(7, 1, Some("#1")), row(7, 1, Some(""))] {
+            assert!(examine(&bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! How each kind of row is written, many at a time.
+//!
+//! Invariant: writing the same rows twice changes nothing, and an older state never replaces a newer one.
+
+use std::{fmt, future::Future};
+
+use sqlx::{MySqlConnection, QueryBuilder};
+
+use super::{
+    batch::{Person, Said},
+    entry::{Answer, ProductState},
+};
+use crate::{
+    ids::{Place, ProductId, Round},
+    round::{RoundState, Stamp, encode_places},
+};
+
+/// The sizes of statements: few different ones, so that each is prepared once.
+const PORTIONS: [usize; 4] = [512, 64, 8, 1];
+
+/// A kind of row.
+pub(super) trait Row: fmt::Debug + Sized + Send + Sync {
+    /// What it is, for `log_dead`.
+    const KIND: &'static str;
+
+    /// Whose row it is.
+    fn product(&self) -> ProductId;
+
+    /// Which row it is, for `log_dead` and to tell its versions apart from others'.
+    fn name(&self) -> String;
+
+    /// How new it is, if Redis can log it again.
+    fn stamp(&self) -> Option<Stamp> {
+        None
+    }
+
+    /// Writes all of them with one statement.
+    fn write(rows: &[Said<Self>], db: &mut MySqlConnection) -> impl Future<Output = sqlx::Result<()>> + Send;
+}
+
+/// Splits rows into portions of those sizes.
+pub(super) fn portions<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = PORTIONS.into_iter().find(|size| *size <= rows.len())?;
+        let (portion, rest) = rows.split_at(size);
+        rows = rest;
+        Some(portion)
+    })
+}
+
+impl Row for ProductState {
+    const KIND: &'static str = "product";
+
+    fn product(&self) -> ProductId {
+        self.product
+    }
+
+    fn name(&self) -> String {
+        format!("product {}", self.product)
+    }
+
+    fn stamp(&self) -> Option<Stamp> {
+        Some(self.stamp)
+    }
+
+    async fn write(rows: &[Said<Self>], db: &mut MySqlConnection) -> sqlx::Result<()> {
+        let mut query = QueryBuilder::new("UPDATE product p JOIN (");
+        for (at, Said { what, .. }) in rows.iter().enumerate() {
+            query.push(if at == 0 { "SELECT CAST(" } else { " UNION ALL SELECT CAST(" });
+            query.push_bind(what.product.0).push(" AS SIGNED) AS id, CAST(");
+            query.push_bind(what.stock).push(" AS SIGNED) AS stock, CAST(");
+            query.push_bind(what.round).push(" AS UNSIGNED) AS round, CAST(");
+            query.push_bind(what.stamp.epoch).push(" AS UNSIGNED) AS epoch, CAST(");
+            query.push_bind(what.stamp.version).push(" AS UNSIGNED) AS version");
+        }
+        query.push(
+            ") n ON n.id = p.id
+             SET p.stock = n.stock, p.restock_round = n.round, p.epoch = n.epoch, p.version = n.version,
+                 p.reserved_epoch = GREATEST(p.reserved_epoch, n.epoch)
+             WHERE n.epoch > p.epoch OR (n.epoch = p.epoch AND n.version > p.version)",
+        );
+        query.build().execute(db).await.map(drop)
+    }
+}
+
+/// The columns of a round that follow its newest state, the stamp excepted.
+const ROUND_STATE: [&str; 15] = [
+    "status",
+    "from_place",
+    "cursor_place",
+    "upto_place",
+    "ahead",
+    "last_user_id",
+    "blocked_user_id",
+    "sent_count",
+    "skipped_count",
+    "failed_count",
+    "unknown_count",
+    "queued_at",
+    "started_at",
+    "ended_at",
+    "reason",
+];
+
+/// The version must still be the old one where it is compared, and MySQL assigns from left to right: so the columns
+/// come first, then the version, then the epoch, whose greatest is right in any case.
+fn round_update() -> String {
+    const NEWER: &str = "VALUES(epoch) > epoch OR (VALUES(epoch) = epoch AND VALUES(version) > version)";
+    let columns = ROUND_STATE.iter().chain(&["version"]);
+    let assigned: Vec<String> = columns.map(|c| format!("{c} = IF({NEWER}, VALUES({c}), {c})")).collect();
+    format!(" ON DUPLICATE KEY UPDATE {}, epoch = GREATEST(epoch, VALUES(epoch))", assigned.join(", "))
+}
+
+impl Row for RoundState {
+    const KIND: &'static str = "round";
+
+    fn product(&self) -> ProductId {
+        self.lane.product
+    }
+
+    fn name(&self) -> String {
+        format!("round {} of {}", self.round, self.lane)
+    }
+
+    fn stamp(&self) -> Option<Stamp> {
+        Some(self.stamp)
+    }
+
+    async fn write(rows: &[Said<Self>], db: &mut MySqlConnection) -> sqlx::Result<()> {
+        let columns = ROUND_STATE.join(", ");
+        let mut query = QueryBuilder::new(format!(
+            "INSERT INTO product_notification_history
+             (product_id, restock_round, channel, {columns}, epoch, version) "
+        ));
+        let at = |us: Option<i64>| us.map(|us| Place(us).datetime());
+        query.push_values(rows, |mut row, Said { what, .. }| {
+            row.push_bind(what.lane.product.0)
+                .push_bind(what.round.0)
+                .push_bind(what.lane.channel.as_str())
+                .push_bind(what.status.as_str())
+                .push_bind(what.from.map(Place::datetime))
+                .push_bind(what.cursor.map(Place::datetime))
+                .push_bind(what.upto.map(Place::datetime))
+                .push_bind(encode_places(&what.ahead))
+                .push_bind(what.last_user.map(|user| user.0))
+                .push_bind(what.blocked_user.map(|user| user.0))
+                .push_bind(what.counts.sent)
+                .push_bind(what.counts.skipped)
+                .push_bind(what.counts.failed)
+                .push_bind(what.counts.unknown)
+                .push_bind(at(what.queued_us))
+                .push_bind(at(what.started_us))
+                .push_bind(at(what.ended_us))
+                .push_bind(what.reason.as_deref())
+                .push_bind(what.stamp.epoch)
+                .push_bind(what.stamp.version);
+        });
+        query.push(round_update());
+        query.build().execute(db).await.map(drop)
+    }
+}
+
+impl Row for Person {
+    const KIND: &'static str = "person";
+
+    fn product(&self) -> ProductId {
+        self.product
+    }
+
+    fn name(&self) -> String {
+        format!("user {} in round {} of {}/{}", self.settled.user, self.round, self.product, self.channel)
+    }
+
+    /// For one person SENT beats any other outcome, else the later one stands. `sent_at` is assigned before the
+    /// outcome that its rule looks at; once assigned, the rule still gives the same answer.
+    async fn write(rows: &[Said<Self>], db: &mut MySqlConnection) -> sqlx::Result<()> {
+        let mut query = QueryBuilder::new(
+            "INSERT INTO product_user_notification_history
+             (product_id, restock_round, channel, place, user_id, outcome, sent_at) ",
+        );
+        query.push_values(rows, |mut row, Said { what, .. }| {
+            row.push_bind(what.product.0)
+                .push_bind(what.round.0)
+                .push_bind(what.channel.as_str())
+                .push_bind(what.settled.place.datetime())
+                .push_bind(what.settled.user.0)
+                .push_bind(what.settled.outcome.as_str())
+                .push_bind(Place(what.settled.at_us).datetime());
+        });
+        const STANDS: &str = "outcome = 'SENT' OR (VALUES(outcome) <> 'SENT' AND VALUES(sent_at) < sent_at)";
+        query.push(" ON DUPLICATE KEY UPDATE sent_at = IF(").push(STANDS);
+        query.push(", sent_at, VALUES(sent_at)), outcome = IF(").push(STANDS);
+        query.push(", outcome, VALUES(outcome))");
+        query.build().execute(db).await.map(drop)
+    }
+}
+
+impl Row for Answer {
+    const KIND: &'static str = "request";
+
+    fn product(&self) -> ProductId {
+        self.product
+    }
+
+    fn name(&self) -> String {
+        format!("request {} of {}", self.request.unwrap_or(0), self.product)
+    }
+
+    async fn write(rows: &[Said<Self>], db: &mut MySqlConnection) -> sqlx::Result<()> {
+        let mut accepted: Vec<(i64, Round)> = Vec::new();
+        for answer in rows.iter().map(|said| &said.what) {
+            match (answer.request, &answer.round) {
+                (Some(id), Ok(round)) => accepted.push((id, *round)),
+                (Some(id), Err(reason)) => refuse_request(db, id, reason).await?,
+                (None, _) => {}
+            }
+        }
+        if accepted.is_empty() {
+            return Ok(());
+        }
+        let mut query = QueryBuilder::new("UPDATE restock_request r JOIN (");
+        for (at, (id, round)) in accepted.into_iter().enumerate() {
+            query.push(if at == 0 { "SELECT CAST(" } else { " UNION ALL SELECT CAST(" });
+            query.push_bind(id).push(" AS SIGNED) AS id, CAST(");
+            query.push_bind(round.0).push(" AS UNSIGNED) AS round");
+        }
+        query.push(
+            ") n ON n.id = r.id SET r.state = 'ACCEPTED', r.restock_round = n.round, r.reason = NULL
+             WHERE r.state = 'PENDING'",
+        );
+        query.build().execute(db).await.map(drop)
+    }
+}
+
+/// Writes that a pending request can have no round.
+pub(super) async fn refuse_request(db: &mut MySqlConnection, id: i64, reason: &str) -> sqlx::Result<()> {
+    sqlx::query("UPDATE restock_request SET state = 'REFUSED', reason = ? WHERE id = ? AND state = 'PENDING'")
+        .bind(reason)
+        .bind(id)
+        .execute(db)
+        .await
+        .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn portions_have_few_sizes_and_lose_nobody() {
+        let rows = vec![0; 1_099];
+        let sizes: Vec<usize> = portions(&rows).map(<[i32]>::len).collect();
+        assert_eq!(sizes, [512, 512, 64, 8, 1, 1, 1]);
+    }
+}

@@ -1,0 +1,209 @@
+//! The loops of one partition.
+
+use std::time::Duration;
+
+use tokio::{sync::Notify, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    BACKLOG_MAX, Flusher,
+    evict::Eviction,
+    flush::{Flush, Flushed},
+    lead::Lead,
+    reconcile,
+    relay::{Relay, Relayed, reload},
+    totals::Counter,
+};
+use crate::{
+    ids::Partition,
+    stores::{StoreError, Stores},
+};
+
+/// How often a standby asks for the lead.
+const ELECT_EVERY: Duration = Duration::from_secs(1);
+/// How often Redis is compared with MySQL.
+const RECONCILE_EVERY: Duration = Duration::from_secs(10);
+/// The pauses after a store did not answer: the first and the longest.
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// No batch takes this long: the connection is dead, and did not say so.
+const STEP_MAX: Duration = Duration::from_secs(30);
+
+/// Pauses after failures, and tells of the first of them only.
+struct Failures {
+    what: &'static str,
+    partition: Partition,
+    pause: Option<Duration>,
+}
+
+impl Failures {
+    fn new(what: &'static str, partition: Partition) -> Self {
+        Self { what, partition, pause: None }
+    }
+
+    /// The pause before the next try.
+    fn failed(&mut self, error: &StoreError) -> Duration {
+        let pause = self.pause.map_or(BACKOFF_MIN, |pause| (pause * 2).min(BACKOFF_MAX));
+        if self.pause.replace(pause).is_none() {
+            tracing::warn!(partition = %self.partition, %error, "{} failed; trying again", self.what);
+        } else {
+            tracing::debug!(partition = %self.partition, %error, "{} failed again", self.what);
+        }
+        pause
+    }
+
+    fn went_well(&mut self) {
+        if self.pause.take().is_some() {
+            tracing::info!(partition = %self.partition, "{} goes on", self.what);
+        }
+    }
+}
+
+/// Stands by for the lead of a partition, and leads it, until `stop`.
+pub(super) async fn partition(flusher: Flusher, partition: Partition, stop: CancellationToken) {
+    let mut failures = Failures::new("taking the lead", partition);
+    while !stop.is_cancelled() {
+        match Lead::elect(&flusher.stores, partition, BACKLOG_MAX).await {
+            Ok(Some(lead)) => {
+                failures.went_well();
+                tracing::debug!(%partition, "leads");
+                match serve(&flusher, lead, partition, &stop).await {
+                    Ok(()) => {}
+                    Err(error) => drop(failures.failed(&error)),
+                }
+            }
+            Ok(None) => failures.went_well(),
+            Err(error) => drop(failures.failed(&error)),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sleep(ELECT_EVERY) => {}
+        }
+    }
+}
+
+/// Leads until the stop, or until the lead is lost: that is what its errors mean.
+async fn serve(
+    flusher: &Flusher,
+    lead: Lead,
+    partition: Partition,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    let Lead { mut connection, mut flush, relay, eviction, mut counter, alarm, mut stores, .. } = lead;
+    // Nothing is relayed before the log is known to be the one that MySQL follows.
+    let ready = Notify::new();
+    let chores = async {
+        ready.notified().await;
+        tokio::join!(
+            relay_loop(relay, partition, flusher.flush_interval),
+            upkeep_loop(&mut stores, eviction, partition, &alarm),
+            count_loop(&mut counter, &flusher.stores, partition),
+        );
+    };
+    let ended = tokio::select! {
+        ended = flush_loop(flusher, &mut flush, &mut connection, &ready, stop, partition) => ended,
+        ((), ()) = async { tokio::join!(until(stop, chores), std::future::pending::<()>()) } => Ok(()),
+    };
+    if let Err(error) = connection.close().await {
+        tracing::debug!(%error, "the leader's connection was already closed");
+    }
+    ended
+}
+
+/// Runs something until the stop.
+async fn until(stop: &CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
+    }
+}
+
+async fn flush_loop(
+    flusher: &Flusher,
+    flush: &mut Flush,
+    db: &mut sqlx::MySqlConnection,
+    ready: &Notify,
+    stop: &CancellationToken,
+    partition: Partition,
+) -> Result<(), StoreError> {
+    let mut failures = Failures::new("flushing", partition);
+    loop {
+        let stopping = stop.is_cancelled();
+        let step = tokio::time::timeout(STEP_MAX, flush.step(db)).await;
+        let step = step.unwrap_or_else(|_| Err(StoreError::Sql(sqlx::Error::PoolTimedOut)));
+        let pause = match step {
+            Ok(Flushed::Deposed) => {
+                tracing::info!(%partition, "another flusher leads; standing by");
+                return Ok(());
+            }
+            Ok(Flushed::Idle) if stopping => return Ok(()),
+            Ok(flushed) => {
+                failures.went_well();
+                ready.notify_one();
+                match flushed {
+                    Flushed::Applied { more: true, .. } => continue,
+                    _ => flusher.flush_interval,
+                }
+            }
+            Err(StoreError::Redis(error)) => failures.failed(&StoreError::Redis(error)),
+            Err(error) => return Err(error),
+        };
+        tokio::select! {
+            () = stop.cancelled(), if !stopping => {}
+            () = sleep(pause) => {}
+        }
+    }
+}
+
+async fn relay_loop(mut relay: Relay, partition: Partition, interval: Duration) {
+    let mut failures = Failures::new("relaying requests", partition);
+    loop {
+        let pause = match relay.step().await {
+            Ok(relayed) => {
+                failures.went_well();
+                if relayed == Relayed::Full {
+                    tracing::debug!(%partition, "the log is full; requests wait");
+                }
+                interval
+            }
+            Err(error) => failures.failed(&error),
+        };
+        sleep(pause).await;
+    }
+}
+
+async fn upkeep_loop(stores: &mut Stores, mut eviction: Eviction, partition: Partition, alarm: &Notify) {
+    let mut failures = Failures::new("reconciling", partition);
+    loop {
+        match upkeep(stores, &mut eviction, partition).await {
+            Ok(()) => failures.went_well(),
+            Err(error) => {
+                sleep(failures.failed(&error)).await;
+                continue;
+            }
+        }
+        tokio::select! {
+            () = alarm.notified() => {}
+            () = sleep(RECONCILE_EVERY) => {}
+        }
+    }
+}
+
+async fn upkeep(stores: &mut Stores, eviction: &mut Eviction, partition: Partition) -> Result<(), StoreError> {
+    reload(stores).await?;
+    let done = reconcile::step(stores, partition).await?;
+    if done.checked > 0 {
+        tracing::info!(%partition, checked = done.checked, "repaired Redis from MySQL");
+    }
+    eviction.step(stores).await.map(drop)
+}
+
+async fn count_loop(counter: &mut Counter, stores: &Stores, partition: Partition) {
+    let mut failures = Failures::new("counting people", partition);
+    loop {
+        match counter.next(&stores.mysql).await {
+            Ok(()) => failures.went_well(),
+            Err(error) => sleep(failures.failed(&error.into())).await,
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! A deployment of its own for each test: a fresh database, a fresh namespace, one partition, one channel.
+
+use std::time::{Duration, Instant};
+
+use restock::{
+    ids::{Channel, LaneId, Partition, Place, ProductId, Round, UserId},
+    local::{fresh_database_name, fresh_namespace},
+    mysql::{self, product, product::NewProduct, schema, setting::Settings, subscription},
+    outcome::{Outcome, Settled},
+    redis::{
+        Patience, Redis,
+        jobs::{Entry, Jobs, Line},
+        lane::LaneView,
+        scripts::{Advance, Advanced, Begin, BeginReply, Begun, Enqueue, Enqueued, FirstLook, Settlement, random_hex},
+    },
+    stores::{Checked, Stores},
+    sync::{BACKLOG_MAX, Flushed, Lead},
+};
+use sqlx::{AssertSqlSafe, MySqlPool};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::support::servers::servers;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+pub const PARTITION: Partition = Partition(0);
+
+pub struct Shop {
+    pub stores: Stores,
+    pub redis_url: String,
+    pub mysql_url: String,
+}
+
+pub fn webhook() -> Channel {
+    "webhook".parse().unwrap()
+}
+
+pub fn lane(product: i64) -> LaneId {
+    LaneId { product: ProductId(product), channel: webhook() }
+}
+
+impl Shop {
+    pub async fn open() -> Self {
+        Self::open_on(&servers().await.redis).await
+    }
+
+    pub async fn open_on(redis_url: &str) -> Self {
+        let mysql_url = servers().await.database(&fresh_database_name());
+        let url = mysql_url.clone().into();
+        schema::create_database(&url).await.unwrap();
+        let pool = mysql::connect(&url, 20).await.unwrap();
+        schema::migrate(&pool).await.unwrap();
+        let namespace = fresh_namespace();
+        let settings = Settings { partitions: 1, channels: vec![webhook()], rate: 500, namespace };
+        settings.store_first(&pool).await.unwrap();
+        let redis_url = redis_url.to_owned();
+        let redis = Redis::connect(&redis_url.clone().into(), &settings.namespace, Patience::Short).await.unwrap();
+        Self { stores: Stores { redis, mysql: pool, settings }, redis_url, mysql_url }
+    }
+
+    pub fn db(&self) -> &MySqlPool {
+        &self.stores.mysql
+    }
+
+    pub async fn execute(&self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(self.db()).await.unwrap();
+    }
+
+    /// The rows of a query, each as one text.
+    pub async fn rows(&self, sql: &str) -> Vec<String> {
+        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(self.db()).await.unwrap()
+    }
+
+    /// Everything that a flusher writes.
+    pub async fn dump(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for sql in [
+            "SELECT CONCAT_WS(' ', id, stock, restock_round, epoch, version, updated_at) FROM product ORDER BY id",
+            "SELECT CONCAT_WS(' ', product_id, restock_round, channel, status, IFNULL(from_place, '-'),
+               IFNULL(cursor_place, '-'), IFNULL(upto_place, '-'), ahead, IFNULL(last_user_id, '-'), sent_count,
+               failed_count, epoch, version, IFNULL(ended_at, '-'), IFNULL(reason, '-'))
+             FROM product_notification_history ORDER BY product_id, restock_round, channel",
+            "SELECT CONCAT_WS(' ', product_id, restock_round, place, user_id, outcome, sent_at)
+             FROM product_user_notification_history ORDER BY product_id, restock_round, channel, place",
+            "SELECT CONCAT_WS(' ', id, state, IFNULL(restock_round, '-'), IFNULL(reason, '-'))
+             FROM restock_request ORDER BY id",
+        ] {
+            all.extend(self.rows(sql).await);
+        }
+        all
+    }
+
+    /// Sends one command to the Redis server as it is.
+    pub async fn redis_command(&self, command: &str) -> String {
+        let address = self.redis_url.trim_start_matches("redis://");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await.unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).await.unwrap();
+        assert!(!reply.starts_with('-'), "{command}: {reply}");
+        reply
+    }
+
+    pub fn log_key(&self) -> String {
+        self.stores.redis.keys().log(PARTITION)
+    }
+
+    /// A product with these people in line.
+    pub async fn product(&self, id: i64, stock: i64, users: &[i64]) {
+        let new = NewProduct { id: ProductId(id), sku: None, name: format!("product {id}"), stock };
+        product::add(self.db(), &new).await.unwrap();
+        let users: Vec<UserId> = users.iter().copied().map(UserId).collect();
+        subscription::subscribe(self.db(), ProductId(id), &users).await.unwrap();
+    }
+
+    pub async fn enqueue(&self, product: i64, quantity: u32) -> Enqueued {
+        let enqueue = Enqueue {
+            partition: PARTITION,
+            product: ProductId(product),
+            quantity,
+            key: None,
+            request: None,
+            backlog_max: BACKLOG_MAX,
+            channels: &self.stores.settings.channels,
+        };
+        match self.stores.redis.enqueue(&enqueue).await.unwrap() {
+            Enqueued::Unchecked => {
+                assert!(matches!(self.stores.check(ProductId(product)).await.unwrap(), Checked::Done(_)));
+                self.stores.redis.enqueue(&enqueue).await.unwrap()
+            }
+            done => done,
+        }
+    }
+
+    pub async fn restock(&self, product: i64) -> Round {
+        match self.enqueue(product, 1).await {
+            Enqueued::Queued(round) => round,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn line(&self, product: i64) -> Vec<(Place, UserId)> {
+        let rows: Vec<(chrono::NaiveDateTime, i64)> = sqlx::query_as(
+            "SELECT created_at, user_id FROM product_user_notification WHERE product_id = ? ORDER BY created_at",
+        )
+        .bind(product)
+        .fetch_all(self.db())
+        .await
+        .unwrap();
+        rows.into_iter().map(|(at, user)| (Place::from_datetime(at), UserId(user))).collect()
+    }
+
+    /// The next entry of the fresh stream.
+    pub async fn next_entry(&self) -> Entry {
+        let jobs = Jobs::new(self.stores.redis.clone(), PARTITION, webhook(), "tester".to_owned());
+        jobs.ensure_groups().await.unwrap();
+        jobs.take(Line::Fresh, 1).await.unwrap().pop().expect("an entry")
+    }
+
+    pub async fn begin(&self, entry: &Entry) -> BeginReply {
+        let people = self.line(entry.lane.product.0).await;
+        let mut look = FirstLook { newest: people.last().map(|(place, _)| *place), ..FirstLook::default() };
+        for _ in 0..3 {
+            let begin = Begin {
+                entry,
+                token: &random_hex(),
+                consumer: "tester",
+                claim_idle_ms: 60_000,
+                attempts_max: 5,
+                look,
+            };
+            match self.stores.redis.begin(&begin).await.unwrap() {
+                BeginReply::Look { from, .. } => {
+                    let nobody = !people.iter().any(|(place, _)| *place > from);
+                    look = FirstLook { after: Some(from), nobody, ..look };
+                }
+                BeginReply::Unchecked => drop(self.stores.check(entry.lane.product).await.unwrap()),
+                done => return done,
+            }
+        }
+        panic!("begin does not come to an end")
+    }
+
+    /// Takes the lane whose entry is next.
+    pub async fn take(&self) -> Box<Begun> {
+        let entry = self.next_entry().await;
+        match self.begin(&entry).await {
+            BeginReply::Go(begun) => begun,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn view(&self, product: i64) -> Option<LaneView> {
+        self.stores.redis.read_lanes(PARTITION, &[lane(product)]).await.unwrap().remove(0)
+    }
+
+    pub async fn lead(&self) -> Lead {
+        let start = Instant::now();
+        loop {
+            // A leader that has just gone frees its lock when the server notices.
+            if let Some(lead) = Lead::elect(&self.stores, PARTITION, BACKLOG_MAX).await.unwrap() {
+                return lead;
+            }
+            assert!(start.elapsed() < DEADLINE, "nobody gets the lead");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until a query of one text gives this.
+    pub async fn wait_for(&self, sql: &str, expected: &str) {
+        let start = Instant::now();
+        loop {
+            let rows = self.rows(sql).await;
+            if rows.first().map(String::as_str) == Some(expected) {
+                return;
+            }
+            assert!(start.elapsed() < DEADLINE, "{sql}\n  gives {rows:?} instead of {expected}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// These people of a line as settled.
+pub fn settled(people: &[(Place, UserId)], outcome: Outcome) -> Vec<Settled> {
+    people.iter().map(|(place, user)| Settled { place: *place, user: *user, outcome, at_us: place.0 + 1 }).collect()
+}
+
+/// Settles people up to the last of them.
+pub async fn advance(begun: &mut Begun, people: Vec<Settled>, exhausted: bool) -> Advanced {
+    let last = people.last().copied();
+    let settlement = Settlement {
+        cursor: last.map_or(begun.hold.cursor(), |person| Some(person.place)),
+        last_user: last.map(|person| person.user),
+        people,
+        ..Settlement::default()
+    };
+    let advance = Advance { settlement, outstanding: 0, exhausted, claim_idle_ms: 60_000, backlog_max: BACKLOG_MAX };
+    begun.hold.advance(&advance).call().await.unwrap()
+}
+
+/// Flushes until nothing is left; false when another flusher leads.
+pub async fn flush(lead: &mut Lead) -> bool {
+    let start = Instant::now();
+    loop {
+        match lead.flush().await.unwrap() {
+            Flushed::Idle => return true,
+            Flushed::Applied { .. } => {}
+            Flushed::Deposed => return false,
+        }
+        assert!(start.elapsed() < DEADLINE, "the log does not come to an end");
+    }
+}
