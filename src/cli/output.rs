@@ -72,7 +72,7 @@ pub fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
 
 fn table<R: Record>(records: &[R]) -> anyhow::Result<()> {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(R::HEADINGS.iter().map(|heading| heading.trim_start_matches('>')));
     for (index, heading) in R::HEADINGS.iter().enumerate() {
         if let Some(column) = table.column_mut(index) {

@@ -17,7 +17,7 @@ use self::deal::Waiting;
 use crate::{
     clock::BootTime,
     redis::{
-        Redis, RETRY_PAUSE,
+        RETRY_PAUSE, Redis,
         scripts::{Reserve, Reserved},
     },
 };
@@ -142,4 +142,3 @@ impl Dealer {
         }
     }
 }
-

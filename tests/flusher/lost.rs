@@ -56,8 +56,7 @@ async fn an_emptied_redis_gets_its_open_rounds_back() {
     assert!(flush(&mut lead).await);
     let rounds = "SELECT CONCAT_WS(' ', product_id, restock_round, status, sent_count)
         FROM product_notification_history ORDER BY product_id, restock_round";
-    let expected =
-        ["7 1 COMPLETED 2", "7 2 QUEUED 0", "8 1 COMPLETED 2", "8 2 QUEUED 0", "9 1 QUEUED 0"];
+    let expected = ["7 1 COMPLETED 2", "7 2 QUEUED 0", "8 1 COMPLETED 2", "8 2 QUEUED 0", "9 1 QUEUED 0"];
     assert_eq!(shop.rows(rounds).await, expected);
 }
 
