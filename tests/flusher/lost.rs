@@ -48,7 +48,7 @@ async fn an_emptied_redis_gets_its_open_rounds_back() {
 
     // The old holder is out, a new one goes on after the last person told, and the next round follows.
     assert_eq!(advance(&mut begun, vec![], false).await, Advanced::Lost);
-    let mut again = shop.take().await;
+    let mut again = shop.take_of(7).await;
     assert_eq!((again.round, again.cursor), (Round(1), Some(line[0].0)));
     assert_eq!(advance(&mut again, settled(&line[1..], Outcome::Sent), true).await, Advanced::Completed);
     assert_eq!(shop.view(7).await.unwrap().round, Round(2));
@@ -56,8 +56,7 @@ async fn an_emptied_redis_gets_its_open_rounds_back() {
     assert!(flush(&mut lead).await);
     let rounds = "SELECT CONCAT_WS(' ', product_id, restock_round, status, sent_count)
         FROM product_notification_history ORDER BY product_id, restock_round";
-    let expected =
-        ["7 1 COMPLETED 2", "7 2 QUEUED 0", "8 1 COMPLETED 2", "8 2 QUEUED 0", "9 1 QUEUED 0"];
+    let expected = ["7 1 COMPLETED 2", "7 2 QUEUED 0", "8 1 COMPLETED 2", "8 2 QUEUED 0", "9 1 QUEUED 0"];
     assert_eq!(shop.rows(rounds).await, expected);
 }
 

@@ -106,7 +106,8 @@ async fn a_leader_without_its_connection_is_replaced() {
     shop.product(7, 0, &[101]).await;
     let mut first = shop.lead().await;
     assert!(flush(&mut first).await);
-    let holder = "SELECT CAST(IS_USED_LOCK(CONCAT('restock-flush-', MD5(CONCAT(DATABASE(), '/', ns.value, '/0')))) AS CHAR)
+    let holder =
+        "SELECT CAST(IS_USED_LOCK(CONCAT('restock-flush-', MD5(CONCAT(DATABASE(), '/', ns.value, '/0')))) AS CHAR)
         FROM setting ns WHERE ns.name = 'namespace'";
     let id = shop.rows(holder).await.remove(0);
     shop.execute(&format!("KILL {id}")).await;
@@ -145,7 +146,7 @@ async fn a_refused_row_is_set_aside_and_its_neighbours_flow() {
     assert!(flush(&mut lead).await);
     let rounds = "SELECT CONCAT_WS(' ', product_id, status) FROM product_notification_history ORDER BY product_id";
     assert_eq!(shop.rows(rounds).await, ["7 CANCELED_BY_ERROR", "9 CANCELED_BY_ERROR"]);
-    let dead = "SELECT CONCAT_WS(' ', product_id, kind, sqlstate) FROM log_dead";
+    let dead = "SELECT CONCAT_WS(' ', product_id, kind, `sqlstate`) FROM log_dead";
     assert_eq!(shop.rows(dead).await, ["8 round 22001", "8 round 22001"]);
     assert_eq!(shop.rows("SELECT CAST(restock_round AS CHAR) FROM product WHERE id = 8").await, ["1"]);
 
@@ -166,7 +167,7 @@ async fn an_entry_that_nobody_can_read_is_set_aside() {
     shop.restock(7).await;
     let mut lead = shop.lead().await;
     assert!(flush(&mut lead).await);
-    assert_eq!(shop.rows("SELECT CONCAT_WS(' ', kind, sqlstate) FROM log_dead").await, ["entry 22000"]);
+    assert_eq!(shop.rows("SELECT CONCAT_WS(' ', kind, `sqlstate`) FROM log_dead").await, ["entry 22000"]);
     assert_eq!(shop.rows("SELECT status FROM product_notification_history").await, ["QUEUED"]);
 }
 

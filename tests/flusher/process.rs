@@ -8,10 +8,7 @@ use nix::{
 };
 use tokio::process::{Child, Command};
 
-use super::{
-    fixture::Shop,
-    support::servers::servers,
-};
+use super::{fixture::Shop, support::servers::servers};
 use restock::{local::fresh_database_name, mysql::schema};
 
 fn start(redis_url: &str, mysql_url: &str, namespace: &str) -> Child {
