@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use restock::{
+    config::Backends,
     ids::{Channel, LaneId, Partition, Place, ProductId, Round, UserId},
-    local::{fresh_database_name, fresh_namespace},
+    local::{Servers, fresh_database_name, fresh_namespace},
     mysql::{self, product, product::NewProduct, schema, setting::Settings, subscription},
     outcome::{Outcome, Settled},
     redis::{
@@ -14,13 +15,15 @@ use restock::{
         scripts::{Advance, Advanced, Begin, BeginReply, Begun, Enqueue, Enqueued, FirstLook, Settlement, random_hex},
     },
     stores::{Checked, Stores},
-    sync::{BACKLOG_MAX, Flushed, Lead},
+    sync::{self, BACKLOG_MAX, Flushed, Flusher, Lead},
 };
 use sqlx::{AssertSqlSafe, MySqlPool};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    task::JoinHandle,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::support::servers::servers;
 
@@ -34,7 +37,7 @@ pub(crate) struct Shop {
 }
 
 pub(crate) fn webhook() -> Channel {
-    "webhook".parse().unwrap()
+    "webhook".parse().expect("a channel")
 }
 
 pub(crate) fn lane(product: i64) -> LaneId {
@@ -46,18 +49,41 @@ impl Shop {
         Self::open_on(&servers().await.redis).await
     }
 
+    /// On servers of its own, which it may stop.
+    pub(crate) async fn open_on_own(own: &Servers) -> Self {
+        Self::open_at(&own.redis.url(), own.mysql.url(&fresh_database_name())).await
+    }
+
     pub(crate) async fn open_on(redis_url: &str) -> Self {
-        let mysql_url = servers().await.database(&fresh_database_name());
+        Self::open_at(redis_url, servers().await.database(&fresh_database_name())).await
+    }
+
+    async fn open_at(redis_url: &str, mysql_url: String) -> Self {
         let url = mysql_url.clone().into();
-        schema::create_database(&url).await.unwrap();
-        let pool = mysql::connect(&url, 20).await.unwrap();
-        schema::migrate(&pool).await.unwrap();
+        schema::create_database(&url).await.expect("the store answers");
+        let pool = mysql::connect(&url, 20).await.expect("the store answers");
+        schema::migrate(&pool).await.expect("the store answers");
         let namespace = fresh_namespace();
         let settings = Settings { partitions: 1, channels: vec![webhook()], rate: 500, namespace };
-        settings.store_first(&pool).await.unwrap();
+        settings.store_first(&pool).await.expect("the store answers");
         let redis_url = redis_url.to_owned();
-        let redis = Redis::connect(&redis_url.clone().into(), &settings.namespace, Patience::Short).await.unwrap();
+        let redis = Redis::connect(&redis_url.clone().into(), &settings.namespace, Patience::Short)
+            .await
+            .expect("the store answers");
         Self { stores: Stores { redis, mysql: pool, settings }, redis_url, mysql_url }
+    }
+
+    /// Runs the flusher until the stop.
+    pub(crate) async fn run(&self, stop: CancellationToken) -> JoinHandle<()> {
+        let backends = Backends {
+            redis_url: self.redis_url.clone().into(),
+            mysql_url: self.mysql_url.clone().into(),
+            namespace: self.stores.settings.namespace.clone(),
+        };
+        let stores =
+            Stores::wait_for(&backends, 20, &stop).await.expect("the store answers").expect("the store answers");
+        let flusher = Flusher { stores, flush_interval: Duration::from_millis(20), drain: Duration::from_secs(20) };
+        tokio::spawn(sync::run(flusher, stop))
     }
 
     pub(crate) fn db(&self) -> &MySqlPool {
@@ -65,12 +91,12 @@ impl Shop {
     }
 
     pub(crate) async fn execute(&self, sql: &str) {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(self.db()).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(self.db()).await.expect("the store answers");
     }
 
     /// The rows of a query, each as one text.
     pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
-        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(self.db()).await.unwrap()
+        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(self.db()).await.expect("the store answers")
     }
 
     /// Everything that a flusher writes.
@@ -95,10 +121,10 @@ impl Shop {
     /// Sends one command to the Redis server as it is.
     pub(crate) async fn redis_command(&self, command: &str) -> String {
         let address = self.redis_url.trim_start_matches("redis://");
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await.unwrap();
+        let mut stream = TcpStream::connect(address).await.expect("the store answers");
+        stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await.expect("the store answers");
         let mut reply = String::new();
-        stream.read_to_string(&mut reply).await.unwrap();
+        stream.read_to_string(&mut reply).await.expect("the store answers");
         assert!(!reply.starts_with('-'), "{command}: {reply}");
         reply
     }
@@ -110,9 +136,9 @@ impl Shop {
     /// A product with these people in line.
     pub(crate) async fn product(&self, id: i64, stock: i64, users: &[i64]) {
         let new = NewProduct { id: ProductId(id), sku: None, name: format!("product {id}"), stock };
-        product::add(self.db(), &new).await.unwrap();
+        product::add(self.db(), &new).await.expect("the store answers");
         let users: Vec<UserId> = users.iter().copied().map(UserId).collect();
-        subscription::subscribe(self.db(), ProductId(id), &users).await.unwrap();
+        subscription::subscribe(self.db(), ProductId(id), &users).await.expect("the store answers");
     }
 
     pub(crate) async fn enqueue(&self, product: i64, quantity: u32) -> Enqueued {
@@ -125,10 +151,13 @@ impl Shop {
             backlog_max: BACKLOG_MAX,
             channels: &self.stores.settings.channels,
         };
-        match self.stores.redis.enqueue(&enqueue).await.unwrap() {
+        match self.stores.redis.enqueue(&enqueue).await.expect("the store answers") {
             Enqueued::Unchecked => {
-                assert!(matches!(self.stores.check(ProductId(product)).await.unwrap(), Checked::Done(_)));
-                self.stores.redis.enqueue(&enqueue).await.unwrap()
+                assert!(matches!(
+                    self.stores.check(ProductId(product)).await.expect("the store answers"),
+                    Checked::Done(_)
+                ));
+                self.stores.redis.enqueue(&enqueue).await.expect("the store answers")
             }
             done => done,
         }
@@ -148,14 +177,14 @@ impl Shop {
         .bind(product)
         .fetch_all(self.db())
         .await
-        .unwrap();
+        .expect("the store answers");
         rows.into_iter().map(|(at, user)| (Place::from_datetime(at), UserId(user))).collect()
     }
 
     async fn entries(&self, count: u64) -> Vec<Entry> {
         let jobs = Jobs::new(self.stores.redis.clone(), PARTITION, webhook(), "tester".to_owned());
-        jobs.ensure_groups().await.unwrap();
-        jobs.take(Line::Fresh, count).await.unwrap()
+        jobs.ensure_groups().await.expect("the store answers");
+        jobs.take(Line::Fresh, count).await.expect("the store answers")
     }
 
     /// The next entry of the fresh stream.
@@ -169,12 +198,12 @@ impl Shop {
         for _ in 0..3 {
             let begin =
                 Begin { entry, token: &random_hex(), consumer: "tester", claim_idle_ms: 60_000, attempts_max: 5, look };
-            match self.stores.redis.begin(&begin).await.unwrap() {
+            match self.stores.redis.begin(&begin).await.expect("the store answers") {
                 BeginReply::Look { from, .. } => {
                     let nobody = !people.iter().any(|(place, _)| *place > from);
                     look = FirstLook { after: Some(from), nobody, ..look };
                 }
-                BeginReply::Unchecked => drop(self.stores.check(entry.lane.product).await.unwrap()),
+                BeginReply::Unchecked => drop(self.stores.check(entry.lane.product).await.expect("the store answers")),
                 done => return done,
             }
         }
@@ -200,14 +229,14 @@ impl Shop {
     }
 
     pub(crate) async fn view(&self, product: i64) -> Option<LaneView> {
-        self.stores.redis.read_lanes(PARTITION, &[lane(product)]).await.unwrap().remove(0)
+        self.stores.redis.read_lanes(PARTITION, &[lane(product)]).await.expect("the store answers").remove(0)
     }
 
     pub(crate) async fn lead(&self) -> Lead {
         let start = Instant::now();
         loop {
             // A leader that has just gone frees its lock when the server notices.
-            if let Some(lead) = Lead::elect(&self.stores, PARTITION, BACKLOG_MAX).await.unwrap() {
+            if let Some(lead) = Lead::elect(&self.stores, PARTITION, BACKLOG_MAX).await.expect("the store answers") {
                 return lead;
             }
             assert!(start.elapsed() < DEADLINE, "nobody gets the lead");
@@ -244,14 +273,14 @@ pub(crate) async fn advance(begun: &mut Begun, people: Vec<Settled>, exhausted: 
         ..Settlement::default()
     };
     let advance = Advance { settlement, outstanding: 0, exhausted, claim_idle_ms: 60_000, backlog_max: BACKLOG_MAX };
-    begun.hold.advance(&advance).call().await.unwrap()
+    begun.hold.advance(&advance).call().await.expect("the store answers")
 }
 
 /// Flushes until nothing is left; false when another flusher leads.
 pub(crate) async fn flush(lead: &mut Lead) -> bool {
     let start = Instant::now();
     loop {
-        match lead.flush().await.unwrap() {
+        match lead.flush().await.expect("the store answers") {
             Flushed::Idle => return true,
             Flushed::Applied { .. } => {}
             Flushed::Deposed => return false,

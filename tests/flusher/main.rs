@@ -6,8 +6,6 @@ mod process;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::time::Duration;
-
 use fixture::{PARTITION, Shop, advance, flush, lane, settled};
 use restock::{
     ids::{ProductId, Round},
@@ -15,7 +13,7 @@ use restock::{
     redis::scripts::{Advanced, Enqueued, Finish, StockChange, StockChanged},
     round::Status,
     stores::Checked,
-    sync::{self, BACKLOG_MAX, Flusher, Lead, Relayed},
+    sync::{BACKLOG_MAX, Lead, Relayed},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -27,12 +25,7 @@ async fn three_people_come_to_mysql_in_order_within_a_second() {
     let shop = Shop::open().await;
     shop.product(7, 0, &[101, 102, 103]).await;
     let stop = CancellationToken::new();
-    let flusher = Flusher {
-        stores: shop.stores.clone(),
-        flush_interval: Duration::from_millis(20),
-        drain: Duration::from_secs(20),
-    };
-    let running = tokio::spawn(sync::run(flusher, stop.clone()));
+    let running = shop.run(stop.clone()).await;
 
     assert_eq!(shop.restock(7).await, Round(1));
     shop.wait_for("SELECT CONCAT_WS(' ', stock, restock_round) FROM product", "1 1").await;
