@@ -2,8 +2,19 @@
 
 use std::path::PathBuf;
 
-use super::{Context, exit::Exit, not_built_yet};
-use crate::ids::{IdempotencyKey, ProductRef};
+use serde::Serialize;
+
+use super::{
+    CONNECTIONS_MAX, Context,
+    exit::{Exit, Failure},
+    output::{self, Record, or_dash},
+    wait::{self, Watch},
+};
+use crate::{
+    ids::{IdempotencyKey, ProductId, ProductRef, Round},
+    producer::{self, Accepted, Producer},
+    stores::Stores,
+};
 
 /// Options of `enqueue`.
 #[derive(Debug, clap::Args)]
@@ -13,8 +24,8 @@ pub struct Args {
     pub product: Option<ProductRef>,
     /// Pieces that came in; added to the stock
     #[arg(long, default_value_t = 0, value_name = "N", allow_negative_numbers = true,
-          value_parser = clap::value_parser!(i64).range(0..=i64::from(i32::MAX)))]
-    pub quantity: i64,
+          value_parser = clap::value_parser!(u32).range(0..=i64::from(i32::MAX)))]
+    pub quantity: u32,
     /// The same product and key count once
     #[arg(long)]
     pub key: Option<IdempotencyKey>,
@@ -32,6 +43,89 @@ pub struct Args {
     pub from: Option<PathBuf>,
 }
 
-pub(super) async fn run(_context: &Context, _args: Args) -> anyhow::Result<Exit> {
-    Err(not_built_yet("enqueue"))
+#[derive(Debug, Serialize)]
+struct EnqueueRow {
+    product: ProductId,
+    round: Option<Round>,
+    request: Option<i64>,
+}
+
+impl From<Accepted> for EnqueueRow {
+    fn from(Accepted { product, round, request }: Accepted) -> Self {
+        Self { product, round, request }
+    }
+}
+
+impl Record for EnqueueRow {
+    const HEADINGS: &'static [&'static str] = &[">PRODUCT", ">ROUND", ">REQUEST"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.product.to_string(), or_dash(self.round), or_dash(self.request)]
+    }
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let name = match &args.product {
+        Some(name) if !args.dry_run => name,
+        _ => {
+            let what = "`enqueue --dry-run` and `enqueue --from` come in a later version; give one product";
+            return Err(Failure::new(Exit::Usage, what).into());
+        }
+    };
+    if args.direct { direct(context, name, &args).await } else { through_the_outbox(context, name, &args).await }
+}
+
+async fn direct(context: &Context, name: &ProductRef, args: &Args) -> anyhow::Result<Exit> {
+    let producer = Producer::new(context.stores().await?);
+    let product = match name {
+        // MySQL is asked only for what Redis does not know.
+        ProductRef::Id(product) => *product,
+        ProductRef::Sku(_) => context.product(&producer.stores().mysql, name).await?.id,
+    };
+    let accepted = producer.enqueue_direct(product, args.quantity, args.key.as_ref()).await?;
+    output::record(context.output, &EnqueueRow::from(accepted))?;
+    match accepted.round {
+        Some(round) if args.wait => {
+            let stores = producer.stores();
+            let channels = producer.channels();
+            let watches = channels.iter().map(|channel| Watch::new(product, channel.clone(), round)).collect();
+            wait::until_ended(&stores.mysql, Some(&stores.redis), stores.settings.partitions, watches).await
+        }
+        _ => Ok(Exit::Done),
+    }
+}
+
+async fn through_the_outbox(context: &Context, name: &ProductRef, args: &Args) -> anyhow::Result<Exit> {
+    let (mysql, settings) = Stores::open_record(&context.backends, CONNECTIONS_MAX).await?;
+    let product = context.product(&mysql, name).await?.id;
+    let request = producer::accept(&mysql, product, args.quantity, args.key.as_ref()).await?;
+    let redis = context.redis_if_up().await?;
+    let (partitions, mut channels) = (settings.partitions, settings.channels.clone());
+    let accepted = match redis.clone() {
+        Some(redis) => {
+            let producer = Producer::new(Stores { redis, mysql: mysql.clone(), settings });
+            let accepted = producer.push(&request).await?;
+            channels = producer.channels().to_vec();
+            accepted
+        }
+        None => Accepted { product, round: request.round, request: Some(request.id) },
+    };
+    if accepted.round.is_none() {
+        output::note(&format!(
+            "request {} for product {product} waits in the outbox: a restock-flusher makes it a round when Redis at {} \
+             answers and MySQL has caught up",
+            request.id,
+            context.backends.redis_address()
+        ));
+    }
+    output::record(context.output, &EnqueueRow::from(accepted))?;
+    if !args.wait {
+        return Ok(Exit::Done);
+    }
+    let round = match accepted.round {
+        Some(round) => round,
+        None => wait::until_accepted(&mysql, request.id).await?,
+    };
+    let watches = channels.into_iter().map(|channel| Watch::new(product, channel, round)).collect();
+    wait::until_ended(&mysql, redis.as_ref(), partitions, watches).await
 }

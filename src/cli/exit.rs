@@ -9,6 +9,9 @@ use crate::{
         self, import::ImportError, product::AddError, schema::SchemaError, setting::SettingError,
         subscription::SubscribeError,
     },
+    producer::ProducerError,
+    redis::RedisError,
+    stores::{OpenError, StoreError},
 };
 
 /// The exit codes of the contract.
@@ -73,37 +76,31 @@ impl Failure {
     fn of_cause(cause: &(dyn std::error::Error + 'static), backends: &Backends) -> Option<Self> {
         let code = if let Some(failure) = cause.downcast_ref::<Self>() {
             return Some(failure.clone());
-        } else if let Some(error) = cause.downcast_ref::<sqlx::Error>() {
+        } else if let Some(error) = mysql_error(cause) {
             return Some(Self::of_mysql(error, backends));
+        } else if let Some(error) = redis_error(cause) {
+            return Some(Self::of_redis(error, backends));
         } else if let Some(error) = cause.downcast_ref::<io::Error>() {
             return Self::of_io(error);
-        } else if cause.is::<ParseError>() || cause.is::<ConfigError>() {
-            Exit::Usage
         } else {
-            Self::code_of_part(cause)?
+            code_of_part(cause)?
         };
         Some(Self::new(code, cause.to_string()))
     }
 
-    /// The code of an error of a part; none when it only passes on MySQL's.
-    fn code_of_part(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
-        if let Some(error) = cause.downcast_ref::<SettingError>() {
-            match error {
-                SettingError::Sql(_) => None,
-                SettingError::Unknown(_) | SettingError::Invalid { .. } => Some(Exit::Usage),
-                SettingError::Fixed { .. } | SettingError::NamespaceDiffers { .. } => Some(Exit::Conflict),
-                SettingError::Missing(_) => Some(Exit::Failure),
+    fn of_redis(error: &RedisError, backends: &Backends) -> Self {
+        let at = backends.redis_address();
+        let check = "check --redis-url / RESTOCK_REDIS_URL";
+        match error {
+            RedisError::Unreachable(error) => {
+                Self::new(Exit::Unreachable, format!("Redis at {at} does not answer: {error}; {check}"))
             }
-        } else if let Some(error) = cause.downcast_ref::<AddError>() {
-            (!matches!(error, AddError::Sql(_))).then_some(Exit::Conflict)
-        } else if let Some(error) = cause.downcast_ref::<SubscribeError>() {
-            (!matches!(error, SubscribeError::Sql(_))).then_some(Exit::NotFound)
-        } else if let Some(error) = cause.downcast_ref::<SchemaError>() {
-            (!matches!(error, SchemaError::Sql(_))).then_some(Exit::Failure)
-        } else if let Some(error) = cause.downcast_ref::<ImportError>() {
-            error.is_input().then_some(Exit::Usage)
-        } else {
-            None
+            RedisError::Refused(error) => {
+                Self::new(Exit::Failure, format!("Redis at {at} refuses the command: {error}; {check}"))
+            }
+            RedisError::Protocol { .. } | RedisError::Unreadable { .. } => {
+                Self::new(Exit::Failure, format!("Redis at {at}: {error}"))
+            }
         }
     }
 
@@ -131,6 +128,95 @@ impl Failure {
     /// A reader of our output that went away, as in `restock-cli history … | head`, is no failure to speak of.
     fn of_io(error: &io::Error) -> Option<Self> {
         (error.kind() == io::ErrorKind::BrokenPipe).then(|| Self::new(Exit::Done, ""))
+    }
+}
+
+/// MySQL's error, when this is one or only passes one on.
+fn mysql_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a sqlx::Error> {
+    if let Some(error) = cause.downcast_ref::<sqlx::Error>() {
+        return Some(error);
+    }
+    if let Some(StoreError::Sql(error)) = cause.downcast_ref::<StoreError>() {
+        return Some(error);
+    }
+    match (cause.downcast_ref::<SettingError>(), cause.downcast_ref::<SchemaError>()) {
+        (Some(SettingError::Sql(error)), _) | (_, Some(SchemaError::Sql(error))) => return Some(error),
+        _ => {}
+    }
+    match (cause.downcast_ref::<AddError>(), cause.downcast_ref::<SubscribeError>()) {
+        (Some(AddError::Sql(error)), _) | (_, Some(SubscribeError::Sql(error))) => return Some(error),
+        _ => {}
+    }
+    match (cause.downcast_ref::<OpenError>(), cause.downcast_ref::<ProducerError>()) {
+        (Some(OpenError::Sql(error)), _) => Some(error),
+        (Some(OpenError::Schema(error)), _) => mysql_error(error),
+        (Some(OpenError::Setting(error)), _) | (_, Some(ProducerError::Setting(error))) => mysql_error(error),
+        (_, Some(ProducerError::Store(error))) => mysql_error(error),
+        _ => None,
+    }
+}
+
+/// Redis' error, when this is one or only passes one on.
+fn redis_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a RedisError> {
+    if let Some(error) = cause.downcast_ref::<RedisError>() {
+        return Some(error);
+    }
+    match (cause.downcast_ref::<StoreError>(), cause.downcast_ref::<OpenError>(), cause.downcast_ref::<ProducerError>())
+    {
+        (Some(StoreError::Redis(error)), ..) | (_, Some(OpenError::Redis(error)), _) => Some(error),
+        (.., Some(ProducerError::Store(error))) => redis_error(error),
+        _ => None,
+    }
+}
+
+/// The code of an error of a part, other than one that it only passes on.
+fn code_of_part(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
+    if cause.is::<ParseError>() || cause.is::<ConfigError>() {
+        Some(Exit::Usage)
+    } else if let Some(error) = cause.downcast_ref::<SettingError>() {
+        code_of_setting(error)
+    } else if let Some(error) = cause.downcast_ref::<ProducerError>() {
+        code_of_producer(error)
+    } else if let Some(error) = cause.downcast_ref::<OpenError>() {
+        match error {
+            OpenError::Setting(error) => code_of_setting(error),
+            OpenError::Schema(_) => Some(Exit::Failure),
+            OpenError::Sql(_) | OpenError::Redis(_) => None,
+        }
+    } else if cause.is::<AddError>() {
+        Some(Exit::Conflict)
+    } else if cause.is::<SubscribeError>() {
+        Some(Exit::NotFound)
+    } else if cause.is::<SchemaError>() || cause.is::<StoreError>() {
+        Some(Exit::Failure)
+    } else if let Some(error) = cause.downcast_ref::<ImportError>() {
+        error.is_input().then_some(Exit::Usage)
+    } else {
+        None
+    }
+}
+
+fn code_of_setting(error: &SettingError) -> Option<Exit> {
+    match error {
+        SettingError::Sql(_) => None,
+        SettingError::Unknown(_) | SettingError::Invalid { .. } => Some(Exit::Usage),
+        SettingError::Fixed { .. } | SettingError::NamespaceDiffers { .. } => Some(Exit::Conflict),
+        SettingError::Missing(_) => Some(Exit::Failure),
+    }
+}
+
+fn code_of_producer(error: &ProducerError) -> Option<Exit> {
+    match error {
+        ProducerError::NotFound(_) => Some(Exit::NotFound),
+        ProducerError::NoStock { .. }
+        | ProducerError::KeyConflict { .. }
+        | ProducerError::Refused { .. }
+        | ProducerError::NothingToResume { .. }
+        | ProducerError::NobodyBlocks { .. }
+        | ProducerError::NothingToCancel { .. }
+        | ProducerError::BelowZero { .. } => Some(Exit::Conflict),
+        ProducerError::Backlog | ProducerError::Unsettled(_) | ProducerError::Store(_) => Some(Exit::Failure),
+        ProducerError::Setting(error) => code_of_setting(error),
     }
 }
 

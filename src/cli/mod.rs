@@ -13,6 +13,7 @@ pub mod settings;
 pub mod status;
 pub mod stock;
 pub mod subscribe;
+mod wait;
 
 use clap::{Parser, Subcommand};
 use sqlx::MySqlPool;
@@ -22,9 +23,10 @@ use crate::{
     ids::ProductRef,
     mysql::{
         product::{self as product_table, ProductRow},
-        schema,
         setting::Settings,
     },
+    redis::{Patience, Redis},
+    stores::Stores,
 };
 use exit::{Exit, Failure};
 use output::Output;
@@ -93,11 +95,27 @@ impl Context {
     /// # Errors
     /// When MySQL does not answer, the schema is not ours, or the namespace is another.
     pub async fn mysql(&self) -> anyhow::Result<(MySqlPool, Settings)> {
-        let pool = crate::mysql::connect(&self.backends.mysql_url, CONNECTIONS_MAX).await?;
-        schema::check(&pool).await?;
-        let settings = Settings::load(&pool).await?;
-        settings.check_namespace(&self.backends.namespace)?;
-        Ok((pool, settings))
+        Ok(Stores::open_record(&self.backends, CONNECTIONS_MAX).await?)
+    }
+
+    /// Connects to Redis too.
+    ///
+    /// # Errors
+    /// As [`Context::mysql`], and when Redis does not answer.
+    pub async fn stores(&self) -> anyhow::Result<Stores> {
+        Ok(Stores::open(&self.backends, Patience::Short, CONNECTIONS_MAX).await?)
+    }
+
+    /// Connects to Redis, for what goes on without it.
+    ///
+    /// # Errors
+    /// When Redis answers and cannot be used; `None` when it does not answer.
+    pub async fn redis_if_up(&self) -> anyhow::Result<Option<Redis>> {
+        match Redis::connect(&self.backends.redis_url, &self.backends.namespace, Patience::Short).await {
+            Ok(redis) => Ok(Some(redis)),
+            Err(error) if error.is_unreachable() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The product that was named, as MySQL knows it.

@@ -1,7 +1,15 @@
 //! `restock-cli resume`: goes on with a round that was cut off, after the last person settled.
 
-use super::{Context, exit::Exit, not_built_yet};
-use crate::ids::{Channel, ProductRef};
+use super::{
+    Context,
+    exit::{Exit, Failure},
+    output,
+    wait::{self, Watch},
+};
+use crate::{
+    ids::{Channel, ProductId, ProductRef},
+    producer::{Continued, Producer, ProducerError},
+};
 
 /// Options of `resume`.
 #[derive(Debug, clap::Args)]
@@ -22,6 +30,51 @@ pub struct Args {
     pub wait: bool,
 }
 
-pub(super) async fn run(_context: &Context, _args: Args) -> anyhow::Result<Exit> {
-    Err(not_built_yet("resume"))
+pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    if args.retry_failed {
+        let what =
+            "`resume --retry-failed` comes in a later version; without it the round goes on after the last person";
+        return Err(Failure::new(Exit::Usage, what).into());
+    }
+    let producer = Producer::new(context.stores().await?);
+    let stores = producer.stores();
+    let product = context.product(&stores.mysql, &args.product).await?.id;
+    let continued = resume(&producer, product, &args).await?;
+    for Continued { channel, round, skipped } in &continued {
+        let skipped = skipped.map(|user| format!(", without user {user}")).unwrap_or_default();
+        output::note(&format!("product {product}: round {round} on {channel} goes on{skipped}"));
+    }
+    if !args.wait {
+        return Ok(Exit::Done);
+    }
+    let watches = continued.into_iter().map(|lane| Watch::new(product, lane.channel, lane.round)).collect();
+    wait::until_ended(&stores.mysql, Some(&stores.redis), stores.settings.partitions, watches).await
+}
+
+/// Resumes the lanes that were cut off, at least one.
+async fn resume(producer: &Producer, product: ProductId, args: &Args) -> anyhow::Result<Vec<Continued>> {
+    let enabled = producer.channels();
+    let channels = match &args.channel {
+        Some(channel) if enabled.contains(channel) => vec![channel.clone()],
+        Some(channel) => {
+            let names = enabled.iter().map(Channel::as_str).collect::<Vec<_>>().join(", ");
+            let what = format!("the channel {channel} is not enabled, only {names}; see `restock-cli settings`");
+            return Err(Failure::new(Exit::Conflict, what).into());
+        }
+        None => enabled.to_vec(),
+    };
+    let (mut continued, mut refusal) = (Vec::new(), None);
+    for channel in &channels {
+        match producer.resume(product, channel, args.skip).await {
+            Ok(lane) => continued.push(lane),
+            Err(error @ (ProducerError::NothingToResume { .. } | ProducerError::NobodyBlocks { .. })) => {
+                refusal.get_or_insert(error);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match refusal {
+        Some(refusal) if continued.is_empty() => Err(refusal.into()),
+        _ => Ok(continued),
+    }
 }

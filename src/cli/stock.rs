@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 
-use super::{Context, exit::Exit, not_built_yet, product};
-use crate::ids::ProductRef;
+use super::{Context, exit::Exit, output, product};
+use crate::{ids::ProductRef, producer::Producer, redis::scripts::StockChange};
 
 /// Options of `stock`.
 #[derive(Debug, clap::Args)]
@@ -44,13 +44,16 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             product::show(context, &pool, &product).await?;
             Ok(Exit::Done)
         }
-        Action::Set { product, pieces } => {
-            tracing::debug!(%product, pieces, "stock set");
-            Err(not_built_yet("stock set"))
-        }
-        Action::Add { product, pieces } => {
-            tracing::debug!(%product, pieces, "stock add");
-            Err(not_built_yet("stock add"))
-        }
+        Action::Set { product, pieces } => change(context, &product, StockChange::Set(pieces)).await,
+        Action::Add { product, pieces } => change(context, &product, StockChange::Add(pieces)).await,
     }
+}
+
+async fn change(context: &Context, name: &ProductRef, change: StockChange) -> anyhow::Result<Exit> {
+    let producer = Producer::new(context.stores().await?);
+    let mut product = context.product(&producer.stores().mysql, name).await?;
+    // What MySQL knows of it lags behind by what is not yet flushed.
+    product.stock = producer.change_stock(product.id, change).await?;
+    output::record(context.output, &product)?;
+    Ok(Exit::Done)
 }

@@ -93,6 +93,22 @@ pub async fn rounds(db: impl MySqlExecutor<'_>, product: Option<ProductId>) -> s
     .await
 }
 
+/// One round of a lane, whatever became of it.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn round_of(db: impl MySqlExecutor<'_>, lane: &LaneId, round: Round) -> sqlx::Result<Option<RoundRow>> {
+    sqlx::query_as(
+        "SELECT h.*, p.sku FROM product_notification_history h LEFT JOIN product p ON p.id = h.product_id
+         WHERE h.product_id = ? AND h.restock_round = ? AND h.channel = ?",
+    )
+    .bind(lane.product.0)
+    .bind(round.0)
+    .bind(lane.channel.as_str())
+    .fetch_optional(db)
+    .await
+}
+
 /// What rebuilds the lanes of a product in Redis: per channel the rows of [`rounds`].
 ///
 /// # Errors

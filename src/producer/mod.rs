@@ -1,1 +1,119 @@
-//! (being built)
+//! What a shop does: announce restocks, change stock, cancel rounds and go on with them.
+//!
+//! A restock goes through the outbox: first a row in MySQL ([`accept`]), then Redis ([`Producer::push`]). A Redis that
+//! does not answer delays the round and never loses it: the flusher's relay pushes the row again.
+//!
+//! Whatever Redis holds no more, or holds from before it was restarted, is checked against MySQL and asked again.
+
+mod enqueue;
+mod error;
+mod resume;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{
+    ids::{Channel, LaneId, ProductId, Round},
+    mysql::setting::Settings,
+    redis::scripts::{Canceled, StockChange, StockChanged, channel_list},
+    stores::{Checked, Stores},
+};
+
+pub use enqueue::{Accepted, accept};
+pub use error::ProducerError;
+pub use resume::Continued;
+
+/// Entries in a partition's log at which nothing more is accepted, and nobody more is told.
+pub const BACKLOG_MAX: u64 = 100_000;
+/// How often a call is tried when the product had to be checked, or something moved meanwhile.
+const TRIES_MAX: usize = 5;
+
+/// Changes products and their rounds; shared by reference.
+#[derive(Debug)]
+pub struct Producer {
+    stores: Stores,
+    /// As last read from MySQL.
+    channels: Mutex<Arc<[Channel]>>,
+}
+
+/// A lane whose open round was canceled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancellation {
+    /// It has ended.
+    Ended(Round),
+    /// Its worker ends it when what is in flight is settled.
+    Told(Round),
+}
+
+impl Producer {
+    /// A producer on these stores.
+    #[must_use]
+    pub fn new(stores: Stores) -> Self {
+        let channels = Mutex::new(stores.settings.channels.as_slice().into());
+        Self { stores, channels }
+    }
+
+    /// What it works on.
+    #[must_use]
+    pub fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    /// The enabled channels, as last read.
+    #[must_use]
+    pub fn channels(&self) -> Arc<[Channel]> {
+        Arc::clone(&self.channels.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the stock and answers what it is then. At 0 the sending stops.
+    ///
+    /// # Errors
+    /// [`ProducerError::BelowZero`], [`ProducerError::NotFound`], and those of the stores.
+    pub async fn change_stock(&self, product: ProductId, change: StockChange) -> Result<i64, ProducerError> {
+        let partition = self.stores.partition_of(product);
+        for _ in 0..TRIES_MAX {
+            match self.stores.redis.change_stock(partition, product, change).await? {
+                StockChanged::Ok(stock) => return Ok(stock),
+                StockChanged::Below(stock) => return Err(ProducerError::BelowZero { product, stock }),
+                StockChanged::Unchecked => self.check(product).await?,
+            }
+        }
+        Err(ProducerError::Unsettled(product))
+    }
+
+    /// Ends the open round of a lane, and the one that waits behind it.
+    ///
+    /// # Errors
+    /// [`ProducerError::NothingToCancel`], [`ProducerError::NotFound`], and those of the stores.
+    pub async fn cancel(&self, product: ProductId, channel: &Channel) -> Result<Cancellation, ProducerError> {
+        let (partition, lane) = (self.stores.partition_of(product), LaneId { product, channel: channel.clone() });
+        let mut canceled = self.stores.redis.cancel(partition, &lane).await?;
+        if canceled == Canceled::Unchecked {
+            self.check(product).await?;
+            canceled = self.stores.redis.cancel(partition, &lane).await?;
+        }
+        match canceled {
+            Canceled::Ended(round) => Ok(Cancellation::Ended(round)),
+            Canceled::Told(round) => Ok(Cancellation::Told(round)),
+            // Still absent after a check: the lane never had a round.
+            Canceled::Nothing | Canceled::Unchecked => {
+                Err(ProducerError::NothingToCancel { product, channel: channel.clone() })
+            }
+        }
+    }
+
+    async fn check(&self, product: ProductId) -> Result<(), ProducerError> {
+        match self.stores.check(product).await? {
+            Checked::Done(_) => Ok(()),
+            Checked::NoSuchProduct => Err(ProducerError::NotFound(product)),
+        }
+    }
+
+    /// MySQL's settings stand, here and in Redis.
+    async fn agree_on_channels(&self, product: ProductId) -> Result<(), ProducerError> {
+        let channels = Settings::load(&self.stores.mysql).await?.channels;
+        let partition = self.stores.partition_of(product);
+        self.stores.redis.mirror_channels(partition, &channel_list(&channels)).await?;
+        *self.channels.lock().unwrap_or_else(PoisonError::into_inner) = channels.into();
+        Ok(())
+    }
+}

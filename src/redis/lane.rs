@@ -10,7 +10,7 @@ use fred::{
 use super::{Redis, RedisError};
 use crate::{
     ids::{LaneId, Partition, Place, Round, UserId},
-    round::{Counts, Stamp, Status},
+    round::{Counts, Stamp, Status, decode_places},
 };
 
 /// A lane as Redis holds it.
@@ -22,6 +22,10 @@ pub struct LaneView {
     pub status: Status,
     /// The last person settled, without a gap before them.
     pub cursor: Option<Place>,
+    /// The last place that belongs to the round, once it has begun.
+    pub upto: Option<Place>,
+    /// Settled beyond the cursor.
+    pub ahead: Vec<Place>,
     /// The user at the cursor, once somebody was settled in this round.
     pub last_user: Option<UserId>,
     /// Who could not be told and stopped the round.
@@ -108,6 +112,8 @@ fn view(fields: &HashMap<String, String>) -> Result<Option<LaneView>, RedisError
         round: fields.need("round")?,
         status: fields.need("status")?,
         cursor: fields.get("cursor")?,
+        upto: fields.get("upto")?,
+        ahead: fields.places("ahead")?,
         last_user: fields.get("last_user")?,
         blocked_user: fields.get("blocked_user")?,
         counts: Counts {
@@ -142,6 +148,11 @@ impl Fields<'_> {
 
     fn need<T: FromStr>(&self, name: &str) -> Result<T, RedisError> {
         self.get(name)?.ok_or_else(|| unreadable(name, ""))
+    }
+
+    fn places(&self, name: &str) -> Result<Vec<Place>, RedisError> {
+        let text = self.0.get(name).map_or("", String::as_str);
+        decode_places(text).map_err(|_| unreadable(name, text))
     }
 
     fn count(&self, name: &str) -> Result<u64, RedisError> {

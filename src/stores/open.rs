@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::MySqlPool;
 use tokio_util::sync::CancellationToken;
 
 use super::Stores;
@@ -55,12 +56,21 @@ impl Stores {
     /// # Errors
     /// When one of them does not answer or cannot be used.
     pub async fn open(backends: &Backends, patience: Patience, connections_max: u32) -> Result<Self, OpenError> {
+        let (mysql, settings) = Self::open_record(backends, connections_max).await?;
+        let redis = Redis::connect(&backends.redis_url, &backends.namespace, patience).await?;
+        Ok(Self { redis, mysql, settings })
+    }
+
+    /// The half of [`Stores::open`] for what needs no Redis.
+    ///
+    /// # Errors
+    /// When MySQL does not answer or cannot be used.
+    pub async fn open_record(backends: &Backends, connections_max: u32) -> Result<(MySqlPool, Settings), OpenError> {
         let mysql = mysql::connect(&backends.mysql_url, connections_max).await?;
         schema::check(&mysql).await?;
         let settings = Settings::load(&mysql).await?;
         settings.check_namespace(&backends.namespace)?;
-        let redis = Redis::connect(&backends.redis_url, &backends.namespace, patience).await?;
-        Ok(Self { redis, mysql, settings })
+        Ok((mysql, settings))
     }
 
     /// As [`Stores::open`], for long-running roles: waits for backends that do not answer, until `stop`; `None` then.

@@ -38,8 +38,7 @@ pub use relay::Relayed;
 
 use crate::stores::Stores;
 
-/// Entries in the log of a partition at which nothing more is accepted from the outbox.
-pub const BACKLOG_MAX: u64 = 100_000;
+pub use crate::producer::BACKLOG_MAX;
 
 /// What the flusher works with.
 #[derive(Debug, Clone)]

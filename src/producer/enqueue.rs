@@ -1,0 +1,142 @@
+//! Announcing a restock, through the outbox or past it.
+
+use sqlx::MySqlPool;
+
+use super::{BACKLOG_MAX, Producer, ProducerError, TRIES_MAX};
+use crate::{
+    ids::{IdempotencyKey, ProductId, ProductRef, Round},
+    mysql::{
+        product,
+        request::{self, Request, RequestState},
+    },
+    redis::scripts::{Enqueue, Enqueued},
+};
+
+/// A restock that will be announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// What is restocked.
+    pub product: ProductId,
+    /// Its round; none until Redis answers, or while MySQL is behind.
+    pub round: Option<Round>,
+    /// The row in the outbox; none past it.
+    pub request: Option<i64>,
+}
+
+/// Puts a restock into the outbox. From then on it cannot be lost; [`Producer::push`] makes it a round now.
+///
+/// # Errors
+/// [`ProducerError::NotFound`], [`ProducerError::KeyConflict`], [`ProducerError::Refused`], and those of MySQL.
+pub async fn accept(
+    mysql: &MySqlPool,
+    product: ProductId,
+    quantity: u32,
+    key: Option<&IdempotencyKey>,
+) -> Result<Request, ProducerError> {
+    if product::find(mysql, &ProductRef::Id(product)).await?.is_none() {
+        return Err(ProducerError::NotFound(product));
+    }
+    let quantity = i64::from(quantity);
+    let row = request::insert_or_find(mysql, product, quantity, key).await?;
+    if row.quantity != quantity {
+        return Err(ProducerError::KeyConflict { product, key: key_of(&row), quantity: row.quantity });
+    }
+    match row.state {
+        RequestState::Pending | RequestState::Accepted => Ok(row),
+        RequestState::Refused => {
+            let reason = row.reason.unwrap_or_else(|| "no reason was stored".to_owned());
+            Err(ProducerError::Refused { product, request: row.id, reason })
+        }
+    }
+}
+
+/// The key of a row without a key is its number.
+fn key_of(row: &Request) -> String {
+    row.key.clone().unwrap_or_else(|| format!("#{}", row.id))
+}
+
+impl Producer {
+    /// Announces a restock. The same key gives the same round; a Redis that does not answer gives none yet.
+    ///
+    /// # Errors
+    /// As [`accept`] and [`Producer::push`].
+    pub async fn enqueue(
+        &self,
+        product: ProductId,
+        quantity: u32,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Accepted, ProducerError> {
+        let row = accept(&self.stores.mysql, product, quantity, key).await?;
+        self.push(&row).await
+    }
+
+    /// Makes a row of the outbox a round now, unless it is one already.
+    ///
+    /// # Errors
+    /// [`ProducerError::NoStock`], [`ProducerError::KeyConflict`], and those of the stores; none for a Redis that does
+    /// not answer, or a MySQL that is behind: the relay goes on with the row.
+    pub async fn push(&self, row: &Request) -> Result<Accepted, ProducerError> {
+        let accepted = |round| Accepted { product: row.product, round, request: Some(row.id) };
+        if row.round.is_some() {
+            return Ok(accepted(row.round));
+        }
+        let quantity = u32::try_from(row.quantity).unwrap_or(0);
+        match self.call(row.product, quantity, Some(&key_of(row)), Some(row.id)).await {
+            Ok(round) => Ok(accepted(Some(round))),
+            Err(ProducerError::Backlog) => Ok(accepted(None)),
+            Err(error) if error.is_redis_unreachable() => {
+                tracing::warn!(request = row.id, %error, "the restock waits in the outbox");
+                Ok(accepted(None))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Announces a restock without the outbox: only Redis' own persistence keeps it until it is flushed.
+    ///
+    /// # Errors
+    /// [`ProducerError::NotFound`], [`ProducerError::NoStock`], [`ProducerError::KeyConflict`],
+    /// [`ProducerError::Backlog`], and those of the stores. Whether it counts is then known only with a key.
+    pub async fn enqueue_direct(
+        &self,
+        product: ProductId,
+        quantity: u32,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Accepted, ProducerError> {
+        let round = self.call(product, quantity, key.map(IdempotencyKey::as_str), None).await?;
+        Ok(Accepted { product, round: Some(round), request: None })
+    }
+
+    async fn call(
+        &self,
+        product: ProductId,
+        quantity: u32,
+        key: Option<&str>,
+        request: Option<i64>,
+    ) -> Result<Round, ProducerError> {
+        for _ in 0..TRIES_MAX {
+            let channels = self.channels();
+            let enqueue = Enqueue {
+                partition: self.stores.partition_of(product),
+                product,
+                quantity,
+                key,
+                request,
+                backlog_max: BACKLOG_MAX,
+                channels: &channels,
+            };
+            match self.stores.redis.enqueue(&enqueue).await? {
+                Enqueued::Queued(round) | Enqueued::Known(round) => return Ok(round),
+                Enqueued::NoStock(stock) => return Err(ProducerError::NoStock { product, stock }),
+                Enqueued::Conflict(quantity) => {
+                    let key = key.unwrap_or_default().to_owned();
+                    return Err(ProducerError::KeyConflict { product, key, quantity: i64::from(quantity) });
+                }
+                Enqueued::Full => return Err(ProducerError::Backlog),
+                Enqueued::Channels(_) => self.agree_on_channels(product).await?,
+                Enqueued::Unchecked => self.check(product).await?,
+            }
+        }
+        Err(ProducerError::Unsettled(product))
+    }
+}
