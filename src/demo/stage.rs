@@ -13,6 +13,8 @@ use crate::{config::Backends, local::Servers, producer::Producer, redis::Patienc
 pub(super) const RATE: u32 = 500;
 /// The most people that a killed worker can repeat, per lane.
 pub(super) const WINDOW: usize = 64;
+/// The most lanes of one worker, so that all have something to do.
+const LANES_EACH: &str = "4";
 /// A silent worker's lanes are taken over after this time.
 const CLAIM_IDLE_MS: u64 = 1200;
 /// How long the receiver takes to answer.
@@ -70,7 +72,7 @@ impl Stage {
 
     pub(super) fn worker(&self) -> anyhow::Result<Child> {
         let (window, idle) = (WINDOW.to_string(), CLAIM_IDLE_MS.to_string());
-        let options = ["--window", &window, "--claim-idle-ms", &idle];
+        let options = ["--lanes", LANES_EACH, "--window", &window, "--claim-idle-ms", &idle];
         Ok(self.command("restock-worker")?.args(options).spawn()?)
     }
 

@@ -68,6 +68,7 @@ pub(super) async fn tell() -> anyhow::Result<bool> {
     let second = second_round(&producer, &wanted, &first).await?;
     let told = Told { products: wanted, first, second, lanes_lost };
     let right = verdict::give(&stage, producer.stores(), &told).await?;
+    producer.stores().redis.close().await;
     println(&format!(
         "\n{:.0} s in all; {}",
         started.elapsed().as_secs_f64(),

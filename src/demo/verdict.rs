@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     cli::output::{self, Output, Record, or_dash, time_us},
-    ids::{ProductId, Round, UserId},
+    ids::{Round, UserId},
     mysql::history::{self, PeopleOf, RoundRow},
     outcome::Outcome,
     redis::lane::LaneView,
@@ -98,7 +98,10 @@ async fn settled_rounds(stores: &Stores, told: &Told<'_>) -> anyhow::Result<Vec<
     loop {
         let mut rounds = Vec::new();
         for product in &told.products {
-            rounds.extend(history::rounds(&stores.mysql, Some(ProductId(product.id))).await?);
+            let lane = lane_of(product)?;
+            for round in [Some(Round(1)), told.second.get(&product.id).copied()].into_iter().flatten() {
+                rounds.extend(history::round_of(&stores.mysql, &lane, round).await?);
+            }
         }
         let expected = told.products.len() + told.second.len();
         let settled = rounds.iter().all(|row| !row.state.status.is_open() && row.total.is_some());

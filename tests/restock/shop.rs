@@ -180,8 +180,8 @@ impl Shop {
 
     /// A round as MySQL has it.
     pub(crate) async fn round(&self, product: i64, round: Round) -> Option<RoundState> {
-        let rows = history::rounds(&self.stores.mysql, Some(ProductId(product))).await.ok()?;
-        rows.into_iter().map(|row| row.state).find(|state| state.round == round)
+        let row = history::round_of(&self.stores.mysql, &lane(product), round).await.ok()?;
+        row.map(|row| row.state)
     }
 
     pub(crate) async fn ended(&self, product: i64, round: Round) -> RoundState {
