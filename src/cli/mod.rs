@@ -9,6 +9,8 @@ pub mod migrate;
 pub mod output;
 pub mod product;
 pub mod resume;
+#[cfg(feature = "local-servers")]
+pub mod servers;
 pub mod settings;
 pub mod status;
 pub mod stock;
@@ -78,6 +80,10 @@ enum Command {
     /// Watch a restock from end to end on private servers
     #[cfg(feature = "local-servers")]
     Demo,
+    /// Run a command with a private Redis and MySQL beside it
+    #[cfg(feature = "local-servers")]
+    #[command(hide = true)]
+    Servers(servers::Args),
 }
 
 /// What every command gets.
@@ -170,5 +176,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::History(args) => history::run(context, args).await,
         #[cfg(feature = "local-servers")]
         Command::Demo => Ok(if crate::demo::run().await? { Exit::Done } else { Exit::Failure }),
+        #[cfg(feature = "local-servers")]
+        Command::Servers(args) => servers::run(args).await,
     }
 }

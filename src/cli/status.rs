@@ -1,4 +1,6 @@
-//! `restock-cli status`: where every lane stands, as MySQL knows it.
+//! `restock-cli status`: where every lane stands, by MySQL and, where that is newer, by Redis.
+
+mod overlay;
 
 use serde::Serialize;
 
@@ -115,13 +117,32 @@ impl Record for StatusRow {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let (pool, _) = context.mysql().await?;
+    let (pool, settings) = context.mysql().await?;
     let product = match &args.product {
         Some(name) => Some(context.product(&pool, name).await?.id),
         None => None,
     };
-    let rows = history::rounds(&pool, product).await?;
-    let rows: Vec<StatusRow> = rows.into_iter().map(StatusRow::from).collect();
+    let redis = context.redis_if_up().await?;
+    let before = history::rounds(&pool, product).await?;
+    let live = match &redis {
+        None => None,
+        Some(redis) => match overlay::read(redis, &settings, product, &before).await {
+            Err(error) if error.is_unreachable() => None,
+            read => Some(read?),
+        },
+    };
+    let rows = match live {
+        // Read again after Redis: what was flushed and evicted between the two is found in MySQL.
+        Some(live) => overlay::merge(&pool, history::rounds(&pool, product).await?, live).await?,
+        None => {
+            output::note(&format!(
+                "Redis at {} does not answer: this is what MySQL knows, and it may lag; check --redis-url / \
+                 RESTOCK_REDIS_URL",
+                context.backends.redis_address()
+            ));
+            before.into_iter().map(StatusRow::from).collect()
+        }
+    };
     output::records(context.output, &rows)?;
     Ok(Exit::Done)
 }

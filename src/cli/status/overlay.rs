@@ -1,0 +1,133 @@
+//! What Redis knows of the lanes that MySQL has not heard of yet.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use sqlx::MySqlPool;
+
+use super::StatusRow;
+use crate::{
+    cli::output::time_us,
+    ids::{Channel, LaneId, Partition, ProductId, ProductRef, Round, Sku},
+    mysql::{history::RoundRow, product, setting::Settings},
+    redis::{Redis, RedisError, lane::LaneView},
+    round::{Counts, Status},
+};
+
+/// Lanes, or products, asked for at once.
+const BATCH: usize = 500;
+const BATCH_ROWS: i64 = 500;
+
+/// Lanes as Redis holds them.
+pub(super) type Live = BTreeMap<LaneId, LaneView>;
+
+/// The lanes of one product, or of all that Redis or MySQL knows.
+pub(super) async fn read(
+    redis: &Redis,
+    settings: &Settings,
+    product: Option<ProductId>,
+    rows: &[RoundRow],
+) -> Result<Live, RedisError> {
+    let mut lanes: BTreeSet<LaneId> = rows.iter().map(|row| row.state.lane.clone()).collect();
+    let products = match product {
+        Some(product) => vec![product],
+        None => products_in(redis, settings.partitions).await?,
+    };
+    let of = |product: ProductId, channel: &Channel| LaneId { product, channel: channel.clone() };
+    lanes.extend(products.iter().flat_map(|id| settings.channels.iter().map(|channel| of(*id, channel))));
+
+    let mut by_partition: HashMap<Partition, Vec<LaneId>> = HashMap::new();
+    for lane in lanes {
+        by_partition.entry(Partition::of(lane.product, settings.partitions)).or_default().push(lane);
+    }
+    let mut live = Live::new();
+    for (partition, lanes) in by_partition {
+        for lanes in lanes.chunks(BATCH) {
+            let views = redis.read_lanes(partition, lanes).await?;
+            live.extend(lanes.iter().cloned().zip(views).filter_map(|(lane, view)| Some((lane, view?))));
+        }
+    }
+    Ok(live)
+}
+
+async fn products_in(redis: &Redis, partitions: u16) -> Result<Vec<ProductId>, RedisError> {
+    let mut all = Vec::new();
+    for partition in (0..partitions).map(Partition) {
+        let mut skip = 0;
+        loop {
+            let page = redis.idle_products(partition, i64::MAX, skip, BATCH_ROWS).await?;
+            if page.is_empty() {
+                break;
+            }
+            skip += BATCH_ROWS;
+            all.extend(page);
+        }
+    }
+    Ok(all)
+}
+
+/// MySQL's rows, and instead of them Redis' for the lanes where that is newer.
+pub(super) async fn merge(mysql: &MySqlPool, rows: Vec<RoundRow>, live: Live) -> sqlx::Result<Vec<StatusRow>> {
+    let mut lanes: BTreeMap<LaneId, Vec<RoundRow>> = BTreeMap::new();
+    for row in rows {
+        lanes.entry(row.state.lane.clone()).or_default().push(row);
+    }
+    for lane in live.keys() {
+        lanes.entry(lane.clone()).or_default();
+    }
+    let mut merged = Vec::new();
+    for (lane, rows) in lanes {
+        let newest = rows.iter().map(|row| row.state.stamp).max();
+        match live.get(&lane) {
+            Some(view) if newest.is_none_or(|newest| view.stamp > newest) => {
+                let sku = match rows.first() {
+                    Some(row) => row.sku.clone(),
+                    None => product::find(mysql, &ProductRef::Id(lane.product)).await?.and_then(|row| row.sku),
+                };
+                merged.extend(live_rows(&lane, sku.as_ref(), view, &rows));
+            }
+            _ => merged.extend(rows.into_iter().map(StatusRow::from)),
+        }
+    }
+    Ok(merged)
+}
+
+/// The lane's current or last round, and the one that waits behind it. Only MySQL counts how many people there are.
+fn live_rows(lane: &LaneId, sku: Option<&Sku>, view: &LaneView, rows: &[RoundRow]) -> Vec<StatusRow> {
+    let counted = rows.iter().find(|row| row.state.round == view.round).and_then(|row| row.total);
+    let current = StatusRow {
+        cursor: view.cursor,
+        last_user: view.last_user,
+        total: if view.status == Status::Queued { None } else { counted },
+        sent: view.counts.sent,
+        skipped: view.counts.skipped,
+        failed: view.counts.failed,
+        unknown: view.counts.unknown,
+        started_at: view.started_us.map(time_us),
+        ended_at: view.ended_us.map(time_us),
+        reason: view.reason.clone(),
+        ..blank(lane, sku, view.round, view.status)
+    };
+    let waiting = view.waiting.map(|round| blank(lane, sku, round, Status::Queued));
+    std::iter::once(current).chain(waiting).collect()
+}
+
+fn blank(lane: &LaneId, sku: Option<&Sku>, round: Round, status: Status) -> StatusRow {
+    let Counts { sent, skipped, failed, unknown } = Counts::default();
+    StatusRow {
+        product: lane.product,
+        sku: sku.cloned(),
+        round,
+        channel: lane.channel.clone(),
+        status,
+        cursor: None,
+        last_user: None,
+        total: None,
+        sent,
+        skipped,
+        failed,
+        unknown,
+        started_at: None,
+        ended_at: None,
+        reason: None,
+    }
+}

@@ -1,0 +1,91 @@
+//! What goes wrong: usage, a store that does not answer, a schema that is not there, a bad CSV.
+
+use super::shop::Shop;
+
+#[tokio::test]
+async fn bad_arguments_are_usage() {
+    let shop = Shop::empty().await;
+    for args in [
+        &["enqueue", "none"][..],
+        &["enqueue", "-3"],
+        &["enqueue"],
+        &["enqueue", "42", "--quantity", "-1"],
+        &["enqueue", "42", "--key", "#1"],
+        &["enqueue", "42", "--dry-run"],
+        &["resume", "42", "--retry-failed"],
+        &["stock", "set", "42", "-1"],
+        &["product", "add", "42", "--name", "x", "--stock", "-1"],
+    ] {
+        assert_eq!(shop.run(args).await.code, 2, "{args:?}");
+    }
+    let bad = Shop { mysql_url: "http://u:hunter2@localhost/restock".to_owned(), ..Shop::empty().await };
+    bad.run(&["status"]).await.fails(2, &["--mysql-url", "http"]);
+    let bad = Shop { redis_url: "redis//u:hunter2@localhost".to_owned(), ..Shop::empty().await };
+    bad.run(&["status"]).await.fails(2, &["--redis-url"]);
+}
+
+#[tokio::test]
+async fn an_unreachable_mysql_is_5() {
+    let shop = Shop::empty().await.without_mysql();
+    for args in [&["enqueue", "42"][..], &["status"], &["stock", "set", "42", "1"], &["resume", "42"], &["migrate"]] {
+        shop.run(args).await.fails(5, &["MySQL at 127.0.0.1:", "--mysql-url", "RESTOCK_MYSQL_URL"]);
+    }
+}
+
+#[tokio::test]
+async fn an_unreachable_redis_is_5_but_requests_are_kept() {
+    let shop = Shop::open().await;
+    let dark = shop.without_redis();
+    let words = ["Redis at 127.0.0.1:", "--redis-url", "RESTOCK_REDIS_URL"];
+    for args in [
+        // Checked before whether there is such a product.
+        &["stock", "set", "999", "1"][..],
+        &["cancel", "42"],
+        &["resume", "42"],
+        &["enqueue", "42", "--direct"],
+    ] {
+        dark.run(args).await.fails(5, &words);
+    }
+    let kept = dark.json(&["enqueue", "42", "--key", "k1"]).await;
+    assert!(kept["round"].is_null() && kept["request"].is_i64(), "{kept}");
+    dark.run(&["enqueue", "42", "--key", "k1", "--quantity", "1"]).await.fails(4, &["k1"]);
+    let status = dark.done(&["status"]).await;
+    assert!(status.stderr.contains("Redis at 127.0.0.1:"), "{status:?}");
+    let later = shop.json(&["enqueue", "42", "--key", "k1"]).await;
+    assert_eq!((&later["round"], &later["request"]), (&1.into(), &kept["request"]));
+}
+
+#[tokio::test]
+async fn a_missing_or_old_schema_names_migrate() {
+    let shop = Shop::empty().await;
+    shop.run(&["status"]).await.fails(1, &["`restock-cli migrate`"]);
+    shop.done(&["migrate"]).await;
+    let pool = restock::mysql::connect(&shop.mysql_url.clone().into(), 1).await.expect("MySQL answers");
+    sqlx::query("UPDATE _sqlx_migrations SET success = FALSE").execute(&pool).await.expect("it is updated");
+    shop.run(&["enqueue", "42"]).await.fails(1, &["`restock-cli migrate`"]);
+    shop.run(&["stock", "set", "42", "1"]).await.fails(1, &["`restock-cli migrate`"]);
+    sqlx::query("DROP TABLE _sqlx_migrations").execute(&pool).await.expect("it is dropped");
+    shop.run(&["product", "list"]).await.fails(1, &["no schema", "`restock-cli migrate`"]);
+}
+
+#[tokio::test]
+async fn another_namespace_is_a_conflict() {
+    let shop = Shop::open().await;
+    let other = Shop { namespace: "elsewhere".to_owned(), ..shop.without_mysql() };
+    let other = Shop { mysql_url: shop.mysql_url.clone(), ..other };
+    other.run(&["enqueue", "42"]).await.fails(4, &["elsewhere", "--namespace"]);
+    other.run(&["stock", "set", "42", "1"]).await.fails(4, &["elsewhere", "--namespace"]);
+}
+
+#[tokio::test]
+async fn a_csv_with_a_bad_line_imports_nothing() {
+    let shop = Shop::open().await;
+    let products = "id,name,stock\n100,One,1\n101,Two,-1\n";
+    shop.run_with(&["import", "products", "-"], products).await.fails(2, &["line 3", "nothing was imported"]);
+    shop.run(&["product", "show", "100"]).await.fails(3, &["100"]);
+    let done = shop.run_with(&["import", "products", "-", "--skip-bad"], products).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    shop.done(&["product", "show", "100"]).await;
+    shop.run_with(&["import", "products", "-"], "name,stock\nOne,1\n").await.fails(2, &["id"]);
+    shop.run_with(&["import", "subscriptions", "-"], "product_id,created_at\n").await.fails(2, &["user_id"]);
+}

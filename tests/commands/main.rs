@@ -1,0 +1,8 @@
+//! The commands of `restock-cli`, run as a process on real servers: data, exit codes, and one line for an error.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod failures;
+mod rounds;
+mod shop;

@@ -1,0 +1,124 @@
+//! A deployment of its own for each test, worked by the built program as a process.
+
+use std::{
+    net::TcpListener,
+    process::{Output, Stdio},
+};
+
+use restock::local::{fresh_database_name, fresh_namespace};
+use serde_json::Value;
+use tokio::{io::AsyncWriteExt, process::Command};
+
+use super::support::servers::servers;
+
+pub struct Shop {
+    pub redis_url: String,
+    pub mysql_url: String,
+    pub namespace: String,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    pub fn json(&self) -> Value {
+        assert_eq!(self.code, 0, "{self:?}");
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// It failed with this code and one line on stderr that holds all of `words`.
+    #[track_caller]
+    pub fn fails(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, code, "{self:?}");
+        assert_eq!(self.stdout, "", "{self:?}");
+        assert_eq!(self.stderr.trim_end().lines().count(), 1, "one line: {self:?}");
+        for word in words {
+            assert!(self.stderr.contains(word), "`{word}` is missing: {self:?}");
+        }
+    }
+}
+
+impl Shop {
+    /// With a schema, product 42 with 5 in stock and product 7 without any.
+    pub async fn open() -> Self {
+        let shop = Self::empty().await;
+        shop.done(&["migrate", "--partitions", "2"]).await;
+        shop.done(&["product", "add", "42", "--name", "Party bunting", "--sku", "47566", "--stock", "5"]).await;
+        shop.done(&["product", "add", "7", "--name", "Alarm clock"]).await;
+        shop
+    }
+
+    /// Without a schema; its database does not exist.
+    pub async fn empty() -> Self {
+        let urls = servers().await;
+        let mysql_url = urls.database(&fresh_database_name());
+        Self { redis_url: urls.redis, mysql_url, namespace: fresh_namespace().to_string() }
+    }
+
+    /// The same deployment, with nobody at the address of Redis.
+    pub fn without_redis(&self) -> Self {
+        Self {
+            redis_url: format!("redis://:hunter2@127.0.0.1:{}", closed_port()),
+            mysql_url: self.mysql_url.clone(),
+            namespace: self.namespace.clone(),
+        }
+    }
+
+    /// The same deployment, with nobody at the address of MySQL.
+    pub fn without_mysql(&self) -> Self {
+        Self {
+            redis_url: self.redis_url.clone(),
+            mysql_url: format!("mysql://root:hunter2@127.0.0.1:{}/restock", closed_port()),
+            namespace: self.namespace.clone(),
+        }
+    }
+
+    pub async fn run(&self, args: &[&str]) -> Ended {
+        self.run_with(args, "").await
+    }
+
+    /// With this text on stdin.
+    pub async fn run_with(&self, args: &[&str], stdin: &str) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_restock-cli"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RESTOCK_")) {
+            command.env_remove(name);
+        }
+        command.env("RESTOCK_REDIS_URL", &self.redis_url).env("RESTOCK_MYSQL_URL", &self.mysql_url);
+        command.env("RESTOCK_NAMESPACE", &self.namespace).env("RESTOCK_LOG", "off").args(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("the program starts");
+        let mut input = child.stdin.take().expect("stdin is a pipe");
+        // Who does not read stdin may have ended already.
+        let _ = input.write_all(stdin.as_bytes()).await;
+        drop(input);
+        let Output { status, stdout, stderr } = child.wait_with_output().await.expect("the program ends");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints UTF-8");
+        let ended = Ended { code: status.code().expect("no signal"), stdout: text(stdout), stderr: text(stderr) };
+        assert!(!ended.stderr.contains("hunter2") && !ended.stdout.contains("hunter2"), "a password: {ended:?}");
+        ended
+    }
+
+    /// Runs a command that must succeed.
+    pub async fn done(&self, args: &[&str]) -> Ended {
+        let ended = self.run(args).await;
+        assert_eq!(ended.code, 0, "{args:?}: {ended:?}");
+        ended
+    }
+
+    /// Runs a command that must succeed, and reads what it prints.
+    pub async fn json(&self, args: &[&str]) -> Value {
+        let args: Vec<&str> = args.iter().copied().chain(["--output", "json"]).collect();
+        self.run(&args).await.json()
+    }
+}
+
+/// A port at which nobody listens: it was free just now.
+fn closed_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
