@@ -32,7 +32,7 @@ impl Stage {
     pub(super) async fn set() -> anyhow::Result<Self> {
         let servers = Servers::start().await?;
         let answer = Reaction { delay: ANSWER_AFTER, ..Reaction::accept() };
-        let receiver = Receiver::start(move |_| answer.clone()).await.context("the receiver does not start")?;
+        let receiver = Receiver::start(move |_| answer).await.context("the receiver does not start")?;
         let this = std::env::current_exe().context("where is this program?")?;
         let programs = this.parent().context("where is this program?")?.to_owned();
         let (redis_url, mysql_url) = (servers.redis.url(), servers.mysql.url("restock"));

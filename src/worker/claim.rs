@@ -41,15 +41,14 @@ impl Claimer {
     pub(super) async fn read(self) {
         let mut place = 0;
         loop {
-            let read = tokio::select! {
+            tokio::select! {
                 () = self.stop.cancelled() => return,
                 free = self.deps.slots.clone().acquire_owned() => match free {
                     // Only a look whether there is room: an idle reader must not keep a place from the others.
                     Ok(free) => drop(free),
                     Err(_) => return,
                 },
-            };
-            let () = read;
+            }
             place += 1;
             // Dropping a read under way would lose entries that the server has assigned: it ends by itself.
             match self.next(place).await {

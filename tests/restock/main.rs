@@ -114,7 +114,7 @@ async fn a_person_who_cannot_be_told_stops_the_round_before_them_until_they_are_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_told_to_stop_hands_its_lane_to_another_without_a_repeat() {
     let slow = Reaction { delay: Duration::from_millis(50), ..Reaction::accept() };
-    let shop = Shop::open(500, move |_| slow.clone()).await;
+    let shop = Shop::open(500, move |_| slow).await;
     let _flusher = shop.flusher();
     let mut first = shop.worker(&[]);
     shop.product(42, 100, 1000).await;
