@@ -1,5 +1,7 @@
 //! The channels against real sockets and real files: what each answer of a provider means, and what is sent.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up fails")]
+
 #[path = "channel/server.rs"]
 mod server;
 

@@ -6,7 +6,7 @@
 //! | channel | module | what an attempt does |
 //! |---|---|---|
 //! | `webhook` | [`webhook`] | one signed POST; `reply` says what the answer means |
-//! | `file` | [`file`] | one line of JSON, appended |
+//! | `file` | [`mod@file`] | one line of JSON, appended |
 //! | `null` | [`null`] | nothing |
 
 mod body;
