@@ -6,7 +6,8 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: servers ## restock real products on private servers and watch people being told
-	cargo run --release --bin restock-cli -- demo
+	cargo build --release --bins
+	cargo run --quiet --release --bin restock-cli -- demo
 
 test: servers ## run all tests on private servers (or RESTOCK_TEST_REDIS_URL and RESTOCK_TEST_MYSQL_URL)
 	cargo run --quiet --example with_servers -- cargo test

@@ -21,12 +21,13 @@
 -- ARGV[7..] per channel: its name, then its lane as a JSON object of fields of the hash, or empty
 --
 -- Reply done <lanes>     how many lanes were installed
--- Reply newer <epoch>    nothing was written: Redis is already at this later epoch
+-- Reply newer <epoch>    nothing was written: Redis is at this epoch already, or at a later one; the same call made
+--   again is answered so too, and the caller goes on with a new epoch
 -- Cost: O(channels).
 
 local product = read_hash(KEYS[1])
 local epoch = tonumber(ARGV[5])
-if (tonumber(product.epoch or '0') or 0) > epoch then
+if (tonumber(product.epoch or '0') or 0) >= epoch then
   return { 'newer', product.epoch }
 end
 

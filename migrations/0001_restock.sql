@@ -107,7 +107,7 @@ CREATE TABLE IF NOT EXISTS log_dead (
     product_id   BIGINT NULL,
     kind         VARCHAR(16) CHARACTER SET ascii NOT NULL,
     detail       TEXT NOT NULL,
-    sqlstate     CHAR(5) CHARACTER SET ascii NOT NULL,
+    `sqlstate`   CHAR(5) CHARACTER SET ascii NOT NULL,
     message      VARCHAR(255) NOT NULL,
     created_at   DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
     KEY product (product_id)

@@ -175,14 +175,8 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
         #[cfg(feature = "local-servers")]
-        Command::Demo => Err(not_built_yet("demo")),
+        Command::Demo => Ok(if crate::demo::run().await? { Exit::Done } else { Exit::Failure }),
         #[cfg(feature = "local-servers")]
         Command::Servers(args) => servers::run(args).await,
     }
-}
-
-/// For the commands whose engine is being built.
-#[cfg(feature = "local-servers")]
-fn not_built_yet(command: &str) -> anyhow::Error {
-    Failure::new(Exit::Failure, format!("`{command}` is not built yet")).into()
 }

@@ -197,3 +197,20 @@ impl Jobs {
         None
     }
 }
+
+impl Redis {
+    /// Acknowledges and deletes an entry that stands for nothing.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn drop_entry(&self, entry: &Entry) -> Result<(), RedisError> {
+        let channel = &entry.lane.channel;
+        let key = match entry.line {
+            Line::Fresh => self.keys.jobs(entry.partition, channel),
+            Line::Again => self.keys.again(entry.partition, channel),
+        };
+        let _: u64 = self.client.xack(&key, GROUP, entry.id.as_str()).await?;
+        let _: u64 = self.client.xdel(&key, entry.id.as_str()).await?;
+        Ok(())
+    }
+}

@@ -101,11 +101,11 @@ async fn write_carefully<T: Row>(tx: &mut MySqlConnection, rows: &[Said<T>], dea
     for portion in portions(rows) {
         let mut left = vec![portion];
         while let Some(rows) = left.pop() {
-            sqlx::raw_sql("SAVEPOINT portion").execute(&mut *tx).await?;
+            sqlx::raw_sql("SAVEPOINT before_rows").execute(&mut *tx).await?;
             match T::write(rows, tx).await {
                 Ok(()) => {}
                 Err(error) if mysql::is_refused(&error) => {
-                    sqlx::raw_sql("ROLLBACK TO SAVEPOINT portion").execute(&mut *tx).await?;
+                    sqlx::raw_sql("ROLLBACK TO SAVEPOINT before_rows").execute(&mut *tx).await?;
                     match rows {
                         [row] => dead.push(refused(row, &error)),
                         _ => {
@@ -152,7 +152,7 @@ fn unreadable(row: &Said<super::batch::Unreadable>) -> Dead {
 async fn bury(tx: &mut MySqlConnection, partition: Partition, dead: &Dead) -> sqlx::Result<()> {
     let first = |text: &str, chars_max: usize| text.chars().take(chars_max).collect::<String>();
     sqlx::query(
-        "INSERT INTO log_dead (partition_id, entry, product_id, kind, detail, sqlstate, message)
+        "INSERT INTO log_dead (partition_id, entry, product_id, kind, detail, `sqlstate`, message)
          VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(partition.0)

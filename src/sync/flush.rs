@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -29,6 +30,8 @@ use crate::{
 
 /// How often the log is examined even when nothing looks wrong.
 const EXAMINE_EVERY: Duration = Duration::from_secs(1);
+/// No batch takes this long: the connection is dead, and did not say so.
+const APPLY_MAX: Duration = Duration::from_secs(30);
 /// How long an idempotency key is remembered after MySQL has what it led to.
 const SEEN_TTL_S: i64 = 24 * 60 * 60;
 /// The most refused rows remembered so that they are not logged again and again.
@@ -123,7 +126,9 @@ impl Flush {
         let last = batch.last().unwrap_or(last);
         let to = Position { last: last.max(self.position.last), ..self.position.clone() };
         let step = Move { partition: self.partition, batch: &batch, from: &self.position, to: &to };
-        let Applied::Committed(dead) = apply(db, &step).await? else { return Ok(Flushed::Deposed) };
+        let applied = tokio::time::timeout(APPLY_MAX, apply(db, &step)).await;
+        let applied = applied.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))??;
+        let Applied::Committed(dead) = applied else { return Ok(Flushed::Deposed) };
         self.position = to;
         self.after = last;
         self.totals.expect(batch.rounds.iter().filter_map(|said| Begun::of(&said.what)));

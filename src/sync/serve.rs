@@ -26,8 +26,6 @@ const RECONCILE_EVERY: Duration = Duration::from_secs(10);
 /// The pauses after a store did not answer: the first and the longest.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
-/// No batch takes this long: the connection is dead, and did not say so.
-const STEP_MAX: Duration = Duration::from_secs(30);
 
 /// Pauses after failures, and tells of the first of them only.
 struct Failures {
@@ -129,9 +127,7 @@ async fn flush_loop(
     let mut failures = Failures::new("flushing", partition);
     loop {
         let stopping = stop.is_cancelled();
-        let step = tokio::time::timeout(STEP_MAX, flush.step(db)).await;
-        let step = step.unwrap_or_else(|_| Err(StoreError::Sql(sqlx::Error::PoolTimedOut)));
-        let pause = match step {
+        let pause = match flush.step(db).await {
             Ok(Flushed::Deposed) => {
                 tracing::info!(%partition, "another flusher leads; standing by");
                 return Ok(());

@@ -53,7 +53,13 @@ pub(crate) struct Line {
 
 impl Line {
     /// The people of `product` in (`after`, `upto`].
-    pub(crate) fn new(mysql: MySqlPool, product: ProductId, after: Option<Place>, upto: Option<Place>, page_size: u32) -> Self {
+    pub(crate) fn new(
+        mysql: MySqlPool,
+        product: ProductId,
+        after: Option<Place>,
+        upto: Option<Place>,
+        page_size: u32,
+    ) -> Self {
         let complete = upto.is_none() || after >= upto;
         Self {
             mysql,
@@ -123,7 +129,8 @@ impl Line {
         if self.people.is_empty() {
             self.read_at = page.at;
         }
-        self.people.extend(page.people.into_iter().filter(|person| person.active && Some(person.place) > self.taken_upto));
+        self.people
+            .extend(page.people.into_iter().filter(|person| person.active && Some(person.place) > self.taken_upto));
         self.complete = page.read_upto.is_none();
         self.read_upto = page.read_upto.or(self.upto);
     }

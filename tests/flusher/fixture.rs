@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use restock::{
+    config::Backends,
     ids::{Channel, LaneId, Partition, Place, ProductId, Round, UserId},
-    local::{fresh_database_name, fresh_namespace},
+    local::{Servers, fresh_database_name, fresh_namespace},
     mysql::{self, product, product::NewProduct, schema, setting::Settings, subscription},
     outcome::{Outcome, Settled},
     redis::{
@@ -14,67 +15,92 @@ use restock::{
         scripts::{Advance, Advanced, Begin, BeginReply, Begun, Enqueue, Enqueued, FirstLook, Settlement, random_hex},
     },
     stores::{Checked, Stores},
-    sync::{BACKLOG_MAX, Flushed, Lead},
+    sync::{self, BACKLOG_MAX, Flushed, Flusher, Lead},
 };
 use sqlx::{AssertSqlSafe, MySqlPool};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    task::JoinHandle,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::support::servers::servers;
 
 const DEADLINE: Duration = Duration::from_secs(20);
-pub const PARTITION: Partition = Partition(0);
+pub(crate) const PARTITION: Partition = Partition(0);
 
-pub struct Shop {
-    pub stores: Stores,
-    pub redis_url: String,
-    pub mysql_url: String,
+pub(crate) struct Shop {
+    pub(crate) stores: Stores,
+    pub(crate) redis_url: String,
+    pub(crate) mysql_url: String,
 }
 
-pub fn webhook() -> Channel {
-    "webhook".parse().unwrap()
+pub(crate) fn webhook() -> Channel {
+    "webhook".parse().expect("a channel")
 }
 
-pub fn lane(product: i64) -> LaneId {
+pub(crate) fn lane(product: i64) -> LaneId {
     LaneId { product: ProductId(product), channel: webhook() }
 }
 
 impl Shop {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::open_on(&servers().await.redis).await
     }
 
-    pub async fn open_on(redis_url: &str) -> Self {
-        let mysql_url = servers().await.database(&fresh_database_name());
+    /// On servers of its own, which it may stop.
+    pub(crate) async fn open_on_own(own: &Servers) -> Self {
+        Self::open_at(&own.redis.url(), own.mysql.url(&fresh_database_name())).await
+    }
+
+    pub(crate) async fn open_on(redis_url: &str) -> Self {
+        Self::open_at(redis_url, servers().await.database(&fresh_database_name())).await
+    }
+
+    async fn open_at(redis_url: &str, mysql_url: String) -> Self {
         let url = mysql_url.clone().into();
-        schema::create_database(&url).await.unwrap();
-        let pool = mysql::connect(&url, 20).await.unwrap();
-        schema::migrate(&pool).await.unwrap();
+        schema::create_database(&url).await.expect("the store answers");
+        let pool = mysql::connect(&url, 20).await.expect("the store answers");
+        schema::migrate(&pool).await.expect("the store answers");
         let namespace = fresh_namespace();
         let settings = Settings { partitions: 1, channels: vec![webhook()], rate: 500, namespace };
-        settings.store_first(&pool).await.unwrap();
+        settings.store_first(&pool).await.expect("the store answers");
         let redis_url = redis_url.to_owned();
-        let redis = Redis::connect(&redis_url.clone().into(), &settings.namespace, Patience::Short).await.unwrap();
+        let redis = Redis::connect(&redis_url.clone().into(), &settings.namespace, Patience::Short)
+            .await
+            .expect("the store answers");
         Self { stores: Stores { redis, mysql: pool, settings }, redis_url, mysql_url }
     }
 
-    pub fn db(&self) -> &MySqlPool {
+    /// Runs the flusher until the stop.
+    pub(crate) async fn run(&self, stop: CancellationToken) -> JoinHandle<()> {
+        let backends = Backends {
+            redis_url: self.redis_url.clone().into(),
+            mysql_url: self.mysql_url.clone().into(),
+            namespace: self.stores.settings.namespace.clone(),
+        };
+        let stores =
+            Stores::wait_for(&backends, 20, &stop).await.expect("the store answers").expect("the store answers");
+        let flusher = Flusher { stores, flush_interval: Duration::from_millis(20), drain: Duration::from_secs(20) };
+        tokio::spawn(sync::run(flusher, stop))
+    }
+
+    pub(crate) fn db(&self) -> &MySqlPool {
         &self.stores.mysql
     }
 
-    pub async fn execute(&self, sql: &str) {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(self.db()).await.unwrap();
+    pub(crate) async fn execute(&self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(self.db()).await.expect("the store answers");
     }
 
     /// The rows of a query, each as one text.
-    pub async fn rows(&self, sql: &str) -> Vec<String> {
-        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(self.db()).await.unwrap()
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
+        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(self.db()).await.expect("the store answers")
     }
 
     /// Everything that a flusher writes.
-    pub async fn dump(&self) -> Vec<String> {
+    pub(crate) async fn dump(&self) -> Vec<String> {
         let mut all = Vec::new();
         for sql in [
             "SELECT CONCAT_WS(' ', id, stock, restock_round, epoch, version, updated_at) FROM product ORDER BY id",
@@ -93,29 +119,29 @@ impl Shop {
     }
 
     /// Sends one command to the Redis server as it is.
-    pub async fn redis_command(&self, command: &str) -> String {
+    pub(crate) async fn redis_command(&self, command: &str) -> String {
         let address = self.redis_url.trim_start_matches("redis://");
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await.unwrap();
+        let mut stream = TcpStream::connect(address).await.expect("the store answers");
+        stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await.expect("the store answers");
         let mut reply = String::new();
-        stream.read_to_string(&mut reply).await.unwrap();
+        stream.read_to_string(&mut reply).await.expect("the store answers");
         assert!(!reply.starts_with('-'), "{command}: {reply}");
         reply
     }
 
-    pub fn log_key(&self) -> String {
+    pub(crate) fn log_key(&self) -> String {
         self.stores.redis.keys().log(PARTITION)
     }
 
     /// A product with these people in line.
-    pub async fn product(&self, id: i64, stock: i64, users: &[i64]) {
+    pub(crate) async fn product(&self, id: i64, stock: i64, users: &[i64]) {
         let new = NewProduct { id: ProductId(id), sku: None, name: format!("product {id}"), stock };
-        product::add(self.db(), &new).await.unwrap();
+        product::add(self.db(), &new).await.expect("the store answers");
         let users: Vec<UserId> = users.iter().copied().map(UserId).collect();
-        subscription::subscribe(self.db(), ProductId(id), &users).await.unwrap();
+        subscription::subscribe(self.db(), ProductId(id), &users).await.expect("the store answers");
     }
 
-    pub async fn enqueue(&self, product: i64, quantity: u32) -> Enqueued {
+    pub(crate) async fn enqueue(&self, product: i64, quantity: u32) -> Enqueued {
         let enqueue = Enqueue {
             partition: PARTITION,
             product: ProductId(product),
@@ -125,52 +151,59 @@ impl Shop {
             backlog_max: BACKLOG_MAX,
             channels: &self.stores.settings.channels,
         };
-        match self.stores.redis.enqueue(&enqueue).await.unwrap() {
+        match self.stores.redis.enqueue(&enqueue).await.expect("the store answers") {
             Enqueued::Unchecked => {
-                assert!(matches!(self.stores.check(ProductId(product)).await.unwrap(), Checked::Done(_)));
-                self.stores.redis.enqueue(&enqueue).await.unwrap()
+                assert!(matches!(
+                    self.stores.check(ProductId(product)).await.expect("the store answers"),
+                    Checked::Done(_)
+                ));
+                self.stores.redis.enqueue(&enqueue).await.expect("the store answers")
             }
             done => done,
         }
     }
 
-    pub async fn restock(&self, product: i64) -> Round {
+    pub(crate) async fn restock(&self, product: i64) -> Round {
         match self.enqueue(product, 1).await {
             Enqueued::Queued(round) => round,
             other => panic!("{other:?}"),
         }
     }
 
-    pub async fn line(&self, product: i64) -> Vec<(Place, UserId)> {
+    pub(crate) async fn line(&self, product: i64) -> Vec<(Place, UserId)> {
         let rows: Vec<(chrono::NaiveDateTime, i64)> = sqlx::query_as(
             "SELECT created_at, user_id FROM product_user_notification WHERE product_id = ? ORDER BY created_at",
         )
         .bind(product)
         .fetch_all(self.db())
         .await
-        .unwrap();
+        .expect("the store answers");
         rows.into_iter().map(|(at, user)| (Place::from_datetime(at), UserId(user))).collect()
     }
 
-    /// The next entry of the fresh stream.
-    pub async fn next_entry(&self) -> Entry {
+    async fn entries(&self, count: u64) -> Vec<Entry> {
         let jobs = Jobs::new(self.stores.redis.clone(), PARTITION, webhook(), "tester".to_owned());
-        jobs.ensure_groups().await.unwrap();
-        jobs.take(Line::Fresh, 1).await.unwrap().pop().expect("an entry")
+        jobs.ensure_groups().await.expect("the store answers");
+        jobs.take(Line::Fresh, count).await.expect("the store answers")
     }
 
-    pub async fn begin(&self, entry: &Entry) -> BeginReply {
+    /// The next entry of the fresh stream.
+    pub(crate) async fn next_entry(&self) -> Entry {
+        self.entries(1).await.pop().expect("an entry")
+    }
+
+    pub(crate) async fn begin(&self, entry: &Entry) -> BeginReply {
         let people = self.line(entry.lane.product.0).await;
         let mut look = FirstLook { newest: people.last().map(|(place, _)| *place), ..FirstLook::default() };
         for _ in 0..3 {
             let begin =
                 Begin { entry, token: &random_hex(), consumer: "tester", claim_idle_ms: 60_000, attempts_max: 5, look };
-            match self.stores.redis.begin(&begin).await.unwrap() {
+            match self.stores.redis.begin(&begin).await.expect("the store answers") {
                 BeginReply::Look { from, .. } => {
                     let nobody = !people.iter().any(|(place, _)| *place > from);
                     look = FirstLook { after: Some(from), nobody, ..look };
                 }
-                BeginReply::Unchecked => drop(self.stores.check(entry.lane.product).await.unwrap()),
+                BeginReply::Unchecked => drop(self.stores.check(entry.lane.product).await.expect("the store answers")),
                 done => return done,
             }
         }
@@ -178,23 +211,32 @@ impl Shop {
     }
 
     /// Takes the lane whose entry is next.
-    pub async fn take(&self) -> Box<Begun> {
-        let entry = self.next_entry().await;
+    pub(crate) async fn take(&self) -> Box<Begun> {
+        self.hold(self.next_entry().await).await
+    }
+
+    /// Takes the lane of this product, wherever its entry is.
+    pub(crate) async fn take_of(&self, product: i64) -> Box<Begun> {
+        let entries = self.entries(100).await;
+        self.hold(entries.into_iter().find(|entry| entry.lane == lane(product)).expect("an entry of it")).await
+    }
+
+    async fn hold(&self, entry: Entry) -> Box<Begun> {
         match self.begin(&entry).await {
             BeginReply::Go(begun) => begun,
             other => panic!("{other:?}"),
         }
     }
 
-    pub async fn view(&self, product: i64) -> Option<LaneView> {
-        self.stores.redis.read_lanes(PARTITION, &[lane(product)]).await.unwrap().remove(0)
+    pub(crate) async fn view(&self, product: i64) -> Option<LaneView> {
+        self.stores.redis.read_lanes(PARTITION, &[lane(product)]).await.expect("the store answers").remove(0)
     }
 
-    pub async fn lead(&self) -> Lead {
+    pub(crate) async fn lead(&self) -> Lead {
         let start = Instant::now();
         loop {
             // A leader that has just gone frees its lock when the server notices.
-            if let Some(lead) = Lead::elect(&self.stores, PARTITION, BACKLOG_MAX).await.unwrap() {
+            if let Some(lead) = Lead::elect(&self.stores, PARTITION, BACKLOG_MAX).await.expect("the store answers") {
                 return lead;
             }
             assert!(start.elapsed() < DEADLINE, "nobody gets the lead");
@@ -203,7 +245,7 @@ impl Shop {
     }
 
     /// Waits until a query of one text gives this.
-    pub async fn wait_for(&self, sql: &str, expected: &str) {
+    pub(crate) async fn wait_for(&self, sql: &str, expected: &str) {
         let start = Instant::now();
         loop {
             let rows = self.rows(sql).await;
@@ -217,12 +259,12 @@ impl Shop {
 }
 
 /// These people of a line as settled.
-pub fn settled(people: &[(Place, UserId)], outcome: Outcome) -> Vec<Settled> {
+pub(crate) fn settled(people: &[(Place, UserId)], outcome: Outcome) -> Vec<Settled> {
     people.iter().map(|(place, user)| Settled { place: *place, user: *user, outcome, at_us: place.0 + 1 }).collect()
 }
 
 /// Settles people up to the last of them.
-pub async fn advance(begun: &mut Begun, people: Vec<Settled>, exhausted: bool) -> Advanced {
+pub(crate) async fn advance(begun: &mut Begun, people: Vec<Settled>, exhausted: bool) -> Advanced {
     let last = people.last().copied();
     let settlement = Settlement {
         cursor: last.map_or(begun.hold.cursor(), |person| Some(person.place)),
@@ -231,14 +273,14 @@ pub async fn advance(begun: &mut Begun, people: Vec<Settled>, exhausted: bool) -
         ..Settlement::default()
     };
     let advance = Advance { settlement, outstanding: 0, exhausted, claim_idle_ms: 60_000, backlog_max: BACKLOG_MAX };
-    begun.hold.advance(&advance).call().await.unwrap()
+    begun.hold.advance(&advance).call().await.expect("the store answers")
 }
 
 /// Flushes until nothing is left; false when another flusher leads.
-pub async fn flush(lead: &mut Lead) -> bool {
+pub(crate) async fn flush(lead: &mut Lead) -> bool {
     let start = Instant::now();
     loop {
-        match lead.flush().await.unwrap() {
+        match lead.flush().await.expect("the store answers") {
             Flushed::Idle => return true,
             Flushed::Applied { .. } => {}
             Flushed::Deposed => return false,

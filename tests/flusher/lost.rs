@@ -2,13 +2,15 @@
 
 use restock::{
     ids::{ProductId, Round},
-    local::LocalRedis,
+    local::{LocalRedis, Servers},
     outcome::Outcome,
     redis::scripts::{Advanced, BeginReply, Relogged, StockChange},
     round::Status,
     stores::Checked,
     sync::{Lead, Relayed},
 };
+
+use tokio_util::sync::CancellationToken;
 
 use super::fixture::{PARTITION, Shop, advance, flush, lane, settled};
 
@@ -48,7 +50,7 @@ async fn an_emptied_redis_gets_its_open_rounds_back() {
 
     // The old holder is out, a new one goes on after the last person told, and the next round follows.
     assert_eq!(advance(&mut begun, vec![], false).await, Advanced::Lost);
-    let mut again = shop.take().await;
+    let mut again = shop.take_of(7).await;
     assert_eq!((again.round, again.cursor), (Round(1), Some(line[0].0)));
     assert_eq!(advance(&mut again, settled(&line[1..], Outcome::Sent), true).await, Advanced::Completed);
     assert_eq!(shop.view(7).await.unwrap().round, Round(2));
@@ -165,4 +167,28 @@ async fn checks_at_the_same_time_all_end_well() {
     assert_eq!(shop.restock(7).await, Round(1));
     let lead: Lead = shop.lead().await;
     lead.resign().await;
+}
+
+#[tokio::test]
+async fn neither_store_s_absence_ends_the_flusher() {
+    let own = Servers::start().await.unwrap();
+    let shop = Shop::open_on_own(&own).await;
+    shop.product(7, 0, &[101]).await;
+    let stop = CancellationToken::new();
+    let running = shop.run(stop.clone()).await;
+    shop.restock(7).await;
+    let round = "SELECT CAST(restock_round AS CHAR) FROM product";
+    shop.wait_for(round, "1").await;
+
+    own.mysql.kill().await.unwrap();
+    assert_eq!(shop.restock(7).await, Round(2));
+    own.mysql.start_again().await.unwrap();
+    shop.wait_for(round, "2").await;
+
+    own.redis.stop().await.unwrap();
+    shop.execute("INSERT INTO restock_request (product_id, quantity) VALUES (7, 5)").await;
+    own.redis.start_again().await.unwrap();
+    shop.wait_for("SELECT CONCAT_WS(' ', state, restock_round) FROM restock_request", "ACCEPTED 3").await;
+    stop.cancel();
+    running.await.unwrap();
 }

@@ -6,8 +6,6 @@ mod process;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::time::Duration;
-
 use fixture::{PARTITION, Shop, advance, flush, lane, settled};
 use restock::{
     ids::{ProductId, Round},
@@ -15,7 +13,7 @@ use restock::{
     redis::scripts::{Advanced, Enqueued, Finish, StockChange, StockChanged},
     round::Status,
     stores::Checked,
-    sync::{self, BACKLOG_MAX, Flusher, Lead, Relayed},
+    sync::{BACKLOG_MAX, Lead, Relayed},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -27,12 +25,7 @@ async fn three_people_come_to_mysql_in_order_within_a_second() {
     let shop = Shop::open().await;
     shop.product(7, 0, &[101, 102, 103]).await;
     let stop = CancellationToken::new();
-    let flusher = Flusher {
-        stores: shop.stores.clone(),
-        flush_interval: Duration::from_millis(20),
-        drain: Duration::from_secs(20),
-    };
-    let running = tokio::spawn(sync::run(flusher, stop.clone()));
+    let running = shop.run(stop.clone()).await;
 
     assert_eq!(shop.restock(7).await, Round(1));
     shop.wait_for("SELECT CONCAT_WS(' ', stock, restock_round) FROM product", "1 1").await;
@@ -146,7 +139,7 @@ async fn a_refused_row_is_set_aside_and_its_neighbours_flow() {
     assert!(flush(&mut lead).await);
     let rounds = "SELECT CONCAT_WS(' ', product_id, status) FROM product_notification_history ORDER BY product_id";
     assert_eq!(shop.rows(rounds).await, ["7 CANCELED_BY_ERROR", "9 CANCELED_BY_ERROR"]);
-    let dead = "SELECT CONCAT_WS(' ', product_id, kind, sqlstate) FROM log_dead";
+    let dead = "SELECT CONCAT_WS(' ', product_id, kind, `sqlstate`) FROM log_dead";
     assert_eq!(shop.rows(dead).await, ["8 round 22001", "8 round 22001"]);
     assert_eq!(shop.rows("SELECT CAST(restock_round AS CHAR) FROM product WHERE id = 8").await, ["1"]);
 
@@ -167,7 +160,7 @@ async fn an_entry_that_nobody_can_read_is_set_aside() {
     shop.restock(7).await;
     let mut lead = shop.lead().await;
     assert!(flush(&mut lead).await);
-    assert_eq!(shop.rows("SELECT CONCAT_WS(' ', kind, sqlstate) FROM log_dead").await, ["entry 22000"]);
+    assert_eq!(shop.rows("SELECT CONCAT_WS(' ', kind, `sqlstate`) FROM log_dead").await, ["entry 22000"]);
     assert_eq!(shop.rows("SELECT status FROM product_notification_history").await, ["QUEUED"]);
 }
 

@@ -20,7 +20,7 @@ fn start(redis_url: &str, mysql_url: &str, namespace: &str) -> Child {
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .unwrap()
+        .expect("the program starts")
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ pub struct Hydrate {
 pub enum Hydrated {
     /// So many lanes were installed; the others were as new.
     Done(u64),
-    /// Redis is at this epoch already, which is later: reserve one above it.
+    /// Redis is at this epoch already, which is the same or later: reserve one above it.
     Newer(u64),
 }
 

@@ -1,0 +1,83 @@
+//! Which lanes this worker has, for signals and for handing back.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::flight::LaneSignal;
+use crate::{
+    ids::{LaneId, ProductId},
+    redis::{jobs::Entry, signal::Signal},
+};
+
+/// The lanes in hand, oldest first, and the entries they were taken by.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    posts: Mutex<Posts>,
+}
+
+#[derive(Debug, Default)]
+struct Posts {
+    next: u64,
+    lanes: HashMap<LaneId, Post>,
+}
+
+#[derive(Debug)]
+struct Post {
+    order: u64,
+    entry: String,
+    signal: Arc<LaneSignal>,
+}
+
+impl Board {
+    fn posts(&self) -> MutexGuard<'_, Posts> {
+        self.posts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a lane; `None` when this worker has it already.
+    pub(super) fn enter(&self, entry: &Entry) -> Option<Arc<LaneSignal>> {
+        let mut posts = self.posts();
+        if posts.lanes.contains_key(&entry.lane) {
+            return None;
+        }
+        posts.next += 1;
+        let signal = Arc::new(LaneSignal::default());
+        let post = Post { order: posts.next, entry: entry.name(), signal: signal.clone() };
+        posts.lanes.insert(entry.lane.clone(), post);
+        Some(signal)
+    }
+
+    /// Forgets a lane.
+    pub(super) fn leave(&self, lane: &LaneId) {
+        self.posts().lanes.remove(lane);
+    }
+
+    /// Whether a lane is in hand by this very entry.
+    pub(super) fn has(&self, entry: &Entry) -> bool {
+        self.posts().lanes.get(&entry.lane).is_some_and(|post| post.entry == entry.name())
+    }
+
+    /// Asks the oldest lane back that was not asked yet.
+    pub(super) fn ask_back_oldest(&self) {
+        let posts = self.posts();
+        let unasked = posts.lanes.iter().filter(|(_, post)| !post.signal.is_asked_back());
+        if let Some((lane, post)) = unasked.min_by_key(|(_, post)| post.order) {
+            tracing::debug!(%lane, "full while others wait: giving the oldest lane back");
+            post.signal.ask_back();
+        }
+    }
+
+    /// Passes a signal on.
+    pub(super) fn pass_on(&self, signal: Signal) {
+        let is_meant = |product: ProductId| match signal {
+            Signal::Stop(stopped) => stopped == product,
+            Signal::Resubscribed => true,
+        };
+        for (lane, post) in &self.posts().lanes {
+            if is_meant(lane.product) {
+                post.signal.lapse();
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Getting entries: reading new ones, and taking over those whose owner fell silent.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{MissedTickBehavior, interval, sleep},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    Deps,
+    take::{Taken, take},
+};
+use crate::redis::{
+    RETRY_PAUSE, RedisError,
+    jobs::{Entry, Jobs, Line},
+};
+
+/// A worker that is full for this long while others wait gives a lane back.
+const GIVE_BACK_AFTER: Duration = Duration::from_secs(1);
+/// Of this many places one goes to lanes that were handed back first.
+const AGAIN_EVERY: u64 = 4;
+/// The most entries taken over by one call.
+const CLAIM_MAX: u64 = 100;
+
+/// What reads one partition of one channel.
+#[derive(Clone)]
+pub(super) struct Claimer {
+    pub(super) deps: Arc<Deps>,
+    /// On the shared connection.
+    pub(super) jobs: Jobs,
+    /// On a connection of its own, because it blocks.
+    pub(super) waiter: Jobs,
+    pub(super) lanes: TaskTracker,
+    pub(super) stop: CancellationToken,
+}
+
+impl Claimer {
+    /// Reads new entries until the worker stops.
+    pub(super) async fn read(self) {
+        let mut place = 0;
+        loop {
+            let read = tokio::select! {
+                () = self.stop.cancelled() => return,
+                free = self.deps.slots.clone().acquire_owned() => match free {
+                    // Only a look whether there is room: an idle reader must not keep a place from the others.
+                    Ok(free) => drop(free),
+                    Err(_) => return,
+                },
+            };
+            let () = read;
+            place += 1;
+            // Dropping a read under way would lose entries that the server has assigned: it ends by itself.
+            match self.next(place).await {
+                Ok(entries) => {
+                    for entry in entries {
+                        self.receive(entry).await;
+                    }
+                }
+                Err(error) => self.recover(&error).await,
+            }
+        }
+    }
+
+    async fn next(&self, place: u64) -> Result<Vec<Entry>, RedisError> {
+        let lines =
+            if place.is_multiple_of(AGAIN_EVERY) { [Line::Again, Line::Fresh] } else { [Line::Fresh, Line::Again] };
+        for line in lines {
+            let entries = self.jobs.take(line, 1).await?;
+            if !entries.is_empty() {
+                return Ok(entries);
+            }
+        }
+        self.waiter.wait().await
+    }
+
+    /// Waits for a place and works the lane there; asks for a place when there is none for too long.
+    async fn receive(&self, entry: Entry) {
+        let slot = loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                slot = self.deps.slots.clone().acquire_owned() => match slot {
+                    Ok(slot) => break slot,
+                    Err(_) => return,
+                },
+                () = sleep(GIVE_BACK_AFTER) => self.deps.board.ask_back_oldest(),
+            }
+        };
+        self.work(entry, slot);
+    }
+
+    fn work(&self, entry: Entry, slot: OwnedSemaphorePermit) {
+        let Some(signal) = self.deps.board.enter(&entry) else { return };
+        let this = self.clone();
+        self.lanes.spawn(async move {
+            let taken = take(&this.deps, &entry, signal, &this.stop).await;
+            if let Taken::Lane(lane) = taken {
+                lane.work(this.stop.clone()).await;
+                this.deps.board.leave(&entry.lane);
+            } else {
+                this.deps.board.leave(&entry.lane);
+                drop(slot);
+                if let Taken::Busy(left) = taken {
+                    this.come_back(entry, left).await;
+                }
+            }
+        });
+    }
+
+    /// Begins again when the lease that is in the way has run out.
+    async fn come_back(&self, entry: Entry, left: Duration) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = sleep(left) => Box::pin(self.receive(entry)).await,
+        }
+    }
+
+    async fn recover(&self, error: &RedisError) {
+        if error.is_no_group() {
+            tracing::warn!("the consumer group is gone; creating it again");
+        } else {
+            tracing::debug!(%error, "reading jobs again");
+            sleep(RETRY_PAUSE).await;
+        }
+        if let Err(error) = self.jobs.ensure_groups().await {
+            tracing::debug!(%error, "no groups yet");
+            sleep(RETRY_PAUSE).await;
+            return;
+        }
+        // What was assigned to us by an answer that was lost with the connection.
+        for line in [Line::Fresh, Line::Again] {
+            for entry in self.jobs.pending_after(line, "0", CLAIM_MAX).await.unwrap_or_default() {
+                if !self.deps.board.has(&entry) {
+                    self.receive(entry).await;
+                }
+            }
+        }
+    }
+
+    /// Takes over entries whose owner fell silent, until the worker stops.
+    pub(super) async fn reclaim(self) {
+        let idle_ms = self.deps.options.claim_idle_ms;
+        let mut turn = interval(Duration::from_millis((idle_ms / 4).clamp(100, 5_000)));
+        turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                _ = turn.tick() => {}
+            }
+            for line in [Line::Fresh, Line::Again] {
+                if let Err(error) = self.sweep(line, idle_ms).await {
+                    tracing::debug!(%error, "could not look for silent owners");
+                }
+            }
+        }
+    }
+
+    async fn sweep(&self, line: Line, idle_ms: u64) -> Result<(), RedisError> {
+        let mut cursor = "0-0".to_owned();
+        loop {
+            let free = self.deps.slots.available_permits() as u64;
+            if free == 0 {
+                return Ok(());
+            }
+            let (next, entries) = self.jobs.claim_idle(line, idle_ms, &cursor, free.min(CLAIM_MAX)).await?;
+            for entry in entries {
+                tracing::info!(lane = %entry.lane, entry = entry.name(), "its owner is silent: taking it over");
+                self.receive(entry).await;
+            }
+            if next == "0-0" {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+
+    /// While this worker is full and others wait, gives a lane back each second.
+    pub(super) async fn make_room(self) {
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = sleep(GIVE_BACK_AFTER) => {}
+            }
+            if self.deps.slots.available_permits() == 0 && self.jobs.has_waiting().await.unwrap_or(false) {
+                self.deps.board.ask_back_oldest();
+            }
+        }
+    }
+}

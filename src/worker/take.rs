@@ -1,0 +1,158 @@
+//! From an entry to a lane in hand.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Deps,
+    flight::LaneSignal,
+    lane::Lane,
+    line::Line,
+    window::{Tries, Window},
+};
+use crate::{
+    channel::ProductCard,
+    clock::BootTime,
+    ids::{ProductId, ProductRef},
+    mysql::{line, product},
+    redis::{
+        RETRY_PAUSE,
+        jobs::Entry,
+        scripts::{Begin, BeginReply, Begun, FirstLook, random_hex},
+    },
+    stores::{Checked, StoreError},
+};
+
+/// What became of an entry.
+pub(super) enum Taken {
+    /// The lane is ours.
+    Lane(Box<Lane>),
+    /// Somebody's lease runs this much longer.
+    Busy(Duration),
+    /// There is nothing to do for it.
+    Nothing,
+}
+
+/// Begins the lane of an entry. Waits for stores that do not answer, until `stop`.
+pub(super) async fn take(deps: &Arc<Deps>, entry: &Entry, signal: Arc<LaneSignal>, stop: &CancellationToken) -> Taken {
+    let token = random_hex();
+    let mut look = None;
+    loop {
+        let step = tokio::select! {
+            () = stop.cancelled() => return Taken::Nothing,
+            step = begin(deps, entry, &token, &mut look) => step,
+        };
+        let reply = match step {
+            Ok(reply) => reply,
+            Err(error) if error.is_passing() => {
+                tracing::debug!(lane = %entry.lane, %error, "cannot begin yet");
+                sleep(RETRY_PAUSE).await;
+                continue;
+            }
+            Err(error) => {
+                tracing::error!(lane = %entry.lane, %error, "cannot begin; the entry stays pending");
+                return Taken::Nothing;
+            }
+        };
+        match reply {
+            Step::Again => {}
+            Step::Busy(ms) => return Taken::Busy(Duration::from_millis(ms + 1)),
+            Step::Nothing => return Taken::Nothing,
+            Step::Begun(begun, card) => return Taken::Lane(Box::new(lane(deps, entry, *begun, card, signal))),
+        }
+    }
+}
+
+enum Step {
+    Again,
+    Busy(u64),
+    Nothing,
+    Begun(Box<Begun>, Arc<ProductCard>),
+}
+
+async fn begin(deps: &Deps, entry: &Entry, token: &str, look: &mut Option<FirstLook>) -> Result<Step, StoreError> {
+    let (stores, id) = (&deps.stores, entry.lane.product);
+    let seen = match look {
+        Some(seen) => *seen,
+        None => FirstLook { newest: line::newest_active(&stores.mysql, id).await?, ..FirstLook::default() },
+    };
+    *look = Some(seen);
+    let card = card(deps, id).await?;
+    let begin = Begin {
+        entry,
+        token,
+        consumer: &deps.consumer,
+        claim_idle_ms: deps.options.claim_idle_ms,
+        attempts_max: deps.options.attempts_max,
+        look: seen,
+    };
+    Ok(match stores.redis.begin(&begin).await? {
+        BeginReply::Go(begun) => match card {
+            Some(card) => Step::Begun(begun, card),
+            None => Step::Nothing,
+        },
+        BeginReply::Look { from, ahead } => {
+            let someone = match seen.newest {
+                Some(newest) => line::anyone_after(&stores.mysql, id, from, newest, &ahead).await?,
+                None => false,
+            };
+            *look = Some(FirstLook { after: Some(from), nobody: !someone, ..seen });
+            Step::Again
+        }
+        BeginReply::Busy(ms) => Step::Busy(ms),
+        BeginReply::Unchecked => {
+            deps.check_limit.until_ready().await;
+            match stores.check(id).await? {
+                Checked::Done(_) => Step::Again,
+                Checked::NoSuchProduct => {
+                    tracing::warn!(product = %id, "dropped an entry of a product that MySQL does not know");
+                    stores.redis.drop_entry(entry).await?;
+                    Step::Nothing
+                }
+            }
+        }
+        reply @ (BeginReply::Stale | BeginReply::Canceled | BeginReply::Paused | BeginReply::Buried) => {
+            tracing::info!(lane = %entry.lane, entry = entry.name(), how = ?reply, "nothing to begin");
+            Step::Nothing
+        }
+    })
+}
+
+async fn card(deps: &Deps, id: ProductId) -> Result<Option<Arc<ProductCard>>, StoreError> {
+    let row = product::find(&deps.stores.mysql, &ProductRef::Id(id)).await?;
+    Ok(row.map(|row| Arc::new(ProductCard { id, sku: row.sku, name: row.name })))
+}
+
+fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, card: Arc<ProductCard>, signal: Arc<LaneSignal>) -> Lane {
+    let Begun { hold, round, cursor, upto, ahead, tries, tried_us, .. } = begun;
+    let id = entry.lane.clone();
+    tracing::info!(lane = %id, %round, from = ?cursor, "took the lane");
+    let now = BootTime::now();
+    let sender = deps.senders[&id.channel].clone();
+    Lane {
+        line: Line::new(deps.stores.mysql.clone(), id.product, cursor, upto, deps.page_size()),
+        window: Window::new(cursor, ahead, Tries { count: tries, first_us: tried_us }),
+        deps: deps.clone(),
+        id,
+        round,
+        card,
+        sender,
+        signal,
+        hold,
+        unstarted: Default::default(),
+        retries: Default::default(),
+        flights: Default::default(),
+        allowance: Default::default(),
+        asked: None,
+        call: None,
+        authorised: None,
+        last_advance: now,
+        renew_at: now.plus_us(deps.renew_us()),
+        not_before: now,
+        recheck: false,
+        ending: None,
+        deadline: None,
+    }
+}

@@ -1,0 +1,232 @@
+//! A shop with everything that a deployment has: processes, servers, a receiver; fresh for each test.
+
+use std::{
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use restock::{
+    demo::receiver::{Behaviour, Delivery, Reaction, Receiver},
+    ids::{Channel, LaneId, Place, ProductId, Round, UserId},
+    local::{Servers, fresh_database_name, fresh_namespace},
+    mysql::{self, history, schema, setting::Settings},
+    redis::{
+        Patience, Redis,
+        scripts::{Enqueue, Enqueued, StockChange, StockChanged},
+    },
+    round::{RoundState, Status},
+    stores::Stores,
+};
+use sqlx::AssertSqlSafe;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::{Child, Command},
+};
+
+use super::support::servers::servers;
+
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// One person of a round's history: the user, the outcome, and when the deciding attempt started, in µs.
+pub(crate) type Told = (i64, String);
+
+pub(crate) struct Shop {
+    pub(crate) stores: Stores,
+    pub(crate) receiver: Receiver,
+    redis_url: String,
+    mysql_url: String,
+    _own: Option<Arc<Servers>>,
+}
+
+pub(crate) fn lane(product: i64) -> LaneId {
+    LaneId { product: ProductId(product), channel: webhook() }
+}
+
+pub(crate) fn webhook() -> Channel {
+    "webhook".parse().expect("a channel")
+}
+
+/// Waits for a state, with a deadline.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut reached: impl FnMut() -> F) {
+    let start = Instant::now();
+    while !reached().await {
+        assert!(start.elapsed() < DEADLINE, "still not so: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+impl Shop {
+    pub(crate) async fn open(rate: u32, react: impl Fn(&Delivery) -> Reaction + Send + Sync + 'static) -> Self {
+        let urls = servers().await;
+        let mysql_url = urls.database(&fresh_database_name());
+        Self::open_at(urls.redis.clone(), mysql_url, rate, react, None).await
+    }
+
+    /// On servers of its own, which the test may stop.
+    pub(crate) async fn open_on(
+        own: Arc<Servers>,
+        rate: u32,
+        react: impl Fn(&Delivery) -> Reaction + Send + Sync + 'static,
+    ) -> Self {
+        let (redis_url, mysql_url) = (own.redis.url(), own.mysql.url(&fresh_database_name()));
+        Self::open_at(redis_url, mysql_url, rate, react, Some(own)).await
+    }
+
+    async fn open_at(
+        redis_url: String,
+        mysql_url: String,
+        rate: u32,
+        react: impl Fn(&Delivery) -> Reaction + Send + Sync + 'static,
+        own: Option<Arc<Servers>>,
+    ) -> Self {
+        let url = mysql_url.clone().into();
+        schema::create_database(&url).await.expect("MySQL answers");
+        let pool = mysql::connect(&url, 10).await.expect("MySQL answers");
+        schema::migrate(&pool).await.expect("the schema is made");
+        let settings = Settings { partitions: 2, channels: vec![webhook()], rate, namespace: fresh_namespace() };
+        settings.store_first(&pool).await.expect("settings are stored");
+        let redis = Redis::connect(&redis_url.clone().into(), &settings.namespace, Patience::Endless)
+            .await
+            .expect("Redis answers");
+        let behaviour = Behaviour { react: Box::new(react), ..Behaviour::default() };
+        let receiver = Receiver::start_with(behaviour).await.expect("the receiver starts");
+        Self { stores: Stores { redis, mysql: pool, settings }, receiver, redis_url, mysql_url, _own: own }
+    }
+
+    fn role(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("RESTOCK_REDIS_URL", &self.redis_url)
+            .env("RESTOCK_MYSQL_URL", &self.mysql_url)
+            .env("RESTOCK_NAMESPACE", self.stores.settings.namespace.as_str())
+            .env("RESTOCK_WEBHOOK_URL", self.receiver.url())
+            .env("RESTOCK_FLUSH_INTERVAL_MS", "100")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    pub(crate) fn flusher(&self) -> Child {
+        self.role(env!("CARGO_BIN_EXE_restock-flusher")).spawn().expect("the flusher starts")
+    }
+
+    pub(crate) fn worker(&self, options: &[&str]) -> Child {
+        self.role(env!("CARGO_BIN_EXE_restock-worker")).args(options).spawn().expect("the worker starts")
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.stores.mysql).await.expect("the statement runs");
+    }
+
+    /// Sends one command to the Redis server as it is.
+    pub(crate) async fn redis_command(&self, command: &str) {
+        let address = self.redis_url.trim_start_matches("redis://");
+        let mut stream = TcpStream::connect(address).await.expect("Redis answers");
+        stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await.expect("Redis answers");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).await.expect("Redis answers");
+        assert!(!reply.starts_with('-'), "{command}: {reply}");
+    }
+
+    /// A product with users 1 to `people` in line, in this order.
+    pub(crate) async fn product(&self, id: i64, stock: i64, people: i64) {
+        self.execute(&format!("INSERT INTO product (id, name, stock) VALUES ({id}, 'product {id}', {stock})")).await;
+        let users: Vec<i64> = (1..=people).collect();
+        for chunk in users.chunks(5000) {
+            let row = |n: &i64| format!("({id}, '2024-01-01' + INTERVAL {n} MICROSECOND, {n})");
+            let rows: Vec<String> = chunk.iter().map(row).collect();
+            let rows = rows.join(",");
+            self.execute(&format!(
+                "INSERT INTO product_user_notification (product_id, created_at, user_id) VALUES {rows}"
+            ))
+            .await;
+        }
+    }
+
+    /// The place of a user in the line that [`Shop::product`] made.
+    pub(crate) fn place(user: i64) -> Place {
+        Place(1_704_067_200_000_000 + user)
+    }
+
+    pub(crate) async fn enqueue(&self, product: i64, quantity: u32) -> Round {
+        let id = ProductId(product);
+        loop {
+            let enqueue = Enqueue {
+                partition: self.stores.partition_of(id),
+                product: id,
+                quantity,
+                key: None,
+                request: None,
+                backlog_max: 100_000,
+                channels: &self.stores.settings.channels,
+            };
+            match self.stores.redis.enqueue(&enqueue).await.expect("Redis answers") {
+                Enqueued::Queued(round) => return round,
+                Enqueued::Unchecked => {
+                    self.stores.check(id).await.expect("both stores answer");
+                }
+                other => panic!("enqueue of {product}: {other:?}"),
+            }
+        }
+    }
+
+    pub(crate) async fn stock(&self, product: i64, change: StockChange) {
+        let id = ProductId(product);
+        let changed = self.stores.redis.change_stock(self.stores.partition_of(id), id, change).await;
+        assert!(matches!(changed, Ok(StockChanged::Ok(_))), "{changed:?}");
+    }
+
+    /// A round as MySQL has it.
+    pub(crate) async fn round(&self, product: i64, round: Round) -> Option<RoundState> {
+        let rows = history::rounds(&self.stores.mysql, Some(ProductId(product))).await.ok()?;
+        rows.into_iter().map(|row| row.state).find(|state| state.round == round)
+    }
+
+    pub(crate) async fn ended(&self, product: i64, round: Round) -> RoundState {
+        until(&format!("round {round} of product {product} has ended in MySQL"), || async {
+            self.round(product, round).await.is_some_and(|state| !state.status.is_open())
+        })
+        .await;
+        self.round(product, round).await.expect("it was there")
+    }
+
+    pub(crate) async fn completed(&self, product: i64, round: Round) {
+        let state = self.ended(product, round).await;
+        assert_eq!(state.status, Status::Completed, "{state:?}");
+    }
+
+    /// Who stands in the history of a round, in line order.
+    pub(crate) async fn told(&self, product: i64, round: Round) -> Vec<Told> {
+        sqlx::query_as(
+            "SELECT user_id, CAST(outcome AS CHAR) FROM product_user_notification_history
+             WHERE product_id = ? AND restock_round = ? ORDER BY place",
+        )
+        .bind(product)
+        .bind(round.0)
+        .fetch_all(&self.stores.mysql)
+        .await
+        .expect("MySQL answers")
+    }
+
+    /// The users in the order in which their first attempts of a round started.
+    pub(crate) fn attempted(&self, product: i64, round: Round) -> Vec<i64> {
+        let recording = self.receiver.recording();
+        let mut first: Vec<&Delivery> =
+            recording.deliveries().iter().filter(|d| d.key.lane == lane(product) && d.key.round == round).collect();
+        first.sort_by_key(|delivery| delivery.started_us);
+        let mut seen = std::collections::HashSet::new();
+        first.into_iter().map(|d| d.key.user.0).filter(|user| seen.insert(*user)).collect()
+    }
+
+    /// That everybody in `users` was told in this round by MySQL and by the receiver, in order.
+    pub(crate) async fn assert_told(&self, product: i64, round: Round, users: std::ops::RangeInclusive<i64>) {
+        let expected: Vec<Told> = users.clone().map(|user| (user, "SENT".to_owned())).collect();
+        let told = self.told(product, round).await;
+        assert!(told == expected, "MySQL has {} people, {} expected", told.len(), expected.len());
+        let line: Vec<UserId> = users.map(UserId).collect();
+        let order = self.receiver.recording().order(&lane(product), round, &line);
+        assert_eq!(order.attempted, line.len(), "{order:?}");
+    }
+}
