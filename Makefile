@@ -10,7 +10,7 @@ demo: servers ## restock real products on private servers and watch people being
 	cargo run --quiet --release --bin restock-cli -- demo
 
 test: servers ## run all tests on private servers (or RESTOCK_TEST_REDIS_URL and RESTOCK_TEST_MYSQL_URL)
-	cargo run --quiet --example with_servers -- cargo test
+	cargo run --quiet --example with_servers -- cargo test --no-fail-fast
 
 check: ## formatting, lints, documentation, file headers, links
 	cargo fmt --check

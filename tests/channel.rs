@@ -172,8 +172,8 @@ async fn what_is_not_http_is_our_mistake() {
 async fn a_certificate_that_does_not_verify_is_our_mistake() {
     let url = server::serve_untrusted_tls();
     let answer = webhook(&url, &[]).send(message(1)).await;
-    let reason = "webhook's certificate does not verify: unknown issuer";
-    assert_eq!(answer, Answer::Misconfigured(reason.to_owned()));
+    let Answer::Misconfigured(reason) = answer else { panic!("{answer:?}") };
+    assert!(reason.starts_with("webhook's certificate does not verify"), "{reason}");
 
     let server = Server::start(|_| Reply::status(200)).await;
     let answer = webhook(&server.url().replace("http:", "https:"), &[]).send(message(1)).await;
