@@ -10,7 +10,8 @@ demo: servers ## restock real products on private servers and watch people being
 	cargo run --quiet --release --bin restock-cli -- demo
 
 test: servers ## run all tests on private servers (or RESTOCK_TEST_REDIS_URL and RESTOCK_TEST_MYSQL_URL)
-	cargo run --quiet --example with_servers -- cargo test --no-fail-fast
+	cargo build --quiet --example with_servers
+	$(or $(CARGO_TARGET_DIR),target)/debug/examples/with_servers cargo test --no-fail-fast
 
 check: ## formatting, lints, documentation, file headers, links
 	cargo fmt --check

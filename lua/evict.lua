@@ -30,7 +30,6 @@ for i = 3, #KEYS do
     return { 'kept' }
   end
 end
-redis.call('DEL', unpack(KEYS, 3))
-redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[1], unpack(KEYS, 3))
 redis.call('ZREM', KEYS[2], ARGV[1])
 return { 'evicted' }

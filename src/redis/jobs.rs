@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use fred::interfaces::StreamsInterface;
+use fred::{interfaces::StreamsInterface, types::Value};
 
 use super::{Redis, RedisError};
 use crate::ids::{Channel, LaneId, Partition, ProductId};
@@ -122,15 +122,21 @@ impl Jobs {
     ) -> Result<Vec<Entry>, RedisError> {
         let keys: Vec<&str> = from.iter().map(|(line, _)| self.key(*line)).collect();
         let ids: Vec<String> = from.iter().map(|(_, id)| id.clone()).collect();
-        let found: HashMap<String, Vec<Raw>> = self
+        let found: Value = self
             .redis
             .client
-            .xreadgroup_map(GROUP, self.consumer.as_str(), Some(count), block_ms, false, keys, ids)
+            .xreadgroup(GROUP, self.consumer.as_str(), Some(count), block_ms, false, keys, ids)
             .await?;
+        if found.is_null() {
+            return Ok(Vec::new());
+        }
+        // Of an entry that is pending and was deleted only the id is left.
+        let found: HashMap<String, Vec<(String, Option<HashMap<String, String>>)>> =
+            found.flatten_array_values(2).convert()?;
         let mut entries = Vec::new();
         for (line, _) in from {
             for (id, fields) in found.get(self.key(line)).into_iter().flatten() {
-                entries.extend(self.entry(line, (id.clone(), fields.clone())).await);
+                entries.extend(self.entry(line, (id.clone(), fields.clone().unwrap_or_default())).await);
             }
         }
         Ok(entries)
@@ -165,8 +171,7 @@ impl Jobs {
     /// As any call.
     pub async fn has_waiting(&self) -> Result<bool, RedisError> {
         for line in [Line::Fresh, Line::Again] {
-            let groups: Vec<HashMap<String, fred::types::Value>> =
-                self.redis.client.xinfo_groups(self.key(line)).await?;
+            let groups: Vec<HashMap<String, Value>> = self.redis.client.xinfo_groups(self.key(line)).await?;
             let last = groups.iter().find_map(|group| {
                 let ours = group.get("name")?.as_string()? == GROUP;
                 ours.then(|| group.get("last-delivered-id")?.as_string()).flatten()

@@ -1,0 +1,8 @@
+//! Every reply of every script, and the rules that several of them keep together.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod fixture;
+mod holds;
+mod rounds;

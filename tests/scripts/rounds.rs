@@ -1,0 +1,193 @@
+//! enqueue, resume, cancel, stock, hydrate, evict, relog, reserve_pace: what everybody else is answered.
+
+use restock::{
+    ids::{Round, UserId},
+    outcome::Outcome,
+    redis::scripts::{
+        Advance, Canceled, Enqueue, Enqueued, Evict, Evicted, Finish, Hydrated, Relogged, Reserve, Reserved, Resumed,
+        Settlement, Skip, StockChange, StockChanged,
+    },
+    round::{Stamp, Status},
+};
+
+use super::fixture::{Bench, P0, PRODUCT, advance, advance_of, lane, place, told, up_to, webhook};
+
+async fn fail(bench: &Bench, blocked: Option<UserId>) {
+    let mut begun = bench.take(60_000).await;
+    let finish = Finish {
+        settlement: up_to(told([1])),
+        status: Status::CanceledByError,
+        reason: "webhook answered 500".to_owned(),
+        blocked_user: blocked,
+    };
+    assert!(begun.hold.finish(&finish).await.expect("Redis answers"));
+}
+
+#[tokio::test]
+async fn a_key_counts_once_and_with_one_quantity() {
+    let bench = Bench::with_stock(0).await;
+    assert_eq!(bench.enqueue_with(5, Some("k"), 1_000).await, Enqueued::Queued(Round(1)));
+    assert_eq!(bench.enqueue_with(5, Some("k"), 1_000).await, Enqueued::Known(Round(1)));
+    assert_eq!(bench.enqueue_with(6, Some("k"), 1_000).await, Enqueued::Conflict(5));
+}
+
+#[tokio::test]
+async fn a_restock_without_stock_is_refused_and_stays_refused_under_its_key() {
+    let bench = Bench::with_stock(0).await;
+    assert_eq!(bench.enqueue(0).await, Enqueued::NoStock(0));
+    assert_eq!(bench.enqueue_with(0, Some("k"), 1_000).await, Enqueued::NoStock(0));
+    assert_eq!(bench.enqueue(3).await, Enqueued::Queued(Round(1)));
+    assert_eq!(bench.enqueue_with(0, Some("k"), 1_000).await, Enqueued::NoStock(0));
+}
+
+#[tokio::test]
+async fn an_enqueue_writes_nothing_when_it_must_not_be_accepted_here_and_now() {
+    let bench = Bench::with_stock(5).await;
+    assert_eq!(bench.enqueue_with(0, None, 0).await, Enqueued::Full);
+    bench.redis.mirror_channels(P0, "file,webhook").await.expect("Redis answers");
+    assert_eq!(bench.enqueue(0).await, Enqueued::Channels("file,webhook".to_owned()));
+    bench.age().await;
+    assert_eq!(bench.enqueue(0).await, Enqueued::Unchecked);
+    let empty = Bench::open().await;
+    assert_eq!(empty.enqueue(0).await, Enqueued::Unchecked);
+    let enqueue = Enqueue {
+        partition: P0,
+        product: PRODUCT,
+        quantity: 0,
+        key: None,
+        request: None,
+        backlog_max: 1_000,
+        channels: &[webhook()],
+    };
+    assert_eq!(empty.redis.enqueue(&enqueue).await.expect("Redis answers"), Enqueued::Unchecked);
+}
+
+#[tokio::test]
+async fn of_rounds_that_wait_only_the_newest_stays() {
+    let (bench, mut begun) = Bench::held().await;
+    for round in 2..=4 {
+        assert_eq!(bench.enqueue(1).await, Enqueued::Queued(Round(round)));
+    }
+    assert_eq!((bench.view().await.waiting, bench.entries().await), (Some(Round(4)), 1));
+    let log = bench.raw(&format!("XRANGE {} - +", bench.redis.keys().log(P0))).await;
+    assert_eq!(log.matches("SUPERSEDED").count(), 2);
+    let end = Advance { exhausted: true, ..advance_of(up_to(told([100]))) };
+    begun.hold.advance(&end).call().await.expect("Redis answers");
+    let next = bench.take(60_000).await;
+    assert_eq!((next.round, next.from, next.cursor), (Round(4), None, None), "after COMPLETED from the first");
+}
+
+#[tokio::test]
+async fn a_round_that_was_canceled_is_resumed_after_the_last_person() {
+    let bench = Bench::with_stock(5).await;
+    bench.enqueue(0).await;
+    assert_eq!(
+        bench.redis.resume(P0, &lane(), None).await.expect("Redis answers"),
+        Resumed::NotCanceled(Some(Status::Queued))
+    );
+    fail(&bench, Some(UserId(2))).await;
+    let skip = Skip { cursor: None, place: place(2), user: UserId(2), outcome: Outcome::Failed };
+    let moved = bench.redis.resume(P0, &lane(), Some(&skip)).await.expect("Redis answers");
+    assert_eq!(moved, Resumed::Moved(Some(place(1)), Some(UserId(2))));
+    let skip = Skip { cursor: Some(place(1)), ..skip };
+    let queued = bench.redis.resume(P0, &lane(), Some(&skip)).await.expect("Redis answers");
+    assert_eq!(queued, Resumed::Queued(Round(1)));
+    let begun = bench.take(60_000).await;
+    assert_eq!((begun.cursor, begun.upto), (Some(place(2)), Some(place(100))));
+    assert_eq!(bench.view().await.counts.failed, 1);
+}
+
+#[tokio::test]
+async fn nothing_is_resumed_without_stock_or_without_a_check() {
+    let bench = Bench::with_stock(5).await;
+    bench.enqueue(0).await;
+    fail(&bench, None).await;
+    bench.redis.change_stock(P0, PRODUCT, StockChange::Set(0)).await.expect("Redis answers");
+    assert_eq!(bench.redis.resume(P0, &lane(), None).await.expect("Redis answers"), Resumed::NoStock(0));
+    bench.age().await;
+    assert_eq!(bench.redis.resume(P0, &lane(), None).await.expect("Redis answers"), Resumed::Unchecked);
+    let empty = Bench::open().await;
+    assert_eq!(empty.redis.resume(P0, &lane(), None).await.expect("Redis answers"), Resumed::Unchecked);
+}
+
+#[tokio::test]
+async fn a_cancel_ends_what_nobody_holds_and_tells_who_holds() {
+    let (bench, mut begun) = Bench::held().await;
+    bench.enqueue(1).await;
+    assert_eq!(bench.redis.cancel(P0, &lane()).await.expect("Redis answers"), Canceled::Told(Round(1)));
+    assert_eq!(bench.view().await.waiting, None, "the round that waited is canceled with it");
+    advance(&mut begun, up_to(told([1]))).await;
+    assert_eq!(bench.redis.cancel(P0, &lane()).await.expect("Redis answers"), Canceled::Nothing);
+    assert_eq!(bench.enqueue(1).await, Enqueued::Queued(Round(3)));
+    assert_eq!(bench.redis.cancel(P0, &lane()).await.expect("Redis answers"), Canceled::Ended(Round(3)));
+    bench.enqueue(1).await;
+    let next = bench.take(60_000).await;
+    assert_eq!(next.from, Some(place(1)), "a round that was canceled before it began keeps the place");
+    let empty = Bench::open().await;
+    assert_eq!(empty.redis.cancel(P0, &lane()).await.expect("Redis answers"), Canceled::Unchecked);
+}
+
+#[tokio::test]
+async fn stock_never_falls_below_zero() {
+    let bench = Bench::with_stock(5).await;
+    let change = |change| bench.redis.change_stock(P0, PRODUCT, change);
+    assert_eq!(change(StockChange::Add(-6)).await.expect("Redis answers"), StockChanged::Below(5));
+    assert_eq!(change(StockChange::Add(-5)).await.expect("Redis answers"), StockChanged::Ok(0));
+    bench.age().await;
+    assert_eq!(change(StockChange::Set(1)).await.expect("Redis answers"), StockChanged::Unchecked);
+    let empty = Bench::open().await;
+    let absent = empty.redis.change_stock(P0, PRODUCT, StockChange::Set(1)).await;
+    assert_eq!(absent.expect("Redis answers"), StockChanged::Unchecked);
+}
+
+#[tokio::test]
+async fn an_epoch_is_installed_once() {
+    let bench = Bench::with_stock(5).await;
+    assert_eq!(bench.hydrate(7, 1).await, Hydrated::Newer(1));
+    assert_eq!(bench.hydrate(7, 2).await, Hydrated::Done(0));
+    assert_eq!(bench.enqueue(0).await, Enqueued::Queued(Round(1)));
+}
+
+#[tokio::test]
+async fn only_what_mysql_has_in_full_is_forgotten() {
+    let bench = Bench::with_stock(5).await;
+    let stamp = Stamp { epoch: 1, version: 1 };
+    let evict = |version| Evict { partition: P0, product: PRODUCT, stamp: Stamp { version, ..stamp }, lanes: &[] };
+    assert_eq!(bench.redis.evict(&evict(9)).await.expect("Redis answers"), Evicted::Kept);
+    assert_eq!(bench.redis.evict(&evict(1)).await.expect("Redis answers"), Evicted::Gone);
+    assert_eq!(bench.enqueue(1).await, Enqueued::Unchecked);
+    let relogged = bench.redis.relog(P0, PRODUCT, &[webhook()]).await.expect("Redis answers");
+    assert_eq!(relogged, Relogged::Absent);
+}
+
+#[tokio::test]
+async fn what_redis_holds_can_be_logged_again() {
+    let (bench, mut begun) = Bench::held().await;
+    let relogged = bench.redis.relog(P0, PRODUCT, &[webhook()]).await.expect("Redis answers");
+    assert_eq!(relogged, Relogged::Logged);
+    advance(&mut begun, Settlement::default()).await;
+}
+
+#[tokio::test]
+async fn moments_are_dealt_out_no_faster_than_the_pace() {
+    let bench = Bench::open().await;
+    let ask = |rate| Reserve { name: "total", wanted: 500, horizon_us: 100_000, lead_us: 0, rate };
+    let first = bench.redis.reserve_pace(&ask(500)).await.expect("Redis answers");
+    let Reserved::Wait(us) = first else { panic!("{first:?}") };
+    assert!(us > 800_000, "after the pace was lost the first moment is a second away, not {us} µs");
+    tokio::time::sleep(std::time::Duration::from_micros(us)).await;
+    let mut next = i64::MIN;
+    for _ in 0..20 {
+        match bench.redis.reserve_pace(&ask(500)).await.expect("Redis answers") {
+            Reserved::Granted { count, first_us, interval_us, .. } => {
+                assert_eq!(interval_us, 2_040);
+                assert!(first_us >= next, "moments overlap");
+                next = first_us + i64::from(count) * interval_us;
+            }
+            Reserved::Wait(us) => tokio::time::sleep(std::time::Duration::from_micros(us)).await,
+            Reserved::Unlimited => panic!("there is a pace"),
+        }
+    }
+    bench.set(&bench.redis.keys().pace("total"), "rate", "0").await;
+    assert_eq!(bench.redis.reserve_pace(&ask(500)).await.expect("Redis answers"), Reserved::Unlimited);
+}
