@@ -75,6 +75,8 @@ impl Home {
             .arg(command.get_program())
             .args(command.get_args())
             .current_dir(&self.path)
+            // MariaDB's installer, killed in its work, left temporary tables there.
+            .env("TMPDIR", &self.path)
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(log_too)
