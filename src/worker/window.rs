@@ -67,9 +67,9 @@ impl Window {
         }
     }
 
-    /// How many people lie between the cursor and the end of the window.
+    /// How many people lie between the cursor and the end of the window, once the settled prefix is taken.
     pub(crate) fn len(&self) -> usize {
-        self.seats.len()
+        self.seats.iter().position(|seat| seat.state == State::Open).map_or(0, |prefix| self.seats.len() - prefix)
     }
 
     /// People settled beyond the first who is not.
