@@ -1,6 +1,9 @@
 //! `--wait`: watches the lanes of a round until all of them have ended.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::MySqlPool;
@@ -93,6 +96,9 @@ pub(super) async fn until_accepted(mysql: &MySqlPool, id: i64) -> anyhow::Result
     }
 }
 
+/// How long the record may lag behind.
+const RECORD_MAX: Duration = Duration::from_secs(2);
+
 /// Waits until all lanes have ended, and says how by the gravest of them.
 pub(super) async fn until_ended(
     mysql: &MySqlPool,
@@ -109,9 +115,26 @@ pub(super) async fn until_ended(
         show(&bar, &watches);
         if watches.iter().all(|watch| !watch.status.is_open()) {
             bar.finish_and_clear();
+            until_recorded(mysql, &watches).await?;
             return Ok(gravest(watches.iter().map(|watch| watch.status)));
         }
     }
+}
+
+/// Gives the flusher a moment, so that `history` right after this shows what has just ended; no longer, as it may be
+/// down.
+async fn until_recorded(mysql: &MySqlPool, watches: &[Watch]) -> anyhow::Result<()> {
+    let (start, mut poll) = (Instant::now(), poll());
+    for watch in watches {
+        while start.elapsed() < RECORD_MAX {
+            poll.tick().await;
+            let row = history::round_of(mysql, &watch.lane, watch.round).await?;
+            if row.is_some_and(|row| !row.state.status.is_open()) {
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Asks Redis, and MySQL for what Redis does not hold any more or never did.

@@ -85,15 +85,18 @@ fn without_database(options: MySqlConnectOptions) -> MySqlConnectOptions {
 pub async fn migrate(pool: &MySqlPool) -> Result<(), SchemaError> {
     let mut connection = pool.acquire().await?;
     // sqlx' own lock waits with a negative timeout, which is no wait at all on MariaDB.
-    let held: Option<i64> = sqlx::query_scalar("SELECT GET_LOCK(CONCAT('restock-migrate-', MD5(DATABASE())), ?)")
-        .bind(LOCK_WAIT_SECS)
-        .fetch_one(&mut *connection)
-        .await?;
+    let held: Option<i64> =
+        sqlx::query_scalar("SELECT GET_LOCK(CONCAT('restock-migrate-', LEFT(SHA2(DATABASE(), 256), 32)), ?)")
+            .bind(LOCK_WAIT_SECS)
+            .fetch_one(&mut *connection)
+            .await?;
     if held != Some(1) {
         return Err(SchemaError::Busy);
     }
     let done = migrate_locked(&mut connection).await;
-    sqlx::query("DO RELEASE_LOCK(CONCAT('restock-migrate-', MD5(DATABASE())))").execute(&mut *connection).await?;
+    sqlx::query("DO RELEASE_LOCK(CONCAT('restock-migrate-', LEFT(SHA2(DATABASE(), 256), 32)))")
+        .execute(&mut *connection)
+        .await?;
     done
 }
 

@@ -102,11 +102,12 @@ impl Lead {
 
 /// The name holds the database, because a lock is the server's, and is short enough for MySQL's 64 characters.
 async fn lock(db: &mut MySqlConnection, stores: &Stores, partition: Partition) -> sqlx::Result<bool> {
-    let locked: Option<i64> =
-        sqlx::query_scalar("SELECT GET_LOCK(CONCAT('restock-flush-', MD5(CONCAT(DATABASE(), '/', ?, '/', ?))), 0)")
-            .bind(stores.settings.namespace.as_str())
-            .bind(partition.0)
-            .fetch_one(db)
-            .await?;
+    let locked: Option<i64> = sqlx::query_scalar(
+        "SELECT GET_LOCK(CONCAT('restock-flush-', LEFT(SHA2(CONCAT(DATABASE(), '/', ?, '/', ?), 256), 32)), 0)",
+    )
+    .bind(stores.settings.namespace.as_str())
+    .bind(partition.0)
+    .fetch_one(db)
+    .await?;
     Ok(locked == Some(1))
 }

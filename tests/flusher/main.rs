@@ -100,7 +100,7 @@ async fn a_leader_without_its_connection_is_replaced() {
     let mut first = shop.lead().await;
     assert!(flush(&mut first).await);
     let holder =
-        "SELECT CAST(IS_USED_LOCK(CONCAT('restock-flush-', MD5(CONCAT(DATABASE(), '/', ns.value, '/0')))) AS CHAR)
+        "SELECT CAST(IS_USED_LOCK(CONCAT('restock-flush-', LEFT(SHA2(CONCAT(DATABASE(), '/', ns.value, '/0'), 256), 32))) AS CHAR)
         FROM setting ns WHERE ns.name = 'namespace'";
     let id = shop.rows(holder).await.remove(0);
     shop.execute(&format!("KILL {id}")).await;
