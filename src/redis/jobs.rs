@@ -48,6 +48,9 @@ impl Entry {
 
 type Raw = (String, HashMap<String, String>);
 
+/// Of an entry that is pending and was deleted only the id is left.
+type Pending = (String, Option<HashMap<String, String>>);
+
 /// The two streams of one partition and channel, as one consumer reads them.
 #[derive(Debug, Clone)]
 pub struct Jobs {
@@ -130,9 +133,7 @@ impl Jobs {
         if found.is_null() {
             return Ok(Vec::new());
         }
-        // Of an entry that is pending and was deleted only the id is left.
-        let found: HashMap<String, Vec<(String, Option<HashMap<String, String>>)>> =
-            found.flatten_array_values(2).convert()?;
+        let found: HashMap<String, Vec<Pending>> = found.flatten_array_values(2).convert()?;
         let mut entries = Vec::new();
         for (line, _) in from {
             for (id, fields) in found.get(self.key(line)).into_iter().flatten() {
