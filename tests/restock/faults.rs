@@ -16,7 +16,7 @@ async fn signal(name: &str, pid: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_killed_everybody_is_told_in_order() {
-    let (products, people, workers, window) = (4_i64, 2500_i64, 4, 64);
+    let (products, people, workers, window) = (4_i64, 5000_i64, 4, 64);
     let options = ["--claim-idle-ms", "1500", "--window", "64", "--attempts-max", "50"];
     let shop = Shop::open(2000, |_| Reaction::accept()).await;
     let _flusher = shop.flusher();
@@ -26,7 +26,7 @@ async fn whoever_is_killed_everybody_is_told_in_order() {
     }
     let mut crew: Vec<_> = (0..workers).map(|_| shop.worker(&options)).collect();
     let mut kills = 0;
-    for step in 1..=4_usize {
+    for step in 1..=9_usize {
         shop.receiver.wait_for(step * 2000).await;
         let at = rand::random_range(0..crew.len());
         crew[at].kill().await.expect("it is killed");
@@ -79,7 +79,7 @@ async fn redis_emptied_and_mysql_stopped_in_the_middle_lose_nobody() {
     let at_flush = shop.receiver.count();
     shop.receiver.wait_for(at_flush + 500).await;
     own.mysql.kill().await.expect("MySQL is killed");
-    tokio::time::timeout(Duration::from_secs(3), shop.receiver.wait_for(usize::MAX)).await.expect_err("a pause");
+    tokio::time::timeout(Duration::from_secs(15), shop.receiver.wait_for(usize::MAX)).await.expect_err("a pause");
     own.mysql.start_again().await.expect("MySQL starts again");
     shop.completed(42, FIRST).await;
     shop.assert_told(42, FIRST, 1..=3000).await;
