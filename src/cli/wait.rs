@@ -129,7 +129,7 @@ async fn until_recorded(mysql: &MySqlPool, watches: &[Watch]) -> anyhow::Result<
         while start.elapsed() < RECORD_MAX {
             poll.tick().await;
             let row = history::round_of(mysql, &watch.lane, watch.round).await?;
-            if row.is_some_and(|row| !row.state.status.is_open()) {
+            if row.is_some_and(|row| !row.state.status.is_open() && row.state.stamp >= watch.stamp) {
                 break;
             }
         }
