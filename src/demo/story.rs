@@ -89,7 +89,7 @@ async fn first_round(
         LANES - PLENTY
     ))?;
     for (n, product) in wanted.iter().enumerate() {
-        let sales = if n < PLENTY { product.sales.len() } else { 14 + 2 * n };
+        let sales = if n < PLENTY { product.sales.len() } else { 8 + 2 * n };
         let stock: i64 = product.sales.iter().take(sales).sum();
         producer.enqueue(ProductId(product.id), u32::try_from(stock)?, None).await?;
     }
