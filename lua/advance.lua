@@ -60,19 +60,19 @@ if ARGV[15] == '1' then
 end
 
 local stop = get(lane, 'stopping')
-if get(lane, 'flag') == 'cancel' then
+if get(lane, 'cancel') ~= '' then
   stop = 'canceled'
-elseif get(lane, 'flag') == 'pause' then
-  stop = 'paused'
 elseif stop == '' and tonumber(stock) <= 0 then
   stop = 'sold_out'
+elseif stop == '' and get(lane, 'paused') == '1' then
+  stop = 'paused'
 end
 
 if stop ~= '' and ARGV[14] == '0' then
   if stop == 'sold_out' then
     end_round(lane, 'CANCELED_BY_SOLD_OUT', 'stock is gone', people, now_us)
   elseif stop == 'canceled' then
-    end_round(lane, 'CANCELED_BY_ADMIN', 'canceled', people, now_us)
+    end_round(lane, 'CANCELED_BY_ADMIN', get(lane, 'cancel'), people, now_us)
   else
     park(lane, people)
   end
@@ -84,7 +84,10 @@ if news then
   log_round(lane, people)
 end
 if stop ~= '' then
-  put(lane, 'stopping', stop)
+  -- A pause can be lifted while the lane drains; the other decisions stand.
+  if stop ~= 'paused' then
+    put(lane, 'stopping', stop)
+  end
   return answer_hold(lane, { 'drain', stop })
 end
 if redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[17]) then

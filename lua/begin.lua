@@ -27,7 +27,7 @@
 -- Reply busy <ms>            somebody else's lease runs that much longer
 -- Reply stale                the entry stands for nothing any more and is gone
 -- Reply canceled             the round was to be canceled and has ended as CANCELED_BY_ADMIN
--- Reply paused               the lane was to be paused and stands still
+-- Reply paused               the product is paused: the lane stands still
 -- Reply buried               given up: CANCELED_BY_ERROR, on the dead stream
 -- Reply absent               nothing was written: check the product against MySQL
 -- Reply aged                 nothing was written: check the product against MySQL
@@ -60,12 +60,12 @@ local owned = get(lane, 'token') ~= ''
 if owned and count(lane, 'lease_until') > now_ms then
   return { 'busy', whole(count(lane, 'lease_until') - now_ms) }
 end
-if get(lane, 'flag') == 'cancel' then
-  end_round(lane, 'CANCELED_BY_ADMIN', 'canceled', '', now_us)
+if get(lane, 'cancel') ~= '' then
+  end_round(lane, 'CANCELED_BY_ADMIN', get(lane, 'cancel'), '', now_us)
   save(lane)
   return { 'canceled' }
 end
-if get(lane, 'flag') == 'pause' or get(lane, 'paused') == '1' then
+if get(lane, 'paused') == '1' then
   park(lane, '')
   save(lane)
   return { 'paused' }

@@ -12,6 +12,7 @@
 -- KEYS[4] {ns:P}:jobs:<channel>:again stream
 -- KEYS[5] {ns:P}                      stop signal, a sharded channel
 -- KEYS[6] {ns:P}:call:<call>          string
+-- ARGV[1] the reason, for people; not empty
 --
 -- Reply canceled <round>   the round has ended as CANCELED_BY_ADMIN; or did so under this call before
 -- Reply told <round>       its owner ends it when what is in flight is settled
@@ -35,16 +36,17 @@ end
 local now_us, now_ms = now()
 local round = get(lane, 'round')
 if get(lane, 'waiting') ~= '' then
-  log_unbegun(lane, get(lane, 'waiting'), 'CANCELED_BY_ADMIN', get(lane, 'waiting_at'), now_us, 'canceled while waiting')
+  log_unbegun(lane, get(lane, 'waiting'), 'CANCELED_BY_ADMIN', get(lane, 'waiting_at'), now_us,
+    'canceled while waiting')
   put(lane, 'waiting', '')
 end
 local reply
 if get(lane, 'token') ~= '' and count(lane, 'lease_until') > now_ms then
-  put(lane, 'flag', 'cancel')
+  put(lane, 'cancel', ARGV[1])
   lane.late[1] = { 'SPUBLISH', KEYS[5], get(lane, 'product') }
   reply = { 'told', round }
 else
-  end_round(lane, 'CANCELED_BY_ADMIN', 'canceled', '', now_us)
+  end_round(lane, 'CANCELED_BY_ADMIN', ARGV[1], '', now_us)
   reply = { 'canceled', round }
 end
 redis.call('SET', KEYS[6], cjson.encode(reply), 'PX', 60000)

@@ -93,6 +93,7 @@ for channel in string.gmatch(ARGV[6], '[^,]+') do
     put(lane, 'product', ARGV[1])
     put(lane, 'channel', channel)
     put(lane, 'epoch', product.epoch)
+    put(lane, 'paused', product.paused or '')
   end
   local open = get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS'
   if open and get(lane, 'started_at') ~= '' then

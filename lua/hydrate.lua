@@ -18,7 +18,8 @@
 -- ARGV[4] version of that state in MySQL
 -- ARGV[5] the new epoch, reserved and committed in MySQL
 -- ARGV[6] epoch of that state in MySQL
--- ARGV[7..] per channel: its name, then its lane as a JSON object of fields of the hash, or empty
+-- ARGV[7] 1 when it is paused in MySQL, else empty
+-- ARGV[8..] per channel: its name, then its lane as a JSON object of fields of the hash, or empty
 --
 -- Reply done <lanes>     how many lanes were installed
 -- Reply newer <epoch>    nothing was written: Redis is at this epoch already, or at a later one; the same call made
@@ -50,6 +51,7 @@ local _, now_ms = now()
 local changes = { epoch = ARGV[5], run = server_run() }
 if not product.stock or older(product, tonumber(ARGV[6]), tonumber(ARGV[4])) then
   changes.stock = ARGV[2]
+  changes.paused = ARGV[7]
   changes.round = whole(math.max(tonumber(product.round or '0') or 0, tonumber(ARGV[3])))
   changes.version = whole(math.max(tonumber(product.version or '0') or 0, tonumber(ARGV[4])))
 end
@@ -59,7 +61,7 @@ local installed = 0
 for i = 0, (#KEYS - 3) / 3 - 1 do
   local at = 4 + i * 3
   local lane = open_lane(KEYS[at], KEYS[at + 1], KEYS[at + 2], KEYS[3])
-  local given = ARGV[8 + i * 2]
+  local given = ARGV[9 + i * 2]
   local state = given ~= '' and cjson.decode(given) or nil
   if state then
     if get(lane, 'status') == '' or older(lane.fields, tonumber(state.epoch), tonumber(state.version)) then
@@ -70,7 +72,7 @@ for i = 0, (#KEYS - 3) / 3 - 1 do
         put(lane, field, value)
       end
       put(lane, 'product', ARGV[1])
-      put(lane, 'channel', ARGV[7 + i * 2])
+      put(lane, 'channel', ARGV[8 + i * 2])
       put(lane, 'epoch', ARGV[5])
       log_round(lane)
       log_waiting(lane)
@@ -81,7 +83,10 @@ for i = 0, (#KEYS - 3) / 3 - 1 do
     log_waiting(lane)
   end
   local open = get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS'
-  if open and get(lane, 'paused') ~= '1' and not has_live_entry(lane) then
+  if get(lane, 'status') ~= '' then
+    put(lane, 'paused', product.paused)
+  end
+  if open and product.paused ~= '1' and not has_live_entry(lane) then
     add_entry(lane, 'j')
   end
   save(lane)

@@ -28,7 +28,7 @@
 --
 -- Reply released   any worker may begin it
 -- Reply canceled   the round was to be canceled and has ended as CANCELED_BY_ADMIN
--- Reply paused     the lane was to be paused and stands still
+-- Reply paused     the product is paused: the lane stands still
 -- Reply lost       somebody else holds the lane, or it is gone; nothing was written
 -- Cost: O(people settled).
 
@@ -39,11 +39,11 @@ if refusal then
 end
 local now_us = now()
 settle(lane)
-if get(lane, 'flag') == 'cancel' then
-  end_round(lane, 'CANCELED_BY_ADMIN', 'canceled', ARGV[10], now_us)
+if get(lane, 'cancel') ~= '' then
+  end_round(lane, 'CANCELED_BY_ADMIN', get(lane, 'cancel'), ARGV[10], now_us)
   return answer_hold(lane, { 'canceled' })
 end
-if get(lane, 'flag') == 'pause' then
+if get(lane, 'paused') == '1' then
   park(lane, ARGV[10])
   return answer_hold(lane, { 'paused' })
 end

@@ -60,7 +60,7 @@ if ARGV[1] == '1' then
   put(lane, field, whole(count(lane, field) + 1))
 end
 put(lane, 'status', 'QUEUED')
-for _, field in ipairs({ 'blocked_user', 'reason', 'ended_at', 'stopping', 'flag', 'tried_at' }) do
+for _, field in ipairs({ 'blocked_user', 'reason', 'ended_at', 'stopping', 'cancel', 'tried_at' }) do
   put(lane, field, '')
 end
 put(lane, 'tries', '0')

@@ -2,8 +2,10 @@
 -- Every statement can be run again: DDL is not transactional, and a `migrate` that was killed starts over.
 
 CREATE TABLE IF NOT EXISTS setting (
-    name  VARCHAR(64)  CHARACTER SET ascii NOT NULL PRIMARY KEY,
-    value VARCHAR(255) NOT NULL
+    name     VARCHAR(64)  CHARACTER SET ascii NOT NULL PRIMARY KEY,
+    value    VARCHAR(255) NOT NULL,
+    -- Rises with each change, also after a restore: of two values the one with the higher revision stands.
+    revision BIGINT UNSIGNED NOT NULL DEFAULT 0
 ) DEFAULT CHARACTER SET utf8mb4;
 
 CREATE TABLE IF NOT EXISTS product (
@@ -12,6 +14,7 @@ CREATE TABLE IF NOT EXISTS product (
     name          VARCHAR(255) NOT NULL,
     stock         BIGINT NOT NULL DEFAULT 0,
     restock_round INT UNSIGNED NOT NULL DEFAULT 0,
+    is_paused     TINYINT(1) NOT NULL DEFAULT 0,
     epoch         BIGINT UNSIGNED NOT NULL DEFAULT 0,
     version       BIGINT UNSIGNED NOT NULL DEFAULT 0,
     -- The greatest epoch given out to install this product in Redis. `epoch` is the one under which the state of this
@@ -111,4 +114,18 @@ CREATE TABLE IF NOT EXISTS log_dead (
     message      VARCHAR(255) NOT NULL,
     created_at   DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
     KEY product (product_id)
+) DEFAULT CHARACTER SET utf8mb4;
+
+-- What people did by hand: who, when, to what, and what came of it.
+CREATE TABLE IF NOT EXISTS operator_action (
+    id            BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    at            DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    operator      VARCHAR(64) NOT NULL,
+    action        VARCHAR(32) CHARACTER SET ascii NOT NULL,
+    product_id    BIGINT NULL,
+    channel       VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NULL,
+    restock_round INT UNSIGNED NULL,
+    -- NULL until it is done: who died in between left it open.
+    result        VARCHAR(255) NULL,
+    KEY product (product_id, id)
 ) DEFAULT CHARACTER SET utf8mb4;

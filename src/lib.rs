@@ -22,6 +22,7 @@ pub mod config;
 #[cfg(feature = "local-servers")]
 pub mod demo;
 pub mod ids;
+pub mod limit;
 #[cfg(feature = "local-servers")]
 pub mod local;
 pub mod mysql;

@@ -39,7 +39,7 @@ async fn shop() -> Shop {
     let mysql = mysql::connect(&url, 4).await.expect("MySQL answers");
     schema::migrate(&mysql).await.expect("the schema is made");
     let channels = vec!["null".parse().expect("a channel")];
-    let settings = Settings { partitions: 1, channels, rate: 0, namespace: fresh_namespace() };
+    let settings = Settings::first(fresh_namespace(), 1, channels, 0);
     settings.store_first(&mysql).await.expect("settings are stored");
     let redis = Redis::connect(&redis_url.clone().into(), &settings.namespace, Patience::Short).await;
     Shop { stores: Stores { redis: redis.expect("Redis answers"), mysql, settings }, mysql_url, redis_url }

@@ -17,9 +17,10 @@ local function change_product(key, log, products, id, product, changes, now_ms)
     product[field] = value
   end
   product.version = whole((tonumber(product.version or '0') or 0) + 1)
-  redis.call('HSET', key, 'stock', product.stock, 'round', product.round, 'epoch', product.epoch,
-    'version', product.version, 'run', product.run)
+  product.paused = product.paused or ''
+  redis.call('HSET', key, 'stock', product.stock, 'round', product.round, 'paused', product.paused,
+    'epoch', product.epoch, 'version', product.version, 'run', product.run)
   redis.call('ZADD', products, now_ms, id)
   redis.call('XADD', log, '*', 'k', 'product', 'p', id, 'stock', product.stock, 'r', product.round,
-    'e', product.epoch, 'v', product.version)
+    'z', product.paused, 'e', product.epoch, 'v', product.version)
 end

@@ -48,7 +48,7 @@ local function queue_round(lane, round, queued_at)
   put(lane, 'status', 'QUEUED')
   put(lane, 'queued_at', queued_at)
   for _, field in ipairs({ 'upto', 'last_user', 'blocked_user', 'reason', 'started_at', 'ended_at', 'stopping',
-    'flag', 'tried_at' }) do
+    'cancel', 'tried_at' }) do
     put(lane, field, '')
   end
   for _, field in ipairs({ 'sent', 'skipped', 'failed', 'unknown', 'tries', 'attempts' }) do
@@ -69,7 +69,7 @@ local function end_round(lane, status, reason, people, now_us)
   put(lane, 'status', status)
   put(lane, 'reason', reason)
   put(lane, 'ended_at', now_us)
-  put(lane, 'flag', '')
+  put(lane, 'cancel', '')
   put(lane, 'stopping', '')
   drop_entry(lane)
   log_round(lane, people)
@@ -82,12 +82,10 @@ local function end_round(lane, status, reason, people, now_us)
   end
 end
 
--- Takes the entry away from a lane that is to stand still until it is unpaused.
+-- Takes the entry away from a lane that stands still until its product is unpaused.
 local function park(lane, people)
   free_lease(lane)
-  put(lane, 'flag', '')
   put(lane, 'stopping', '')
-  put(lane, 'paused', '1')
   drop_entry(lane)
   log_round(lane, people)
 end

@@ -6,7 +6,8 @@ use super::{
     output,
 };
 use crate::{
-    ids::{Channel, ProductRef},
+    ids::{Channel, ProductId, ProductRef},
+    mysql::action::Deed,
     producer::{Cancellation, Producer, ProducerError},
 };
 
@@ -23,26 +24,37 @@ pub struct Args {
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let producer = Producer::new(context.stores().await?);
     let product = context.product(&producer.stores().mysql, &args.product).await?.id;
-    let channels = match args.channel {
-        Some(channel) => vec![channel],
+    let channels = match &args.channel {
+        Some(channel) => vec![channel.clone()],
         None => producer.channels().to_vec(),
     };
-    let mut ended = 0;
-    for channel in &channels {
-        match producer.cancel(product, channel).await {
-            Ok(Cancellation::Ended(round)) => {
-                output::note(&format!("product {product}: round {round} on {channel} has ended"));
+    let deed = Deed { channel: args.channel, ..Deed::of_product("cancel", product) };
+    let work = cancel(&producer, product, &channels, format!("canceled by {}", context.by.as_str()));
+    context.act(&producer.stores().mysql, &deed, work).await?;
+    Ok(Exit::Done)
+}
+
+/// Ends what is open, at least one round, and says what it did.
+async fn cancel(
+    producer: &Producer,
+    product: ProductId,
+    channels: &[Channel],
+    reason: String,
+) -> anyhow::Result<String> {
+    let mut said = Vec::new();
+    for channel in channels {
+        said.push(match producer.cancel(product, channel, &reason).await {
+            Ok(Cancellation::Ended(round)) => format!("round {round} on {channel} has ended"),
+            Ok(Cancellation::Told(round)) => {
+                format!("round {round} on {channel} ends when what is in flight is settled")
             }
-            Ok(Cancellation::Told(round)) => output::note(&format!(
-                "product {product}: round {round} on {channel} ends when what is in flight is settled"
-            )),
             Err(ProducerError::NothingToCancel { .. }) => continue,
             Err(error) => return Err(error.into()),
-        }
-        ended += 1;
+        });
+        output::note(&format!("product {product}: {}", said[said.len() - 1]));
     }
-    if ended > 0 {
-        return Ok(Exit::Done);
+    if !said.is_empty() {
+        return Ok(said.join("; "));
     }
     let names = channels.iter().map(Channel::as_str).collect::<Vec<_>>().join(", ");
     let what = format!("product {product} has nothing to cancel on {names}: no round is open; see `status {product}`");

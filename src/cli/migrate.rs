@@ -30,12 +30,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     schema::create_database(url).await?;
     let pool = connect(url, 1).await?;
     schema::migrate(&pool).await?;
-    let first = Settings {
-        partitions: args.partitions,
-        channels: args.channels,
-        rate: args.rate,
-        namespace: context.backends.namespace.clone(),
-    };
+    let first = Settings::first(context.backends.namespace.clone(), args.partitions, args.channels, args.rate);
     first.store_first(&pool).await?;
     let stored = Settings::load(&pool).await?;
     stored.check_namespace(&context.backends.namespace)?;

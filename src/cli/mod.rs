@@ -1,5 +1,6 @@
 //! `restock-cli`: one file per command. Data goes to stdout, everything else to stderr; the exit codes are in [`exit`].
 
+pub mod actions;
 pub mod cancel;
 pub mod enqueue;
 pub mod exit;
@@ -7,7 +8,9 @@ pub mod history;
 pub mod import;
 pub mod migrate;
 pub mod output;
+pub mod pause;
 pub mod product;
+pub mod rate;
 pub mod resume;
 #[cfg(feature = "local-servers")]
 pub mod servers;
@@ -24,6 +27,7 @@ use crate::{
     config::{Backends, Logging, install_tls_provider},
     ids::ProductRef,
     mysql::{
+        action::{self, Deed, Operator},
         product::{self as product_table, ProductRow},
         setting::Settings,
     },
@@ -47,6 +51,9 @@ pub struct Cli {
     /// The form of what is printed on stdout
     #[arg(long, value_enum, default_value = "table", global = true, value_name = "FORM")]
     output: Output,
+    /// Who does this, as it is kept in MySQL; the system user by default
+    #[arg(long, env = "RESTOCK_BY", global = true, value_name = "NAME")]
+    by: Option<Operator>,
     #[command(subcommand)]
     command: Command,
 }
@@ -73,6 +80,14 @@ enum Command {
     Resume(resume::Args),
     /// End the open rounds of a product
     Cancel(cancel::Args),
+    /// Let a product, or all sending, stand still
+    Pause(pause::Args),
+    /// Let a paused product, or all sending, go on
+    Unpause(pause::Args),
+    /// Show the shared pace, or change it
+    Rate(rate::Args),
+    /// Show who did what by hand
+    Actions(actions::Args),
     /// Show where every lane stands
     Status(status::Args),
     /// Show what became of each person in a round
@@ -93,6 +108,8 @@ pub struct Context {
     pub backends: Backends,
     /// The form of the output.
     pub output: Output,
+    /// Who does it.
+    pub by: Operator,
 }
 
 impl Context {
@@ -124,6 +141,28 @@ impl Context {
         }
     }
 
+    /// Does something by hand, with a row about it in MySQL: `work` answers what came of it.
+    ///
+    /// # Errors
+    /// Those of the work; those of MySQL, before anything is done.
+    pub async fn act(
+        &self,
+        pool: &MySqlPool,
+        deed: &Deed,
+        work: impl Future<Output = anyhow::Result<String>>,
+    ) -> anyhow::Result<()> {
+        let row = action::open(pool, &self.by, deed).await?;
+        let done = work.await;
+        let result = match &done {
+            Ok(result) => result.clone(),
+            Err(error) => format!("failed: {}", Failure::of(error, &self.backends).message),
+        };
+        if let Err(error) = action::close(pool, row, &result).await {
+            tracing::warn!(%error, row, "the row about what was done stays open");
+        }
+        done.map(drop)
+    }
+
     /// The product that was named, as MySQL knows it.
     ///
     /// # Errors
@@ -138,8 +177,8 @@ impl Context {
 
 /// Runs the command of this process' arguments, prints what went wrong, and answers how to exit.
 pub async fn run() -> Exit {
-    let Cli { backends, logging, output, command } = Cli::parse();
-    let context = Context { backends, output };
+    let Cli { backends, logging, output, by, command } = Cli::parse();
+    let context = Context { backends, output, by: by.unwrap_or_else(Operator::of_system) };
     let done = match prepare(&context, &logging) {
         Ok(()) => dispatch(&context, command).await,
         Err(error) => Err(error),
@@ -172,6 +211,10 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Enqueue(args) => enqueue::run(context, args).await,
         Command::Resume(args) => resume::run(context, args).await,
         Command::Cancel(args) => cancel::run(context, args).await,
+        Command::Pause(args) => pause::pause(context, args).await,
+        Command::Unpause(args) => pause::unpause(context, args).await,
+        Command::Rate(args) => rate::run(context, args).await,
+        Command::Actions(args) => actions::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
         #[cfg(feature = "local-servers")]

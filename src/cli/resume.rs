@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     ids::{Channel, ProductId, ProductRef},
+    mysql::action::Deed,
     producer::{Continued, Producer, ProducerError},
 };
 
@@ -39,16 +40,25 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let producer = Producer::new(context.stores().await?);
     let stores = producer.stores();
     let product = context.product(&stores.mysql, &args.product).await?.id;
-    let continued = resume(&producer, product, &args).await?;
-    for Continued { channel, round, skipped } in &continued {
-        let skipped = skipped.map(|user| format!(", without user {user}")).unwrap_or_default();
-        output::note(&format!("product {product}: round {round} on {channel} goes on{skipped}"));
-    }
+    let deed = Deed { channel: args.channel.clone(), ..Deed::of_product("resume", product) };
+    let mut continued = Vec::new();
+    let work = async {
+        continued = resume(&producer, product, &args).await?;
+        let said: Vec<String> = continued.iter().map(describe).collect();
+        said.iter().for_each(|line| output::note(&format!("product {product}: {line}")));
+        Ok(said.join("; "))
+    };
+    context.act(&stores.mysql, &deed, work).await?;
     if !args.wait {
         return Ok(Exit::Done);
     }
     let watches = continued.into_iter().map(|lane| Watch::new(product, lane.channel, lane.round)).collect();
     wait::until_ended(&stores.mysql, Some(&stores.redis), stores.settings.partitions, watches).await
+}
+
+fn describe(Continued { channel, round, skipped }: &Continued) -> String {
+    let skipped = skipped.map(|user| format!(", without user {user}")).unwrap_or_default();
+    format!("round {round} on {channel} goes on{skipped}")
 }
 
 /// Resumes the lanes that were cut off, at least one.

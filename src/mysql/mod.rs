@@ -8,11 +8,13 @@
 //! | [`product`] | `product` |
 //! | [`line`](mod@line), [`subscription`], [`import`] | `product_line`, `product_user_notification` |
 //! | [`request`] | `restock_request` |
+//! | [`action`] | `operator_action` |
 //! | [`history`] | `product_notification_history`, `product_user_notification_history` (reading) |
 //!
 //! The SQL is portable. Times are `DATETIME(6)` in UTC. A function that only reads takes any
 //! [`sqlx::MySqlExecutor`]: the pool, a connection, or an open transaction.
 
+pub mod action;
 pub mod history;
 pub mod import;
 pub mod line;

@@ -2,7 +2,10 @@
 
 use sqlx::{MySqlExecutor, MySqlPool};
 
-use crate::ids::{Channel, Namespace};
+use crate::{
+    ids::{Channel, Namespace},
+    limit::Limit,
+};
 
 /// The channels that this version can work.
 pub const KNOWN_CHANNELS: [&str; 3] = ["webhook", "file", "null"];
@@ -22,11 +25,13 @@ pub enum Name {
     Rate,
     /// The first word of every Redis key; fixed once stored.
     Namespace,
+    /// Whether all sending stands still.
+    Paused,
 }
 
 impl Name {
     /// Every setting.
-    pub const ALL: [Self; 4] = [Self::Partitions, Self::Channels, Self::Rate, Self::Namespace];
+    pub const ALL: [Self; 5] = [Self::Partitions, Self::Channels, Self::Rate, Self::Namespace, Self::Paused];
 
     /// As it is stored.
     #[must_use]
@@ -36,6 +41,7 @@ impl Name {
             Self::Channels => "channels",
             Self::Rate => "rate",
             Self::Namespace => "namespace",
+            Self::Paused => "paused",
         }
     }
 }
@@ -47,7 +53,7 @@ pub enum SettingError {
     #[error("the setting `{0}` is not stored in MySQL; run `restock-cli migrate`")]
     Missing(&'static str),
     /// There is no such setting.
-    #[error("there is no setting `{0}`; the settings are partitions, channels, rate and namespace")]
+    #[error("there is no setting `{0}`; the settings are partitions, channels, rate, namespace and paused")]
     Unknown(String),
     /// The value cannot be used.
     #[error("{name}={value} is not valid: {expected}")]
@@ -93,24 +99,43 @@ pub struct Settings {
     pub rate: u32,
     /// The first word of every Redis key.
     pub namespace: Namespace,
+    /// Whether all sending stands still.
+    pub paused: bool,
+    /// Rises with each change: of two states the one with the higher revision stands.
+    pub revision: u64,
 }
 
 impl Settings {
+    /// First settings, for [`Settings::store_first`].
+    #[must_use]
+    pub fn first(namespace: Namespace, partitions: u16, channels: Vec<Channel>, rate: u32) -> Self {
+        Self { partitions, channels, rate, namespace, paused: false, revision: 0 }
+    }
+
+    /// The part that the pace needs.
+    #[must_use]
+    pub fn limit(&self) -> Limit {
+        Limit { rate: self.rate, paused: self.paused, revision: self.revision }
+    }
+
     /// The stored settings.
     ///
     /// # Errors
     /// When one is absent or cannot be used, and those of MySQL.
     pub async fn load(db: impl MySqlExecutor<'_>) -> Result<Self, SettingError> {
-        let stored: Vec<(String, String)> = sqlx::query_as("SELECT name, value FROM setting").fetch_all(db).await?;
+        let stored: Vec<(String, String, u64)> =
+            sqlx::query_as("SELECT name, value, revision FROM setting").fetch_all(db).await?;
         let get = |name: Name| {
-            let found = stored.iter().find(|(stored, _)| stored == name.as_str());
-            found.map(|(_, value)| value.as_str()).ok_or(SettingError::Missing(name.as_str()))
+            let found = stored.iter().find(|(stored, ..)| stored == name.as_str());
+            found.map(|(_, value, _)| value.as_str()).ok_or(SettingError::Missing(name.as_str()))
         };
         Ok(Self {
             partitions: parse_partitions(get(Name::Partitions)?)?,
             channels: parse_channels(get(Name::Channels)?)?,
             rate: parse_rate(get(Name::Rate)?)?,
             namespace: parse_namespace(get(Name::Namespace)?)?,
+            paused: parse_paused(get(Name::Paused)?)?,
+            revision: stored.iter().map(|(.., revision)| *revision).max().unwrap_or(0),
         })
     }
 
@@ -140,6 +165,7 @@ impl Settings {
             Name::Channels => self.channels.iter().map(Channel::as_str).collect::<Vec<_>>().join(","),
             Name::Rate => self.rate.to_string(),
             Name::Namespace => self.namespace.to_string(),
+            Name::Paused => yes_or_no(self.paused).to_owned(),
         }
     }
 
@@ -175,11 +201,17 @@ pub async fn set(pool: &MySqlPool, name: &str, value: &str) -> Result<(), Settin
             None => Err(SettingError::Missing(name.as_str())),
         };
     }
-    sqlx::query("INSERT INTO setting (name, value) VALUES (?, ?) ON DUPLICATE KEY UPDATE value = VALUES(value)")
-        .bind(name.as_str())
-        .bind(value)
-        .execute(pool)
-        .await?;
+    // A clock that went back, or a restored database, must not make the new value look old.
+    sqlx::query(
+        "INSERT INTO setting (name, value, revision)
+         SELECT ?, ?, GREATEST(COALESCE(MAX(revision), 0) + 1,
+             CAST(UNIX_TIMESTAMP(CURRENT_TIMESTAMP(6)) * 1000000 AS UNSIGNED)) FROM setting
+         ON DUPLICATE KEY UPDATE value = VALUES(value), revision = VALUES(revision)",
+    )
+    .bind(name.as_str())
+    .bind(value)
+    .execute(pool)
+    .await?;
     Ok(())
 }
 
@@ -192,6 +224,7 @@ fn parse(name: Name, value: &str) -> Result<String, SettingError> {
         }
         Name::Rate => parse_rate(value).map(|rate| rate.to_string()),
         Name::Namespace => parse_namespace(value).map(|namespace| namespace.to_string()),
+        Name::Paused => parse_paused(value).map(|paused| yes_or_no(paused).to_owned()),
     }
 }
 
@@ -224,6 +257,18 @@ fn parse_channels(value: &str) -> Result<Vec<Channel>, SettingError> {
     Ok(channels)
 }
 
+fn parse_paused(value: &str) -> Result<bool, SettingError> {
+    match value.trim() {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(invalid(Name::Paused, value, "yes or no")),
+    }
+}
+
+fn yes_or_no(value: bool) -> &'static str {
+    if value { "yes" } else { "no" }
+}
+
 fn parse_namespace(value: &str) -> Result<Namespace, SettingError> {
     value.parse().map_err(|error: crate::ids::ParseError| invalid(Name::Namespace, value, error.to_string()))
 }
@@ -240,6 +285,7 @@ mod tests {
             (Name::Partitions, "1"),
             (Name::Channels, "webhook, file"),
             (Name::Namespace, "shop-1"),
+            (Name::Paused, "yes"),
         ] {
             assert!(parse(name, good).is_ok(), "{good}");
         }
@@ -252,6 +298,7 @@ mod tests {
             (Name::Channels, "webhook,webhook"),
             (Name::Channels, "pigeon"),
             (Name::Namespace, "a:b"),
+            (Name::Paused, "maybe"),
         ] {
             assert!(matches!(parse(name, bad), Err(SettingError::Invalid { .. })), "{bad}");
         }

@@ -9,19 +9,22 @@ mod deal;
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::clock::RedisClock;
 use self::deal::Waiting;
 use crate::{
     clock::BootTime,
+    limit::Limit,
     redis::{
         RETRY_PAUSE, Redis,
         scripts::{Reserve, Reserved},
     },
 };
 
+/// The pace of all starts.
+pub const PACE: &str = "total";
 /// A start falls within this time after its moment.
 pub const START_WITHIN_US: i64 = 20_000;
 /// How far ahead moments are reserved.
@@ -32,6 +35,8 @@ const LEAD_US: u64 = 8_000;
 const GATHER: Duration = Duration::from_millis(15);
 /// For so long the answer that there is no pace is believed, in µs.
 const UNLIMITED_US: i64 = 250_000;
+/// While everything is paused, permits are asked for so often.
+const PAUSED_PAUSE: Duration = Duration::from_millis(250);
 /// The most moments reserved by one call.
 const RESERVE_MAX: u32 = 2_000;
 
@@ -60,14 +65,15 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// Starts the process' pacer for the pace of this name. `rate` is installed when Redis has lost its own.
+    /// Starts the process' pacer for the pace of this name. Redis takes over a `limit` that is newer than its own.
     #[must_use]
-    pub fn start(redis: Redis, name: &'static str, rate: u32, stop: CancellationToken) -> Self {
+    pub fn start(redis: Redis, name: &'static str, limit: watch::Receiver<Limit>, stop: CancellationToken) -> Self {
         let (requests, receiver) = mpsc::channel(4096);
+        let dealer = Dealer { redis, name, limit, clock: RedisClock::default(), unlimited_at: None };
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = Dealer { redis, name, rate, clock: RedisClock::default(), unlimited_at: None }.run(receiver) => {}
+                () = dealer.run(receiver) => {}
             }
         });
         Self { requests }
@@ -84,7 +90,7 @@ impl Pacer {
 struct Dealer {
     redis: Redis,
     name: &'static str,
-    rate: u32,
+    limit: watch::Receiver<Limit>,
     clock: RedisClock,
     unlimited_at: Option<BootTime>,
 }
@@ -121,7 +127,8 @@ impl Dealer {
         }
         let wanted: usize = waiting.iter().map(|request| request.wanted).sum();
         let wanted = u32::try_from(wanted).unwrap_or(RESERVE_MAX).clamp(1, RESERVE_MAX);
-        let ask = Reserve { name: self.name, wanted, horizon_us: HORIZON_US, lead_us: LEAD_US, rate: self.rate };
+        let limit = *self.limit.borrow();
+        let ask = Reserve { name: self.name, wanted, horizon_us: HORIZON_US, lead_us: LEAD_US, limit };
         let sent = BootTime::now();
         match self.redis.reserve_pace(&ask).await {
             Ok(Reserved::Granted { count, first_us, interval_us, now_us }) => {
@@ -135,6 +142,7 @@ impl Dealer {
                 self.unlimited_at = Some(sent);
                 Ok(None)
             }
+            Ok(Reserved::Paused) => Err(PAUSED_PAUSE),
             Err(error) => {
                 tracing::debug!(%error, pace = self.name, "no permits; asking again");
                 Err(RETRY_PAUSE)

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::{
     ids::{Channel, LaneId, ProductId, Round},
     mysql::setting::Settings,
-    redis::scripts::{Canceled, StockChange, StockChanged, channel_list},
+    redis::scripts::{Canceled, Paused, StockChange, StockChanged, channel_list},
     stores::{Checked, Stores},
 };
 
@@ -80,16 +80,21 @@ impl Producer {
         Err(ProducerError::Unsettled(product))
     }
 
-    /// Ends the open round of a lane, and the one that waits behind it.
+    /// Ends the open round of a lane, and the one that waits behind it. `reason` is for people and not empty.
     ///
     /// # Errors
     /// [`ProducerError::NothingToCancel`], [`ProducerError::NotFound`], and those of the stores.
-    pub async fn cancel(&self, product: ProductId, channel: &Channel) -> Result<Cancellation, ProducerError> {
+    pub async fn cancel(
+        &self,
+        product: ProductId,
+        channel: &Channel,
+        reason: &str,
+    ) -> Result<Cancellation, ProducerError> {
         let (partition, lane) = (self.stores.partition_of(product), LaneId { product, channel: channel.clone() });
-        let mut canceled = self.stores.redis.cancel(partition, &lane).await?;
+        let mut canceled = self.stores.redis.cancel(partition, &lane, reason).await?;
         if canceled == Canceled::Unchecked {
             self.check(product).await?;
-            canceled = self.stores.redis.cancel(partition, &lane).await?;
+            canceled = self.stores.redis.cancel(partition, &lane, reason).await?;
         }
         match canceled {
             Canceled::Ended(round) => Ok(Cancellation::Ended(round)),
@@ -99,6 +104,23 @@ impl Producer {
                 Err(ProducerError::NothingToCancel { product, channel: channel.clone() })
             }
         }
+    }
+
+    /// Lets all lanes of a product stand still, or go on: `None` when it is so already, else how many lanes are open and
+    /// how many of them park only when what is in flight is settled.
+    ///
+    /// # Errors
+    /// [`ProducerError::NotFound`], and those of the stores.
+    pub async fn pause(&self, product: ProductId, paused: bool) -> Result<Option<(u32, u32)>, ProducerError> {
+        let partition = self.stores.partition_of(product);
+        for _ in 0..TRIES_MAX {
+            match self.stores.redis.pause(partition, product, &self.channels(), paused).await? {
+                Paused::Done { open, held } => return Ok(Some((open, held))),
+                Paused::Same => return Ok(None),
+                Paused::Unchecked => self.check(product).await?,
+            }
+        }
+        Err(ProducerError::Unsettled(product))
     }
 
     async fn check(&self, product: ProductId) -> Result<(), ProducerError> {

@@ -44,7 +44,7 @@ pub struct LaneView {
     pub waiting: Option<Round>,
     /// The entry that stands for it, `j:<id>` or `a:<id>`.
     pub entry: Option<String>,
-    /// Whether it stands still until somebody unpauses it.
+    /// Whether it stands still until its product is unpaused.
     pub is_paused: bool,
     /// Attempts already made for the next person.
     pub tries: u32,

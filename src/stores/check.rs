@@ -44,6 +44,7 @@ struct Record {
     epoch: u64,
     version: u64,
     reserved_epoch: u64,
+    is_paused: bool,
 }
 
 impl Stores {
@@ -72,7 +73,7 @@ impl Stores {
         let Some(epoch) = self.reserve_epoch(product, above).await? else { return Ok(Attempt::NoSuchProduct) };
         let mut tx = self.mysql.begin().await?;
         let record: Option<Record> = sqlx::query_as(
-            "SELECT stock, restock_round, epoch, version, reserved_epoch FROM product WHERE id = ? FOR UPDATE",
+            "SELECT stock, restock_round, epoch, version, reserved_epoch, is_paused FROM product WHERE id = ? FOR UPDATE",
         )
         .bind(product.0)
         .fetch_optional(&mut *tx)
@@ -88,6 +89,7 @@ impl Stores {
             stock: record.stock,
             // A product row that MySQL refused must not make it forget a round that was given out.
             round: record.restock_round.max(last_round),
+            paused: record.is_paused,
             stamp: Stamp { epoch: record.epoch, version: record.version },
             epoch,
             lanes,

@@ -15,6 +15,7 @@ pub(super) struct ProductState {
     pub(super) product: ProductId,
     pub(super) stock: i64,
     pub(super) round: u32,
+    pub(super) paused: bool,
     pub(super) stamp: Stamp,
 }
 
@@ -47,6 +48,7 @@ pub(super) fn read((_, fields): &LogEntry) -> Result<Change, ParseError> {
             product: fields.need("p")?,
             stock: fields.need("stock")?,
             round: fields.need("r")?,
+            paused: fields.text("z") == "1",
             stamp: fields.stamp()?,
         })),
         "round" => Ok(Change::Round(Box::new(round(&fields)?), outcome::decode(fields.text("people"))?)),
@@ -126,7 +128,7 @@ mod tests {
     fn each_kind_is_read() {
         let product = entry(&[("k", "product"), ("p", "7"), ("stock", "-2"), ("r", "0"), ("e", "1"), ("v", "3")]);
         let stamp = Stamp { epoch: 1, version: 3 };
-        let state = ProductState { product: ProductId(7), stock: -2, round: 0, stamp };
+        let state = ProductState { product: ProductId(7), stock: -2, round: 0, paused: false, stamp };
         assert_eq!(read(&product), Ok(Change::Product(state)));
         let refused =
             entry(&[("k", "request"), ("p", "7"), ("id", "4"), ("key", "#4"), ("s", "REFUSED"), ("why", "x")]);

@@ -130,7 +130,7 @@ async fn end_disabled(
     for (lane, view) in found {
         let is_open = view.as_ref().is_some_and(|view| view.status.is_open());
         if is_open && !stores.settings.channels.contains(&lane.channel) {
-            let answer = stores.redis.cancel(partition, lane).await?;
+            let answer = stores.redis.cancel(partition, lane, "its channel is disabled").await?;
             if matches!(answer, Canceled::Ended(_) | Canceled::Told(_)) {
                 tracing::info!(%lane, "its channel is disabled: its round ends");
                 ended += 1;

@@ -70,12 +70,13 @@ impl Row for ProductState {
             query.push_bind(what.product.0).push(" AS SIGNED) AS id, CAST(");
             query.push_bind(what.stock).push(" AS SIGNED) AS stock, CAST(");
             query.push_bind(what.round).push(" AS UNSIGNED) AS round, CAST(");
+            query.push_bind(what.paused).push(" AS UNSIGNED) AS is_paused, CAST(");
             query.push_bind(what.stamp.epoch).push(" AS UNSIGNED) AS epoch, CAST(");
             query.push_bind(what.stamp.version).push(" AS UNSIGNED) AS version");
         }
         query.push(
             ") n ON n.id = p.id
-             SET p.stock = n.stock, p.restock_round = n.round, p.epoch = n.epoch, p.version = n.version,
+             SET p.stock = n.stock, p.restock_round = n.round, p.is_paused = n.is_paused, p.epoch = n.epoch, p.version = n.version,
                  p.reserved_epoch = GREATEST(p.reserved_epoch, n.epoch)
              WHERE n.epoch > p.epoch OR (n.epoch = p.epoch AND n.version > p.version)",
         );

@@ -22,14 +22,14 @@ mod window;
 use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
 
 use governor::{DefaultDirectRateLimiter, Quota};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{board::Board, claim::Claimer, retry::RetryBudget};
 use crate::{
     channel::Sender,
     ids::{Channel, Partition},
-    pace::Pacer,
+    pace::{PACE, Pacer},
     redis::{RedisError, jobs::Jobs, signal},
     stores::Stores,
 };
@@ -101,9 +101,10 @@ impl Deps {
 pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisError> {
     let Worker { stores, options, senders, consumer } = worker;
     let signals = signal::listen(&stores.redis, stores.settings.partitions).await?;
+    let (_, limit) = watch::channel(stores.settings.limit());
     let connections = |sender: &Arc<dyn Sender>| Arc::new(Semaphore::new(sender.connections_max().min(1 << 20)));
     let deps = Arc::new(Deps {
-        pacer: Pacer::start(stores.redis.clone(), "total", stores.settings.rate, CancellationToken::new()),
+        pacer: Pacer::start(stores.redis.clone(), PACE, limit, CancellationToken::new()),
         connections: senders.iter().map(|(channel, sender)| (channel.clone(), connections(sender))).collect(),
         retry: RetryBudget::new(&options),
         slots: Arc::new(Semaphore::new(options.lanes as usize)),

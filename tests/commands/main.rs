@@ -4,5 +4,6 @@
 mod support;
 
 mod failures;
+mod pauses;
 mod rounds;
 mod shop;

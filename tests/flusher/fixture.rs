@@ -64,7 +64,7 @@ impl Shop {
         let pool = mysql::connect(&url, 20).await.expect("the store answers");
         schema::migrate(&pool).await.expect("the store answers");
         let namespace = fresh_namespace();
-        let settings = Settings { partitions: 1, channels: vec![webhook()], rate: 500, namespace };
+        let settings = Settings::first(namespace, 1, vec![webhook()], 500);
         settings.store_first(&pool).await.expect("the store answers");
         let redis_url = redis_url.to_owned();
         let redis = Redis::connect(&redis_url.clone().into(), &settings.namespace, Patience::Short)

@@ -4,6 +4,7 @@
 mod support;
 
 mod faults;
+mod pauses;
 mod shop;
 
 use std::time::Duration;

@@ -85,7 +85,7 @@ impl Shop {
         schema::create_database(&url).await.expect("MySQL answers");
         let pool = mysql::connect(&url, 10).await.expect("MySQL answers");
         schema::migrate(&pool).await.expect("the schema is made");
-        let settings = Settings { partitions: 2, channels: vec![webhook()], rate, namespace: fresh_namespace() };
+        let settings = Settings::first(fresh_namespace(), 2, vec![webhook()], rate);
         settings.store_first(&pool).await.expect("settings are stored");
         let redis = Redis::connect(&redis_url.clone().into(), &settings.namespace, Patience::Endless)
             .await

@@ -90,6 +90,7 @@ impl Bench {
             product: PRODUCT,
             stock,
             round: 0,
+            paused: false,
             stamp: Stamp::default(),
             epoch,
             lanes: vec![record],

@@ -19,8 +19,9 @@ async fn sell_out(bench: &Bench) {
     assert_eq!(changed, StockChanged::Ok(0));
 }
 
-async fn flag(bench: &Bench, flag: &str) {
-    bench.set(&bench.redis.keys().lane(P0, &lane()), "flag", flag).await;
+/// Tells the holder of the lane what `cancel` and `pause` would tell it.
+async fn tell(bench: &Bench, field: &str) {
+    bench.set(&bench.redis.keys().lane(P0, &lane()), field, "1").await;
 }
 
 #[tokio::test]
@@ -68,11 +69,11 @@ async fn completed_wins_over_sold_out() {
 #[tokio::test]
 async fn a_holder_obeys_who_cancels_and_who_pauses() {
     let (bench, mut begun) = Bench::held().await;
-    flag(&bench, "cancel").await;
+    tell(&bench, "cancel").await;
     assert_eq!(advance(&mut begun, Settlement::default()).await, Advanced::Stopped(Stop::Canceled));
     assert_eq!(bench.view().await.status, Status::CanceledByAdmin);
     let (bench, mut begun) = Bench::held().await;
-    flag(&bench, "pause").await;
+    tell(&bench, "paused").await;
     assert_eq!(advance(&mut begun, Settlement::default()).await, Advanced::Stopped(Stop::Paused));
     assert_eq!((bench.view().await.is_paused, bench.entries().await), (true, 0));
 }
@@ -130,12 +131,12 @@ async fn a_lane_that_loses_too_many_workers_at_one_person_is_buried() {
 
 #[tokio::test]
 async fn begin_obeys_what_its_late_owner_was_told() {
-    for (told_to, canceled) in [("cancel", true), ("pause", false)] {
+    for (told_to, canceled) in [("cancel", true), ("paused", false)] {
         let bench = Bench::with_stock(10).await;
         bench.enqueue(0).await;
         let entry = bench.entry().await;
         bench.take_by(&entry, 1).await;
-        flag(&bench, told_to).await;
+        tell(&bench, told_to).await;
         let reply = bench.begin_when_free(&entry, 1).await;
         assert!(matches!((&reply, canceled), (BeginReply::Canceled, true) | (BeginReply::Paused, false)), "{reply:?}");
         assert_eq!(bench.entries().await, 0);
@@ -179,9 +180,9 @@ async fn a_released_lane_keeps_the_tries_and_goes_behind_fresh_work() {
 
 #[tokio::test]
 async fn a_release_obeys_who_cancels_and_who_pauses() {
-    for (told_to, expected) in [("cancel", Released::Canceled), ("pause", Released::Paused)] {
+    for (told_to, expected) in [("cancel", Released::Canceled), ("paused", Released::Paused)] {
         let (bench, mut begun) = Bench::held().await;
-        flag(&bench, told_to).await;
+        tell(&bench, told_to).await;
         assert_eq!(begun.hold.release(&Settlement::default()).await.expect("Redis answers"), expected);
         assert_eq!(bench.entries().await, 0);
     }

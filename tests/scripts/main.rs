@@ -5,4 +5,5 @@ mod support;
 
 mod fixture;
 mod holds;
+mod pauses;
 mod rounds;

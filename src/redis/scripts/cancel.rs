@@ -11,7 +11,7 @@ use crate::{
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let source = include_str!("../../../lua/cancel.lua");
     let replies = &["canceled", "told", "nothing", "absent"];
-    Script::new("cancel", source, Arity::exactly(6), Arity::exactly(0), replies)
+    Script::new("cancel", source, Arity::exactly(6), Arity::exactly(1), replies)
 });
 
 /// What `cancel` answered.
@@ -28,14 +28,15 @@ pub enum Canceled {
 }
 
 impl Redis {
-    /// Ends the open round of a lane, and the one that waits behind it.
+    /// Ends the open round of a lane, and the one that waits behind it. `reason` is for people and not empty.
     ///
     /// # Errors
     /// As any call.
-    pub async fn cancel(&self, partition: Partition, lane: &LaneId) -> Result<Canceled, RedisError> {
+    pub async fn cancel(&self, partition: Partition, lane: &LaneId, reason: &str) -> Result<Canceled, RedisError> {
         let k = self.keys().of_lane(partition, lane);
         let call = self.keys().call(partition, &call_name());
-        let reply = self.run(&SCRIPT, vec![k.lane, k.log, k.jobs, k.again, k.signal, call], vec![]).await?;
+        let reply =
+            self.run(&SCRIPT, vec![k.lane, k.log, k.jobs, k.again, k.signal, call], vec![reason.to_owned()]).await?;
         Ok(match reply.verdict() {
             "canceled" => Canceled::Ended(reply.parse(1)?),
             "told" => Canceled::Told(reply.parse(1)?),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use super::{Arity, Redis, Script, text};
+use super::{Arity, Redis, Script, flag, text};
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId, Round},
     redis::RedisError,
@@ -11,7 +11,7 @@ use crate::{
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let source = include_str!("../../../lua/hydrate.lua");
-    let (keys, args) = (Arity::exactly(3).and_each(3), Arity::exactly(6).and_each(2));
+    let (keys, args) = (Arity::exactly(3).and_each(3), Arity::exactly(7).and_each(2));
     Script::new("hydrate", source, keys, args, &["done", "newer"])
 });
 
@@ -39,6 +39,8 @@ pub struct Hydrate {
     pub stock: i64,
     /// Its last round, 0 before the first.
     pub round: u32,
+    /// Whether it stands still.
+    pub paused: bool,
     /// The stamp of this state: the epoch under which it was written, not the one reserved now.
     pub stamp: Stamp,
     /// The new epoch, reserved and committed in MySQL.
@@ -72,6 +74,7 @@ impl Redis {
             hydrate.stamp.version.to_string(),
             hydrate.epoch.to_string(),
             hydrate.stamp.epoch.to_string(),
+            flag(hydrate.paused),
         ];
         for record in &hydrate.lanes {
             let lane = LaneId { product, channel: record.channel.clone() };
@@ -120,7 +123,7 @@ fn fields(record: &LaneRecord) -> String {
         ("tries", "0".to_owned()),
         ("tried_at", String::new()),
         ("stopping", String::new()),
-        ("flag", String::new()),
+        ("cancel", String::new()),
         ("was_token", String::new()),
         ("reply", String::new()),
     ]);

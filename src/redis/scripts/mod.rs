@@ -8,6 +8,7 @@ mod evict;
 mod finish;
 mod hold;
 mod hydrate;
+mod pause;
 mod release;
 mod relog;
 mod renew;
@@ -30,10 +31,11 @@ pub use evict::{Evict, Evicted};
 pub use finish::Finish;
 pub use hold::{Hold, Settlement};
 pub use hydrate::{Hydrate, Hydrated, LaneRecord};
+pub use pause::Paused;
 pub use release::Released;
 pub use relog::Relogged;
 pub use renew::{PendingRenew, Renew};
-pub use reserve_pace::{Reserve, Reserved};
+pub use reserve_pace::{PaceUse, Reserve, Reserved};
 pub use resume::{Resumed, Skip};
 pub use stock::{StockChange, StockChanged};
 
@@ -157,6 +159,11 @@ impl Reply {
 
 fn text<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
+}
+
+/// As the scripts and the log write a yes or a no.
+fn flag(value: bool) -> String {
+    if value { "1".to_owned() } else { String::new() }
 }
 
 /// A name for one call that Redis answers once, however often the client sends it.

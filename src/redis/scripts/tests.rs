@@ -13,6 +13,7 @@ fn all() -> Vec<&'static Script> {
         &evict::SCRIPT,
         &finish::SCRIPT,
         &hydrate::SCRIPT,
+        &pause::SCRIPT,
         &release::SCRIPT,
         &relog::SCRIPT,
         &renew::SCRIPT,

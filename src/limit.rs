@@ -1,0 +1,12 @@
+//! The limit that all workers share.
+
+/// How fast all workers together may start attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Starts a second; 0 = no pace.
+    pub rate: u32,
+    /// Whether nobody may start at all.
+    pub paused: bool,
+    /// Of two limits the one with the higher revision stands.
+    pub revision: u64,
+}

@@ -1,0 +1,55 @@
+//! Standing still, the pace, and who did it.
+
+use serde_json::json;
+
+use super::shop::Shop;
+
+#[tokio::test]
+async fn a_product_is_paused_and_goes_on_and_both_are_kept_with_a_name() {
+    let shop = Shop::open().await;
+    shop.done(&["pause", "42", "--by", "ann"]).await;
+    shop.done(&["pause", "sku:47566", "--by", "ann"]).await;
+    shop.done(&["unpause", "42", "--by", "bob"]).await;
+    shop.run(&["pause", "999"]).await.fails(3, &["999", "product list"]);
+    let rows = shop.json(&["actions", "42"]).await;
+    let said: Vec<_> =
+        rows.as_array().expect("an array").iter().map(|row| (&row["by"], &row["action"], &row["result"])).collect();
+    let (ann, bob) = (json!("ann"), json!("bob"));
+    let (pause, unpause) = (json!("pause"), json!("unpause"));
+    let results = [json!("goes on; open lanes: 0"), json!("is paused already"), json!("is paused; no round is open")];
+    assert_eq!(said, [(&bob, &unpause, &results[0]), (&ann, &pause, &results[1]), (&ann, &pause, &results[2])]);
+}
+
+#[tokio::test]
+async fn a_cancel_says_who_did_it_and_a_refused_one_is_kept_too() {
+    let shop = Shop::open().await;
+    shop.run(&["cancel", "42", "--by", "ann"]).await.fails(4, &["nothing to cancel"]);
+    shop.done(&["enqueue", "42"]).await;
+    shop.done(&["cancel", "42", "--by", "ann"]).await;
+    let rows = shop.json(&["actions"]).await;
+    assert_eq!(rows[0]["result"], "round 1 on webhook has ended");
+    assert!(rows[1]["result"].as_str().expect("text").starts_with("failed: product 42 has nothing to cancel"));
+    assert_eq!(shop.json(&["actions", "--limit", "1"]).await.as_array().map(Vec::len), Some(1));
+    assert_eq!(shop.run(&["cancel", "42", "--by", ""]).await.code, 2);
+}
+
+#[tokio::test]
+async fn the_rate_is_set_for_all_and_everything_can_be_paused() {
+    let shop = Shop::open().await;
+    let rate = |limit: u32, paused: bool| json!([{ "name": "total", "limit": limit, "used": 0, "paused": paused }]);
+    assert_eq!(shop.json(&["rate", "set", "300"]).await, rate(300, false));
+    shop.run(&["rate", "set", "fast"]).await.fails(2, &["fast", "whole number"]);
+    shop.done(&["pause", "--by", "ann"]).await;
+    shop.done(&["pause", "--by", "ann"]).await;
+    assert_eq!(shop.json(&["rate"]).await, rate(300, true));
+    shop.done(&["unpause", "--by", "ann"]).await;
+    assert_eq!(shop.json(&["rate"]).await, rate(300, false));
+    let actions = shop.json(&["actions"]).await;
+    let said: Vec<_> =
+        actions.as_array().expect("an array").iter().map(|row| row["result"].as_str().expect("text")).collect();
+    let failed = "failed: rate=fast is not valid: a whole number from 0 (no pace) to 1000000, in starts a second";
+    assert_eq!(
+        said,
+        ["sending goes on", "all sending is paused already", "all sending is paused", failed, "the rate is 300"]
+    );
+}
