@@ -13,9 +13,6 @@ use crate::{
     round::{RoundState, Stamp},
 };
 
-/// The most entries in one batch.
-pub(super) const BATCH_ENTRIES: usize = 2_000;
-
 /// Entries of the same product that lie this far apart are not of the same script call.
 const APART_MS: u64 = 20;
 

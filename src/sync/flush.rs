@@ -8,21 +8,21 @@ use std::{
 };
 
 use sqlx::MySqlConnection;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinHandle};
 
 use super::{
     apply::{Applied, Dead, Move, apply},
-    batch::{BATCH_ENTRIES, Batch, cut},
+    batch::Batch,
     entry_id::EntryId,
     position::{Match, Position, hold_requests, judge},
+    read::{Portion, Reader, parse_id},
     reconcile,
     totals::{Begun, Totals},
 };
 use crate::{
     ids::{Partition, ProductId},
     redis::{
-        RedisError,
-        log::LogEntry,
+        Redis, RedisError,
         scripts::{Relogged, random_hex},
     },
     stores::{StoreError, Stores, lane_stamps},
@@ -62,6 +62,9 @@ pub(super) struct Flush {
     /// What is read next; behind the position after anything that may have left entries there. To apply them again
     /// does no harm, and to delete them again is all that is left to do.
     after: EntryId,
+    reader: Reader,
+    /// The entries of the batch before are being deleted.
+    cleaning: Option<JoinHandle<Result<(), RedisError>>>,
     run_id: String,
     examined: Option<Instant>,
     refused: HashMap<String, u64>,
@@ -80,6 +83,8 @@ impl Flush {
     ) -> Result<Self, StoreError> {
         let position = Position::read(db, partition).await?;
         Ok(Self {
+            reader: Reader::new(stores.redis.clone(), partition),
+            cleaning: None,
             stores,
             partition,
             position,
@@ -106,6 +111,7 @@ impl Flush {
 
     /// Reads all that is left from the start and examines the log first.
     fn doubt(&mut self) {
+        self.reader.forget();
         self.after = EntryId::ZERO;
         self.examined = None;
     }
@@ -114,16 +120,18 @@ impl Flush {
         if self.examined.is_none_or(|at| at.elapsed() >= EXAMINE_EVERY) && !self.examine(db).await? {
             return Ok(Flushed::Deposed);
         }
-        let (incarnation, entries) = self.read().await?;
+        let Portion { incarnation, batch, more } = self.reader.next(self.after).await?;
         if incarnation.as_deref() != Some(&self.position.incarnation) {
             self.doubt();
             return Ok(Flushed::Applied { entries: 0, more: true });
         }
-        let Some(last) = entries.last().map(|(id, _)| *id) else { return Ok(Flushed::Idle) };
-        let more = entries.len() >= BATCH_ENTRIES;
-        let taken = if more { cut(&entries) } else { entries.len() };
-        let batch = Batch::fold(&entries[..taken]);
-        let last = batch.last().unwrap_or(last);
+        let Some(last) = batch.last() else {
+            self.cleaned().await?;
+            return Ok(Flushed::Idle);
+        };
+        if more {
+            self.reader.read_ahead(last);
+        }
         let to = Position { last: last.max(self.position.last), ..self.position.clone() };
         let step = Move { partition: self.partition, batch: &batch, from: &self.position, to: &to };
         let applied = tokio::time::timeout(APPLY_MAX, apply(db, &step)).await;
@@ -135,25 +143,21 @@ impl Flush {
         for row in dead {
             self.log_again(db, row).await?;
         }
-        self.clean_up(&batch).await?;
-        Ok(Flushed::Applied { entries: taken, more })
+        let entries = batch.ids.len();
+        self.cleaned().await?;
+        self.cleaning = Some(tokio::spawn(clean_up(self.stores.redis.clone(), self.partition, batch)));
+        if !more {
+            self.cleaned().await?;
+        }
+        Ok(Flushed::Applied { entries, more })
     }
 
-    async fn read(&self) -> Result<(Option<String>, Vec<(EntryId, LogEntry)>), StoreError> {
-        let count = BATCH_ENTRIES as u64;
-        let (incarnation, raw) = self.stores.redis.read_log(self.partition, &self.after.to_string(), count).await?;
-        let entries =
-            raw.into_iter().map(|entry| Ok((parse_id(&entry.0)?, entry))).collect::<Result<_, StoreError>>()?;
-        Ok((incarnation, entries))
-    }
-
-    /// Lets keys expire, then deletes the entries: the other way round a key might stay for ever.
-    async fn clean_up(&self, batch: &Batch) -> Result<(), RedisError> {
-        let seen: Vec<(ProductId, String)> =
-            batch.answers.iter().map(|said| (said.what.product, said.what.key.clone())).collect();
-        self.stores.redis.expire_seen(self.partition, &seen, SEEN_TTL_S).await?;
-        let ids = batch.ids.iter().map(EntryId::to_string).collect();
-        self.stores.redis.delete_log(self.partition, ids).await
+    /// Waits until what MySQL has is deleted.
+    async fn cleaned(&mut self) -> Result<(), StoreError> {
+        match self.cleaning.take() {
+            Some(cleaning) => Ok(cleaning.await.map_err(|error| sqlx::Error::Io(io::Error::other(error)))??),
+            None => Ok(()),
+        }
     }
 
     /// Logs a refused product or round again, once per version: what was logged again and is refused again is left.
@@ -185,6 +189,7 @@ impl Flush {
         let (redis, partition) = (self.stores.redis.clone(), self.partition);
         let run_id = redis.run_id_of(partition).await?;
         if run_id != self.run_id {
+            self.reader.forget();
             self.after = EntryId::ZERO;
             self.alarm.notify_one();
         }
@@ -238,6 +243,10 @@ impl Flush {
     }
 }
 
-fn parse_id(text: &str) -> Result<EntryId, RedisError> {
-    text.parse().map_err(|_| RedisError::Unreadable { what: "log", field: "id".to_owned(), text: text.to_owned() })
+/// Lets keys expire, then deletes the entries: the other way round a key might stay for ever.
+async fn clean_up(redis: Redis, partition: Partition, batch: Batch) -> Result<(), RedisError> {
+    let seen: Vec<(ProductId, String)> =
+        batch.answers.into_iter().map(|said| (said.what.product, said.what.key)).collect();
+    redis.expire_seen(partition, &seen, SEEN_TTL_S).await?;
+    redis.delete_log(partition, batch.ids.iter().map(EntryId::to_string).collect()).await
 }
