@@ -213,6 +213,7 @@ fn code_of_producer(error: &ProducerError) -> Option<Exit> {
         | ProducerError::Refused { .. }
         | ProducerError::NothingToResume { .. }
         | ProducerError::NobodyBlocks { .. }
+        | ProducerError::NobodyFailed { .. }
         | ProducerError::NothingToCancel { .. }
         | ProducerError::BelowZero { .. } => Some(Exit::Conflict),
         ProducerError::Backlog | ProducerError::Unsettled(_) | ProducerError::Store(_) => Some(Exit::Failure),

@@ -48,6 +48,8 @@ pub struct LaneView {
     pub is_paused: bool,
     /// Attempts already made for the next person.
     pub tries: u32,
+    /// Those who FAILED are told again: the status that the round had before.
+    pub retry_of: Option<Status>,
     /// When its first worker began, µs since the epoch.
     pub started_us: Option<i64>,
     /// When it ended, µs since the epoch.
@@ -130,6 +132,7 @@ fn view(fields: &HashMap<String, String>) -> Result<Option<LaneView>, RedisError
         entry: fields.get("entry")?,
         is_paused: fields.get::<String>("paused")?.is_some_and(|paused| paused == "1"),
         tries: fields.get("tries")?.unwrap_or(0),
+        retry_of: fields.get("retry_of")?,
         started_us: fields.get("started_at")?,
         ended_us: fields.get("ended_at")?,
         reason: fields.get("reason")?,

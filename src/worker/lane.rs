@@ -39,6 +39,8 @@ pub(crate) struct Lane {
     pub(super) deps: Arc<Deps>,
     pub(super) id: LaneId,
     pub(super) round: Round,
+    /// Those who FAILED in the round are told again.
+    pub(super) is_retry: bool,
     pub(super) card: Arc<ProductCard>,
     pub(super) sender: Arc<dyn Sender>,
     pub(super) signal: Arc<LaneSignal>,

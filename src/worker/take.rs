@@ -9,14 +9,14 @@ use super::{
     Deps,
     flight::LaneSignal,
     lane::Lane,
-    line::Line,
+    line::{Line, Source},
     window::{Tries, Window},
 };
 use crate::{
     channel::ProductCard,
     clock::BootTime,
     ids::{ProductId, ProductRef},
-    mysql::{line, product},
+    mysql::{history::PeopleOf, line, product},
     redis::{
         RETRY_PAUSE,
         jobs::Entry,
@@ -126,17 +126,24 @@ async fn card(deps: &Deps, id: ProductId) -> Result<Option<Arc<ProductCard>>, St
 }
 
 fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, card: Arc<ProductCard>, signal: Arc<LaneSignal>) -> Lane {
-    let Begun { hold, round, cursor, upto, ahead, tries, tried_us, .. } = begun;
+    let Begun { hold, round, cursor, upto, ahead, tries, tried_us, retry_of, stamp, .. } = begun;
     let id = entry.lane.clone();
+    let source = match retry_of {
+        Some(_) => {
+            Source::Failed { of: PeopleOf { product: id.product, round, channel: id.channel.clone() }, recorded: stamp }
+        }
+        None => Source::InLine(id.product),
+    };
     tracing::info!(lane = %id, %round, from = ?cursor, "took the lane");
     let now = BootTime::now();
     let sender = deps.senders[&id.channel].clone();
     Lane {
-        line: Line::new(deps.stores.mysql.clone(), id.product, cursor, upto, deps.page_size()),
+        line: Line::new(deps.stores.mysql.clone(), source, cursor, upto, deps.page_size()),
         window: Window::new(cursor, ahead, Tries { count: tries, first_us: tried_us }),
         deps: deps.clone(),
         id,
         round,
+        is_retry: retry_of.is_some(),
         card,
         sender,
         signal,
