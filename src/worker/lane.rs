@@ -13,12 +13,13 @@ use super::{
     Deps,
     allowance::{Allowance, Turn},
     calls::{self, Call, Reply},
+    crew::Exit,
     flight::{Flight, Landed, LaneSignal},
     line::Line,
     window::{SeatNo, Window},
 };
 use crate::{
-    channel::{Message, ProductCard, Sender},
+    channel::{Message, ProductCard},
     clock::BootTime,
     ids::{LaneId, Round, UserId},
     pace::Permits,
@@ -55,7 +56,7 @@ pub(crate) struct Lane {
     pub(super) id: LaneId,
     pub(super) round: Round,
     pub(super) card: Arc<ProductCard>,
-    pub(super) sender: Arc<dyn Sender>,
+    pub(super) exit: Arc<Exit>,
     pub(super) signal: Arc<LaneSignal>,
     pub(super) hold: Hold,
     pub(super) window: Window,
@@ -151,7 +152,7 @@ impl Lane {
         while let Turn::Now(latest) = self.allowance.turn(now) {
             let retry = self.due_retry(now);
             let Some(seat) = retry.map(|(_, seat)| seat).or_else(|| self.unstarted.first().copied()) else { return };
-            let Ok(connection) = self.deps.connection(&self.id.channel) else { return };
+            let Ok(connection) = self.exit.connection() else { return };
             match retry {
                 Some(due) => self.retries.remove(&due),
                 None => self.unstarted.remove(&seat),
@@ -165,7 +166,7 @@ impl Lane {
                 started_us: 0,
             };
             self.allowance.spend();
-            let (sender, signal) = (self.sender.clone(), self.signal.clone());
+            let (sender, signal) = (self.exit.sender.clone(), self.signal.clone());
             let flight = Flight { seat, sender, message, handed, latest, signal, connection };
             self.flights.push(flight.fly().boxed());
         }
