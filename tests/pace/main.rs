@@ -4,6 +4,7 @@
 mod support;
 
 mod crew;
+mod exact;
 mod settings;
 #[path = "../restock/shop.rs"]
 #[expect(dead_code, reason = "the tests of this folder need less of a shop than those of its own")]
