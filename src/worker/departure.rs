@@ -35,7 +35,7 @@ impl Lane {
         while let Turn::Now(latest) = self.allowance.turn(now) {
             let retry = self.due_retry(now);
             let Some(seat) = retry.map(|(_, seat)| seat).or_else(|| self.unstarted.first().copied()) else { return };
-            let Ok(connection) = self.deps.connection(&self.id.channel) else { return };
+            let Ok(connection) = self.exit.connection() else { return };
             match retry {
                 Some(due) => self.retries.remove(&due),
                 None => self.unstarted.remove(&seat),
@@ -49,7 +49,7 @@ impl Lane {
                 started_us: 0,
             };
             self.allowance.spend();
-            let (sender, signal) = (self.sender.clone(), self.signal.clone());
+            let (sender, signal) = (self.exit.sender.clone(), self.signal.clone());
             let flight = Flight { seat, sender, message, handed, latest, signal, connection };
             self.flights.push(flight.fly().boxed());
         }
