@@ -9,8 +9,10 @@ pub mod import;
 pub mod migrate;
 pub mod output;
 pub mod pause;
+pub mod pending;
 pub mod product;
 pub mod rate;
+pub mod reclaim;
 pub mod resume;
 #[cfg(feature = "local-servers")]
 pub mod servers;
@@ -19,6 +21,7 @@ pub mod status;
 pub mod stock;
 pub mod subscribe;
 mod wait;
+pub mod why;
 
 use clap::{Parser, Subcommand};
 use sqlx::MySqlPool;
@@ -32,6 +35,7 @@ use crate::{
         setting::Settings,
     },
     redis::{Patience, Redis},
+    report::Sources,
     stores::Stores,
 };
 use exit::{Exit, Failure};
@@ -92,6 +96,12 @@ enum Command {
     Status(status::Args),
     /// Show what became of each person in a round
     History(history::Args),
+    /// Show where one user stands, and for each round whether they were told, or why not
+    Why(why::Args),
+    /// Show which entry of the job streams is with whom
+    Pending,
+    /// End the leases of silent owners, so that any worker takes over
+    Reclaim(reclaim::Args),
     /// Watch a restock from end to end on private servers
     #[cfg(feature = "local-servers")]
     Demo,
@@ -139,6 +149,24 @@ impl Context {
             Err(error) if error.is_unreachable() => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What is read from: MySQL, and Redis if it answers.
+    ///
+    /// # Errors
+    /// As [`Context::mysql`], and when Redis answers and cannot be used.
+    pub async fn sources(&self) -> anyhow::Result<Sources> {
+        let (mysql, settings) = self.mysql().await?;
+        Ok(Sources { mysql, redis: self.redis_if_up().await?, settings })
+    }
+
+    /// Says that what is shown is MySQL's alone.
+    fn note_no_redis(&self) {
+        output::note(&format!(
+            "Redis at {} does not answer: this is what MySQL knows, and it may lag; check --redis-url / \
+             RESTOCK_REDIS_URL",
+            self.backends.redis_address()
+        ));
     }
 
     /// Does something by hand, with a row about it in MySQL: `work` answers what came of it.
@@ -217,6 +245,9 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Actions(args) => actions::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
+        Command::Why(args) => why::run(context, args).await,
+        Command::Pending => pending::run(context).await,
+        Command::Reclaim(args) => reclaim::run(context, args).await,
         #[cfg(feature = "local-servers")]
         Command::Demo => Ok(if crate::demo::run().await? { Exit::Done } else { Exit::Failure }),
         #[cfg(feature = "local-servers")]

@@ -9,6 +9,7 @@ mod finish;
 mod hold;
 mod hydrate;
 mod pause;
+mod reclaim;
 mod release;
 mod relog;
 mod renew;
@@ -32,11 +33,12 @@ pub use finish::Finish;
 pub use hold::{Hold, Settlement};
 pub use hydrate::{Hydrate, Hydrated, LaneRecord};
 pub use pause::Paused;
+pub use reclaim::{Reclaimed, Silence, Silent};
 pub use release::Released;
 pub use relog::Relogged;
 pub use renew::{PendingRenew, Renew};
 pub use reserve_pace::{PaceUse, Reserve, Reserved};
-pub use resume::{Resumed, Skip};
+pub use resume::{Before, Resumed, Skip};
 pub use stock::{StockChange, StockChanged};
 
 /// How many KEYS or ARGV a script takes: so many, and so many more for each channel.
