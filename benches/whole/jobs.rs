@@ -48,7 +48,10 @@ pub(crate) async fn run(options: &Options, report: &mut Report) -> anyhow::Resul
             .goal("10,000/s")
             .used(&worked.used),
     );
-    report.add(Row::new("jobs", "Redis CPU of a job", worked.redis_us(options.jobs), "µs").limit("of such a call", limit.cpu_us));
+    report.add(
+        Row::new("jobs", "Redis CPU of a job", worked.redis_us(options.jobs), "µs")
+            .limit("of such a call", limit.cpu_us),
+    );
     Ok(())
 }
 

@@ -10,13 +10,16 @@ use std::{
 use clap::Parser;
 use futures_util::{FutureExt, future::BoxFuture};
 use restock::{
-    channel::{Answer, Message, Sender},
+    channel::{Answer, ChannelOptions, Message, Sender},
     ids::ProductId,
     pace::PACE,
     redis::scripts::Reserve,
     worker::{self, Worker, WorkerOptions},
 };
-use tokio::{sync::mpsc, time::MissedTickBehavior};
+use tokio::{
+    sync::{mpsc, watch},
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -47,6 +50,8 @@ impl Sender for Probe {
 struct Defaults {
     #[command(flatten)]
     worker: WorkerOptions,
+    #[command(flatten)]
+    channels: ChannelOptions,
 }
 
 pub(crate) async fn run(_: &Options, report: &mut Report) -> anyhow::Result<()> {
@@ -55,9 +60,11 @@ pub(crate) async fn run(_: &Options, report: &mut Report) -> anyhow::Result<()> 
     let flusher = shop.flusher()?;
     let (probe, mut starts) = mpsc::unbounded_channel();
     let senders: HashMap<_, Arc<dyn Sender>> = HashMap::from([(shop.channel.clone(), Arc::new(Probe(probe)) as _)]);
-    let options = Defaults::parse_from(["bench"]).worker;
+    let Defaults { worker: options, channels } = Defaults::parse_from(["bench"]);
     let stop = CancellationToken::new();
-    let worker = Worker { stores: shop.stores.clone(), options, senders, consumer: "bench".to_owned() };
+    let (_unchanged, settings) = watch::channel(shop.stores.settings.clone());
+    let (stores, consumer) = (shop.stores.clone(), "bench".to_owned());
+    let worker = Worker { stores, settings, options, channels, senders, consumer };
     let worker = tokio::spawn(worker::run(worker, stop.clone()));
 
     measure(&shop, &mut starts, true).await?;

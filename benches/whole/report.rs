@@ -72,7 +72,7 @@ impl Report {
     /// Prints the table and writes the file.
     pub(crate) fn finish(&self, json: &Path) -> anyhow::Result<()> {
         let mut table = Table::new();
-        table.load_preset(UTF8_HORIZONTAL_ONLY);
+        table.load_style(UTF8_HORIZONTAL_ONLY);
         table.set_header(["run", "what", "figure", "the machine's limit", "ratio", "goal", "peak memory", "CPU s"]);
         for row in &self.rows {
             let limit = row.limit.as_ref().map_or_else(String::new, |(name, at)| format!("{} {name}", amount(*at)));
