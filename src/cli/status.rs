@@ -66,12 +66,12 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     if overview.is_all_paused {
         output::note("all sending is paused; `restock-cli unpause` lets it go on");
     }
-    let mut refused: Vec<&StatusRow> = overview.rows.iter().filter(|row| row.refused_rows > 0).collect();
+    let mut refused: Vec<&StatusRow> = overview.rows.iter().filter(|row| row.refused > 0).collect();
     refused.dedup_by_key(|row| row.product);
     for row in refused {
-        let StatusRow { product, refused_rows, .. } = row;
+        let StatusRow { product, refused, .. } = row;
         output::note(&format!(
-            "product {product}: MySQL refused {refused_rows} of its rows, so that its record may miss something; see \
+            "product {product}: MySQL refused {refused} of its rows, so that its record may miss something; see \
              `restock-cli dead list`"
         ));
     }

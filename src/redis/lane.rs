@@ -9,7 +9,7 @@ use fred::{
 
 use super::{Redis, RedisError};
 use crate::{
-    ids::{LaneId, Partition, Place, Round, UserId},
+    ids::{LaneId, Partition, Place, ProductId, Round, UserId},
     round::{Counts, RoundState, Stamp, Status, decode_places},
 };
 
@@ -130,6 +130,14 @@ impl Redis {
         }
         let found: Vec<HashMap<String, String>> = pipeline.all().await?;
         found.iter().map(view).collect()
+    }
+
+    /// The stock of a product; `None` where Redis does not hold it.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn stock_of(&self, partition: Partition, product: ProductId) -> Result<Option<i64>, RedisError> {
+        Ok(self.client.hget(self.keys.product(partition, product), "stock").await?)
     }
 
     /// Whether each of these entries, named as in [`LaneView::entry`], is still on its stream.

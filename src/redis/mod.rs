@@ -3,11 +3,12 @@
 //! * [`connect`](Redis::connect) and the error type are here, addresses and policies in `connect`;
 //! * [`keys`] builds every key name;
 //! * [`scripts`] has one typed wrapper per Lua file;
-//! * [`jobs`] reads the job streams, [`pending`] looks at them, [`log`] reads the log stream, [`lane`] lanes as they
+//! * [`jobs`] reads the job streams, [`pending`] looks at them, [`dead`] at what was set aside, [`log`] reads the log stream, [`lane`] lanes as they
 //!   stand;
 //! * [`signal`] listens for stop signals.
 
 mod connect;
+pub mod dead;
 pub mod jobs;
 pub mod keys;
 pub mod lane;

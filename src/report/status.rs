@@ -49,11 +49,11 @@ pub struct StatusRow {
     /// Whether the product stands still until it is unpaused.
     pub paused: bool,
     /// Rows of the product that MySQL refused and that were set aside: its record may miss something.
-    pub refused_rows: u64,
+    pub refused: u64,
 }
 
 impl StatusRow {
-    fn new(row: RoundRow, refused_rows: u64) -> Self {
+    fn new(row: RoundRow, refused: u64) -> Self {
         let RoundRow { state, sku, total, is_paused } = row;
         Self {
             product: state.lane.product,
@@ -72,7 +72,7 @@ impl StatusRow {
             ended_at: state.ended_us.map(time_us),
             reason: state.reason,
             paused: is_paused,
-            refused_rows,
+            refused,
         }
     }
 }
@@ -100,8 +100,8 @@ pub async fn lanes(sources: &Sources, product: Option<ProductId>) -> Result<Over
     let (rows, is_live) = rounds(sources, product).await?;
     let refused = log_dead::count_by_product(&sources.mysql, product).await?;
     let row = |row: RoundRow| {
-        let refused_rows = refused.get(&row.state.lane.product).copied().unwrap_or(0);
-        StatusRow::new(row, refused_rows)
+        let refused = refused.get(&row.state.lane.product).copied().unwrap_or(0);
+        StatusRow::new(row, refused)
     };
     Ok(Overview { rows: rows.into_iter().map(row).collect(), is_live, is_all_paused: sources.settings.paused })
 }
