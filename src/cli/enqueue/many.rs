@@ -50,8 +50,10 @@ pub(super) async fn preview_all(context: &Context, path: &Path) -> anyhow::Resul
     let bar = ProgressBar::new_spinner();
     let mut rows = Vec::new();
     for line in orders::read(&sources.mysql, path, || bar.inc(1)).await? {
-        let forecast = preview(&sources, &line).await;
-        rows.push(forecast.map_err(|error| error.context(format!("{}, line {}", orders::name_of(path), line.number)))?);
+        let (name, forecast) = (orders::name_of(path), preview(&sources, &line).await);
+        rows.push(forecast.map_err(|error| {
+            orders::of_line(&name, line.number, &error, &context.backends, "no line was looked at further")
+        })?);
     }
     note_pause(&sources);
     output::records(context.output, &rows)?;
@@ -94,7 +96,9 @@ pub(super) async fn enqueue_all(context: &Context, path: &Path, args: &Args) -> 
     let bar = bar(Some(lines.len() * 2), "enqueueing {wide_bar} {percent}% {eta}");
     let wanted: Vec<Order> = lines.iter().map(|line| line.order.clone()).collect();
     let requests = producer::accept_all(&mysql, &wanted, || bar.inc(1)).await;
-    let requests = requests.map_err(|(at, error)| orders::refused_by(&name, lines[at].number, error))?;
+    let requests = requests.map_err(|(at, error)| {
+        orders::of_line(&name, lines[at].number, &error.into(), &context.backends, "nothing was enqueued")
+    })?;
 
     let redis = context.redis_if_up().await?;
     let (partitions, mut channels) = (settings.partitions, settings.channels.clone());
@@ -114,9 +118,8 @@ pub(super) async fn enqueue_all(context: &Context, path: &Path, args: &Args) -> 
             }
             Err(error) => {
                 let left = requests.len() - rows.len() - refused.len();
-                let what =
-                    format!("{name}, line {}: the outbox keeps this and what follows, {left} in all", line.number);
-                return Err(anyhow::Error::new(error).context(what));
+                let end = format!("the outbox keeps this and what follows, {left} in all");
+                return Err(orders::of_line(&name, line.number, &error.into(), &context.backends, &end).into());
             }
         }
     }
