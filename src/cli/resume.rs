@@ -1,4 +1,4 @@
-//! `restock-cli resume`: goes on with a round that was cut off, after the last person settled.
+//! `restock-cli resume`: goes on with a round that was cut off, or tells those who FAILED in it again.
 
 use super::{
     Context,
@@ -9,7 +9,7 @@ use super::{
 use crate::{
     ids::{Channel, ProductRef},
     mysql::action::Deed,
-    producer::{Continued, Producer, ProducerError, WouldResume},
+    producer::{Continued, Producer, ProducerError, Resume, WouldResume},
 };
 
 /// Options of `resume`.
@@ -23,8 +23,8 @@ pub struct Args {
     /// Give up the person who could not be told
     #[arg(long)]
     pub skip: bool,
-    /// Tell those again who FAILED
-    #[arg(long)]
+    /// Tell those again who FAILED in the last round, also when it was completed; then go on
+    #[arg(long, conflicts_with = "skip")]
     pub retry_failed: bool,
     /// Only say how many people would be told
     #[arg(long, conflicts_with = "wait")]
@@ -50,23 +50,19 @@ impl Record for WouldResume {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    if args.retry_failed {
-        let what =
-            "`resume --retry-failed` comes in a later version; without it the round goes on after the last person";
-        return Err(Failure::new(Exit::Usage, what).into());
-    }
     let producer = Producer::new(context.stores().await?);
     let stores = producer.stores();
     let product = context.product(&stores.mysql, &args.product).await?.id;
+    let how = how(&args);
     if args.dry_run {
-        let rows = each(&producer, &args, async |channel| producer.would_resume(product, channel, args.skip).await);
-        output::records(context.output, &rows.await?)?;
+        let rows = each(&producer, &args, async |channel| producer.would_resume(product, channel, how).await).await?;
+        output::records(context.output, &rows)?;
         return Ok(Exit::Done);
     }
-    let deed = Deed { channel: args.channel.clone(), ..Deed::of_product("resume", product) };
+    let deed = Deed { channel: args.channel.clone(), ..Deed::of_product(name(&args), product) };
     let mut continued = Vec::new();
     let work = async {
-        let resume = async |channel: &Channel| producer.resume(product, channel, args.skip).await;
+        let resume = async |channel: &Channel| producer.resume(product, channel, how).await;
         continued = each(&producer, &args, resume).await?;
         let said: Vec<String> = continued.iter().map(describe).collect();
         said.iter().for_each(|line| output::note(&format!("product {product}: {line}")));
@@ -78,6 +74,23 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
     let watches = continued.into_iter().map(|lane| Watch::new(product, lane.channel, lane.round)).collect();
     wait::until_ended(&stores.mysql, Some(&stores.redis), stores.settings.partitions, watches).await
+}
+
+fn how(args: &Args) -> Resume {
+    match args {
+        Args { skip: true, .. } => Resume::Skip,
+        Args { retry_failed: true, .. } => Resume::RetryFailed,
+        _ => Resume::Plain,
+    }
+}
+
+/// As it stands in the list of actions.
+fn name(args: &Args) -> &'static str {
+    match args {
+        Args { skip: true, .. } => "resume --skip",
+        Args { retry_failed: true, .. } => "resume --retry-failed",
+        _ => "resume",
+    }
 }
 
 fn describe(Continued { channel, round, skipped }: &Continued) -> String {
@@ -105,7 +118,11 @@ async fn each<T>(
     for channel in &channels {
         match resume(channel).await {
             Ok(lane) => continued.push(lane),
-            Err(error @ (ProducerError::NothingToResume { .. } | ProducerError::NobodyBlocks { .. })) => {
+            Err(
+                error @ (ProducerError::NothingToResume { .. }
+                | ProducerError::NobodyBlocks { .. }
+                | ProducerError::NobodyFailed { .. }),
+            ) => {
                 refusal.get_or_insert(error);
             }
             Err(error) => return Err(error.into()),

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::{Producer, ProducerError};
+use super::{Producer, ProducerError, Resume};
 use crate::{
     ids::{Channel, LaneId, Place, ProductId, Round, UserId},
     mysql::line,
     redis::lane::LaneView,
+    round::Status,
 };
 
 /// A lane that would go on.
@@ -52,26 +53,34 @@ impl Producer {
         &self,
         product: ProductId,
         channel: &Channel,
-        skip: bool,
+        how: Resume,
     ) -> Result<WouldResume, ProducerError> {
         let nothing = |status| ProducerError::NothingToResume { product, channel: channel.clone(), status };
         let view = self.lane(product, channel).await?.ok_or_else(|| nothing(None))?;
-        if !view.status.is_canceled() {
+        let is_again = how == Resume::RetryFailed;
+        if !(view.status.is_canceled() || is_again && view.status == Status::Completed) {
             return Err(nothing(Some(view.status)));
+        }
+        let failed = if is_again { view.counts.failed } else { 0 };
+        if is_again && failed == 0 {
+            return Err(ProducerError::NobodyFailed { product, channel: channel.clone(), round: view.round });
         }
         let stock = self.stores.redis.stock_of(self.stores.partition_of(product), product).await?.unwrap_or(0);
         if stock <= 0 {
             return Err(ProducerError::NoStock { product, stock });
         }
-        let skipped = if skip { self.would_skip(&LaneId { product, channel: channel.clone() }).await? } else { None };
-        let left = self.left(product, &view).await?;
+        let skipped = match how {
+            Resume::Skip => self.would_skip(&LaneId { product, channel: channel.clone() }).await?,
+            Resume::Plain | Resume::RetryFailed => None,
+        };
+        let left = if view.status.is_canceled() { self.left(product, &view).await? } else { 0 };
         Ok(WouldResume {
             product,
             round: view.round,
             channel: channel.clone(),
             cursor: view.cursor,
             skipped,
-            people: left.saturating_sub(u64::from(skipped.is_some())),
+            people: failed + left.saturating_sub(u64::from(skipped.is_some())),
         })
     }
 
