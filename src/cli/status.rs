@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     ids::{Channel, Place, ProductId, ProductRef, Round, Sku, UserId},
-    mysql::history::{self, RoundRow},
+    mysql::{
+        history::{self, RoundRow},
+        refused::{Refused, refused},
+    },
     round::Status,
 };
 
@@ -55,6 +58,8 @@ pub struct StatusRow {
     pub ended_at: Option<String>,
     /// Why it ended.
     pub reason: Option<String>,
+    /// Rows of the lane or its product that MySQL refused and has nothing newer of.
+    pub refused: u64,
 }
 
 impl From<RoundRow> for StatusRow {
@@ -76,6 +81,7 @@ impl From<RoundRow> for StatusRow {
             started_at: state.started_us.map(time_us),
             ended_at: state.ended_us.map(time_us),
             reason: state.reason,
+            refused: 0,
         }
     }
 }
@@ -131,7 +137,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             read => Some(read?),
         },
     };
-    let rows = match live {
+    let mut rows = match live {
         // Read again after Redis: what was flushed and evicted between the two is found in MySQL.
         Some(live) => overlay::merge(&pool, history::rounds(&pool, product).await?, live).await?,
         None => {
@@ -143,6 +149,24 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             before.into_iter().map(StatusRow::from).collect()
         }
     };
+    mark_refused(&mut rows, &refused(&pool, product).await?);
     output::records(context.output, &rows)?;
     Ok(Exit::Done)
+}
+
+/// Shows what MySQL refused, on the rows of the lanes concerned and in a note each: a lane of which MySQL has nothing
+/// else may have no row.
+fn mark_refused(rows: &mut [StatusRow], refused: &[Refused]) {
+    for mark in refused {
+        let is_of = |channel: &Channel| mark.channel.as_ref().is_none_or(|of| of == channel);
+        for row in rows.iter_mut().filter(|row| Some(row.product) == mark.product && is_of(&row.channel)) {
+            row.refused += mark.rows;
+        }
+        let channel = mark.channel.as_ref().map_or(String::new(), |channel| format!(" on {channel}"));
+        output::note(&format!(
+            "MySQL refused {} rows of product {}{channel}: what it shows of it may be old; see the table log_dead",
+            mark.rows,
+            or_dash(mark.product),
+        ));
+    }
 }

@@ -1,6 +1,6 @@
 //! `restock-flusher` as a process.
 
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -20,6 +20,19 @@ fn start(redis_url: &str, mysql_url: &str, namespace: &str) -> Child {
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
+        .expect("the program starts")
+}
+
+/// Runs `restock-cli` to its end.
+pub(crate) async fn cli(shop: &Shop, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_restock-cli"))
+        .args(args)
+        .env("RESTOCK_REDIS_URL", &shop.redis_url)
+        .env("RESTOCK_MYSQL_URL", &shop.mysql_url)
+        .env("RESTOCK_NAMESPACE", shop.stores.settings.namespace.as_str())
+        .kill_on_drop(true)
+        .output()
+        .await
         .expect("the program starts")
 }
 

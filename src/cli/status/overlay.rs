@@ -129,5 +129,6 @@ fn blank(lane: &LaneId, sku: Option<&Sku>, round: Round, status: Status) -> Stat
         started_at: None,
         ended_at: None,
         reason: None,
+        refused: 0,
     }
 }
