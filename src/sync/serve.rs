@@ -27,11 +27,11 @@ const RECONCILE_EVERY: Duration = Duration::from_secs(10);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// A store that takes longer to answer while the flusher stops is not waited for.
-const ANSWER_MAX: Duration = Duration::from_secs(1);
+const ANSWER_MAX: Duration = Duration::from_millis(750);
 /// How often they are asked then.
 const ASK_EVERY: Duration = Duration::from_millis(250);
 /// The longest that taking leave of MySQL may take.
-const CLOSE_MAX: Duration = Duration::from_millis(500);
+const CLOSE_MAX: Duration = Duration::from_millis(250);
 
 /// Pauses after failures, and tells of the first of them only.
 struct Failures {
