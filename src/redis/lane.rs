@@ -125,6 +125,18 @@ impl Redis {
         partition: Partition,
         lanes: &[LaneId],
     ) -> Result<Vec<Option<LaneView>>, RedisError> {
+        self.read_each_lane(partition, lanes).await?.into_iter().collect()
+    }
+
+    /// As [`Redis::read_lanes`], for those who go on with the others when one lane cannot be read.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn read_each_lane(
+        &self,
+        partition: Partition,
+        lanes: &[LaneId],
+    ) -> Result<Vec<Result<Option<LaneView>, RedisError>>, RedisError> {
         if lanes.is_empty() {
             return Ok(Vec::new());
         }
@@ -133,7 +145,7 @@ impl Redis {
             let _: () = pipeline.hgetall(self.keys.lane(partition, lane)).await?;
         }
         let found: Vec<HashMap<String, String>> = pipeline.all().await?;
-        found.iter().map(view).collect()
+        Ok(found.iter().map(view).collect())
     }
 
     /// The stock of a product; `None` where Redis does not hold it.
