@@ -82,6 +82,7 @@ impl Batch {
                     }));
                     keep_newest(&mut rounds, (product, round, channel), Said { entry, what: *state });
                 }
+                Ok(Change::People(people)) => batch.people.extend(people.into_iter().map(|what| Said { entry, what })),
                 Ok(Change::Request(what)) => {
                     let known = what.request.and_then(|id| answers.insert(id, batch.answers.len()));
                     if known.is_none_or(|at| batch.answers[at].what != what) {
@@ -89,7 +90,7 @@ impl Batch {
                     }
                 }
                 Err(error) => {
-                    let fields = format!("{:?}", raw.fields);
+                    let fields = serde_json::to_string(&raw.fields).unwrap_or_default();
                     let what = Unreadable { about: subject(raw), fields, error: error.to_string() };
                     batch.unreadable.push(Said { entry, what });
                 }

@@ -3,8 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod dead;
 mod failures;
 mod hands;
+mod orders;
 mod pauses;
 mod rounds;
 mod shop;
