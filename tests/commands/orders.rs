@@ -123,7 +123,8 @@ async fn a_dry_run_counts_from_where_a_round_was_cut_off() {
     let rows = shop.until(&["status", "42"], |rows| rows[0]["status"] == "CANCELED_BY_SOLD_OUT").await;
     let left = 40 - rows[0]["sent"].as_u64().expect("a number");
     let forecast = shop.json(&["enqueue", "42", "--quantity", "5", "--dry-run"]).await;
-    assert_eq!((&forecast["people"], &forecast["seconds"]), (&json!(left), &json!(left as f64 * 0.102)));
+    assert_eq!(forecast["people"], left);
+    assert!((forecast["seconds"].as_f64().expect("a number") - left as f64 * 0.102).abs() < 0.001, "{forecast}");
     shop.done(&["stock", "set", "42", "5"]).await;
     let resumed = shop.json(&["resume", "42", "--dry-run"]).await;
     assert_eq!((&resumed[0]["people"], &resumed[0]["cursor"]), (&json!(left), &rows[0]["cursor"]));
