@@ -1,6 +1,7 @@
 //! `restock-cli`: one file per command. Data goes to stdout, everything else to stderr; the exit codes are in [`exit`].
 
 pub mod actions;
+pub mod arguments;
 pub mod cancel;
 pub mod enqueue;
 pub mod exit;
@@ -14,6 +15,7 @@ pub mod rate;
 pub mod resume;
 #[cfg(feature = "local-servers")]
 pub mod servers;
+pub mod service;
 pub mod settings;
 pub mod status;
 pub mod stock;
@@ -24,7 +26,7 @@ use clap::{Parser, Subcommand};
 use sqlx::MySqlPool;
 
 use crate::{
-    config::{Backends, Logging, install_tls_provider},
+    config::{self, Backends, Logging},
     ids::ProductRef,
     mysql::{
         action::{self, Deed, Operator},
@@ -177,11 +179,11 @@ impl Context {
 
 /// Runs the command of this process' arguments, prints what went wrong, and answers how to exit.
 pub async fn run() -> Exit {
-    let Cli { backends, logging, output, by, command } = Cli::parse();
+    let Cli { backends, logging, output, by, command } = arguments::parse();
     let context = Context { backends, output, by: by.unwrap_or_else(Operator::of_system) };
-    let done = match prepare(&context, &logging) {
+    let done = match config::prepare(&context.backends, &logging) {
         Ok(()) => dispatch(&context, command).await,
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     };
     done.unwrap_or_else(|error| {
         let failure = Failure::of(&error, &context.backends);
@@ -190,13 +192,6 @@ pub async fn run() -> Exit {
         }
         failure.code
     })
-}
-
-fn prepare(context: &Context, logging: &Logging) -> anyhow::Result<()> {
-    logging.install()?;
-    context.backends.validate()?;
-    install_tls_provider();
-    Ok(())
 }
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {

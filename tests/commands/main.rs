@@ -7,3 +7,5 @@ mod failures;
 mod pauses;
 mod rounds;
 mod shop;
+mod usage;
+mod waiting;
