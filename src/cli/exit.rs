@@ -68,9 +68,10 @@ impl Failure {
     /// error anywhere among its causes.
     #[must_use]
     pub fn of(error: &anyhow::Error, backends: &Backends) -> Self {
-        error.chain().find_map(|cause| Self::of_cause(cause, backends)).unwrap_or_else(|| {
-            Self::new(Exit::Failure, with_causes(error.as_ref()))
-        })
+        error
+            .chain()
+            .find_map(|cause| Self::of_cause(cause, backends))
+            .unwrap_or_else(|| Self::new(Exit::Failure, with_causes(error.as_ref())))
     }
 
     fn of_cause(cause: &(dyn std::error::Error + 'static), backends: &Backends) -> Option<Self> {

@@ -25,6 +25,8 @@ mod wait;
 use clap::{Parser, Subcommand};
 use sqlx::MySqlPool;
 
+#[cfg(feature = "local-servers")]
+use crate::demo::End;
 use crate::{
     config::{self, Backends, Logging},
     ids::ProductRef,
@@ -213,7 +215,11 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
         #[cfg(feature = "local-servers")]
-        Command::Demo => Ok(if crate::demo::run().await? { Exit::Done } else { Exit::Failure }),
+        Command::Demo => match crate::demo::run().await? {
+            End::Right => Ok(Exit::Done),
+            End::Wrong => Ok(Exit::Failure),
+            End::Stopped(signal) => std::process::exit(128 + signal),
+        },
         #[cfg(feature = "local-servers")]
         Command::Servers(args) => servers::run(args).await,
     }

@@ -23,7 +23,7 @@ async fn bad_arguments_are_one_line_that_names_the_help() {
         (&["--output", "json"], &["no command is given", "`restock-cli --help`"]),
         (&["enqeue", "42"], &["unrecognized subcommand 'enqeue'", "'enqueue'", "`restock-cli --help`"]),
         (&["enqueue"], &["required arguments", "<PRODUCT>", "`restock-cli enqueue --help`"]),
-        (&["enqueue", "none"], &["'none'", "<PRODUCT>", "whole number above zero"]),
+        (&["enqueue", "none"], &["'none'", "[PRODUCT]", "give a number such as 42"]),
         (&["enqueue", "-3"], &["'-3'", "`restock-cli enqueue --help`"]),
         (&["enqueue", "42", "--quantity", "-1"], &["'-1'", "--quantity <N>", "is not in 0..=2147483647"]),
         (&["enqueue", "42", "--key", "#1"], &["'#1'", "--key"]),
@@ -107,7 +107,8 @@ async fn help_and_version_go_to_stdout() {
 
 #[tokio::test]
 async fn what_is_not_built_yet_says_so() {
-    for args in [&["enqueue", "42", "--dry-run"][..], &["enqueue", "--from", "x.csv"], &["resume", "42", "--retry-failed"]]
+    for args in
+        [&["enqueue", "42", "--dry-run"][..], &["enqueue", "--from", "x.csv"], &["resume", "42", "--retry-failed"]]
     {
         run(CLI, args).await.fails(2, &["later version"]);
     }
