@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use flush::Flushed;
 pub use lead::Lead;
-pub use options::{FlusherOptions, OptionError};
+pub use options::FlusherOptions;
 pub use reconcile::Reconciled;
 pub use relay::Relayed;
 

@@ -8,3 +8,5 @@ mod hands;
 mod pauses;
 mod rounds;
 mod shop;
+mod usage;
+mod waiting;
