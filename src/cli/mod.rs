@@ -22,6 +22,7 @@ pub mod settings;
 pub mod status;
 pub mod stock;
 pub mod subscribe;
+pub mod test_send;
 mod wait;
 pub mod why;
 
@@ -104,6 +105,8 @@ enum Command {
     Why(why::Args),
     /// Show which entry of the job streams is with whom
     Pending,
+    /// Send one message to one user, to see what a channel answers
+    TestSend(Box<test_send::Args>),
     /// End the leases of silent owners, so that any worker takes over
     Reclaim(reclaim::Args),
     /// Watch a restock from end to end on private servers
@@ -244,6 +247,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::History(args) => history::run(context, args).await,
         Command::Why(args) => why::run(context, args).await,
         Command::Pending => pending::run(context).await,
+        Command::TestSend(args) => test_send::run(context, *args).await,
         Command::Reclaim(args) => reclaim::run(context, args).await,
         #[cfg(feature = "local-servers")]
         Command::Demo => match crate::demo::run().await? {
