@@ -18,7 +18,7 @@ use crate::{
     stores::{Checked, Stores},
 };
 
-pub use enqueue::{Accepted, accept};
+pub use enqueue::{Accepted, accept, enqueue_known};
 pub use error::ProducerError;
 pub use resume::Continued;
 

@@ -4,6 +4,7 @@
 //! * [`keys`] builds every key name;
 //! * [`scripts`] has one typed wrapper per Lua file;
 //! * [`jobs`] reads the job streams, [`log`] the log stream, [`lane`] lanes as they stand;
+//! * `mirror` has what is copied there from MySQL;
 //! * [`signal`] listens for stop signals.
 
 mod connect;
@@ -11,6 +12,7 @@ pub mod jobs;
 pub mod keys;
 pub mod lane;
 pub mod log;
+mod mirror;
 pub mod scripts;
 pub mod signal;
 

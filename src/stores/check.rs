@@ -11,7 +11,7 @@ use super::{LaneStamps, StoreError, Stores, lane_stamps};
 use crate::{
     ids::{Channel, ProductId, Round},
     mysql::{history, wait_for_locks},
-    redis::scripts::{Hydrate, Hydrated, LaneRecord},
+    redis::scripts::{Hydrate, Hydrated, LaneRecord, channel_list},
     round::{RoundState, Stamp, Status},
 };
 
@@ -100,6 +100,9 @@ impl Stores {
             epoch,
             lanes,
         };
+        // Who knows the product there can find it there, with MySQL away.
+        let channels = channel_list(&self.settings.channels);
+        self.redis.mirror_first(hydrate.partition, self.settings.partitions, &channels).await?;
         let hydrated = self.redis.hydrate(&hydrate).await?;
         tx.rollback().await?;
         Ok(match hydrated {
