@@ -43,6 +43,14 @@ impl Redis {
         Ok(channels.map(|channels| (partition, channels)))
     }
 
+    /// The epoch of a product; `None` when Redis does not hold it.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn product_epoch(&self, partition: Partition, product: ProductId) -> Result<Option<u64>, RedisError> {
+        Ok(self.client.hget(self.keys.product(partition, product), "epoch").await?)
+    }
+
     /// The greatest request of the outbox that was answered, as [`Redis::set_newest_request`] left it.
     ///
     /// # Errors
