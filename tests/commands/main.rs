@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod direct;
 mod failures;
 mod hands;
 mod pauses;
