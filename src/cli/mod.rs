@@ -18,6 +18,7 @@ pub mod settings;
 pub mod status;
 pub mod stock;
 pub mod subscribe;
+pub mod verify;
 mod wait;
 
 use clap::{Parser, Subcommand};
@@ -93,6 +94,8 @@ enum Command {
     Status(status::Args),
     /// Show what became of each person in a round
     History(history::Args),
+    /// Check both stores against each other and against the rules, and mend what can be mended
+    Verify(verify::Args),
     /// Watch a restock from end to end on private servers
     #[cfg(feature = "local-servers")]
     Demo,
@@ -236,6 +239,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Actions(args) => actions::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
+        Command::Verify(args) => verify::run(context, args).await,
         #[cfg(feature = "local-servers")]
         Command::Demo => Ok(if crate::demo::run().await? { Exit::Done } else { Exit::Failure }),
         #[cfg(feature = "local-servers")]

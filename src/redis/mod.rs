@@ -4,9 +4,12 @@
 //! * [`keys`] builds every key name;
 //! * [`scripts`] has one typed wrapper per Lua file;
 //! * [`jobs`] reads the job streams, [`log`] the log stream, [`lane`] lanes as they stand;
+//! * [`inspect`] looks at what is there, for those who check it; [`entry_id`] orders entries;
 //! * [`signal`] listens for stop signals.
 
 mod connect;
+pub mod entry_id;
+pub mod inspect;
 pub mod jobs;
 pub mod keys;
 pub mod lane;

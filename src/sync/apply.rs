@@ -7,13 +7,13 @@ use sqlx::{Connection, MySqlConnection};
 
 use super::{
     batch::{Batch, Said},
-    entry_id::EntryId,
     position::Position,
     rows::{Row, portions},
 };
 use crate::{
     ids::{Partition, ProductId},
     mysql,
+    redis::entry_id::EntryId,
     round::Stamp,
 };
 

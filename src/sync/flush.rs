@@ -13,7 +13,6 @@ use tokio::sync::Notify;
 use super::{
     apply::{Applied, Dead, Move, apply},
     batch::{BATCH_ENTRIES, Batch, cut},
-    entry_id::EntryId,
     position::{Match, Position, hold_requests, judge},
     reconcile,
     totals::{Begun, Totals},
@@ -22,6 +21,7 @@ use crate::{
     ids::{Partition, ProductId},
     redis::{
         RedisError,
+        entry_id::EntryId,
         log::LogEntry,
         scripts::{Relogged, random_hex},
     },

@@ -13,7 +13,6 @@
 mod apply;
 mod batch;
 mod entry;
-mod entry_id;
 mod evict;
 mod flush;
 mod lead;

@@ -3,6 +3,7 @@
 mod advance;
 mod begin;
 mod cancel;
+mod drop_consumer;
 mod enqueue;
 mod evict;
 mod finish;

@@ -9,6 +9,7 @@ fn all() -> Vec<&'static Script> {
         &advance::SCRIPT,
         &begin::SCRIPT,
         &cancel::SCRIPT,
+        &drop_consumer::SCRIPT,
         &enqueue::SCRIPT,
         &evict::SCRIPT,
         &finish::SCRIPT,
