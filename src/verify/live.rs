@@ -84,14 +84,16 @@ impl Verifier {
         let flushed = self.flushed(self.stores.partition_of(product)).await?;
         tokio::time::sleep(super::LOOK_AGAIN).await;
         let again = self.look(product, Some(&first.seen)).await?;
-        let is_unrecorded = |finding: &Finding| matches!(finding.kind, Kind::ProductUnrecorded | Kind::LaneUnrecorded);
-        if !flushed && again.findings.iter().any(is_unrecorded) {
+        let needs_flush = |finding: &Finding| {
+            matches!(finding.kind, Kind::ProductUnrecorded | Kind::LaneUnrecorded | Kind::RoundForgotten)
+        };
+        if !flushed && again.findings.iter().any(needs_flush) {
             report.unjudged += 1;
             self.check_log(self.stores.partition_of(product), report).await?;
         }
         for finding in again.findings {
             let is_known = first.findings.iter().any(|before| before.is_same(&finding));
-            if is_known && (flushed || !is_unrecorded(&finding)) {
+            if is_known && (flushed || !needs_flush(&finding)) {
                 report.add(self.decide(finding).await?);
             }
         }

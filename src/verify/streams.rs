@@ -45,7 +45,11 @@ impl Verifier {
     async fn look_at_stream(&self, stream: &JobStream) -> Result<Vec<Finding>, StoreError> {
         let group = self.stores.redis.read_group(stream).await?;
         let mut findings = Vec::new();
-        if group.is_none() && self.stores.redis.stream_len(stream).await? > 0 {
+        // The first worker creates it, and every worker that finds it gone: work that is young has nothing to fear.
+        let oldest = self.stores.redis.entries_after(stream, &EntryId::ZERO.to_string(), 1).await?;
+        let added_ms = oldest.first().and_then(|(id, _)| id.parse::<EntryId>().ok()).map(|id| id.ms);
+        let now_ms = u64::try_from(self.stores.redis.now_ms(stream.partition).await?).unwrap_or(0);
+        if group.is_none() && added_ms.is_some_and(|ms| now_ms.saturating_sub(ms) >= self.patience.lease_ms) {
             let detail = "it holds work, and the group `workers` is not there";
             let finding = Finding::new(Kind::GroupMissing, Subject::Stream(stream.clone()), detail);
             findings.push(finding.mended_by(Mend::CreateGroup(stream.clone())));
