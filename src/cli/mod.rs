@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod cancel;
+pub mod doctor;
 pub mod enqueue;
 pub mod exit;
 pub mod history;
@@ -94,6 +95,8 @@ enum Command {
     Status(status::Args),
     /// Show what became of each person in a round
     History(history::Args),
+    /// See whether servers, settings and processes can keep the promises
+    Doctor(doctor::Args),
     /// Check both stores against each other and against the rules, and mend what can be mended
     Verify(verify::Args),
     /// Watch a restock from end to end on private servers
@@ -240,6 +243,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
+        Command::Doctor(args) => doctor::run(context, args).await,
         #[cfg(feature = "local-servers")]
         Command::Demo => Ok(if crate::demo::run().await? { Exit::Done } else { Exit::Failure }),
         #[cfg(feature = "local-servers")]

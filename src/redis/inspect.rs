@@ -147,6 +147,14 @@ impl Redis {
         Ok(self.client.xlen(self.stream_key(stream)).await?)
     }
 
+    /// How many lanes of a channel were given up.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn dead_len(&self, partition: Partition, channel: &Channel) -> Result<u64, RedisError> {
+        Ok(self.client.xlen(self.keys.dead(partition, channel)).await?)
+    }
+
     /// The workers' group of a stream; `None` when there is none.
     ///
     /// # Errors
