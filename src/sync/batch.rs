@@ -2,14 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, btree_map::Entry as Slot};
 
-use super::{
-    entry::{Answer, Change, ProductState, Subject, read, subject},
-    entry_id::EntryId,
-};
+use super::entry::{Answer, Change, ProductState, Subject, read, subject};
 use crate::{
     ids::{Channel, ProductId, Round},
     outcome::Settled,
-    redis::log::LogEntry,
+    redis::{entry_id::EntryId, log::LogEntry},
     round::{RoundState, Stamp},
 };
 

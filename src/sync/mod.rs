@@ -15,7 +15,6 @@ mod apply;
 mod batch;
 mod dead;
 mod entry;
-mod entry_id;
 mod evict;
 mod flush;
 mod lead;
