@@ -4,9 +4,12 @@
 mod support;
 
 mod dead;
+mod direct;
 mod failures;
 mod hands;
 mod orders;
 mod pauses;
 mod rounds;
 mod shop;
+mod usage;
+mod waiting;
