@@ -6,8 +6,8 @@ use clap::Parser;
 use restock::{
     cli::{arguments, service},
     config::{Backends, Logging},
-    mysql::setting::PARTITIONS_MAX,
-    stores::Stores,
+    mysql::{connect_lazily, setting::PARTITIONS_MAX},
+    stores::{SettingsWatch, Stores},
     sync::{self, Flusher, FlusherOptions},
 };
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,13 @@ async fn flush(backends: &Backends, options: &FlusherOptions, stop: Cancellation
     let Some(stores) = Stores::wait_for(backends, CONNECTIONS_MAX, &stop).await? else { return Ok(()) };
     let redis = stores.redis.clone();
     tracing::info!(partitions = stores.settings.partitions, namespace = %stores.settings.namespace, "flushing");
-    sync::run(Flusher { stores, flush_interval: options.flush_interval(), drain: options.drain() }, stop).await;
+    let mut watch = SettingsWatch::start(connect_lazily(&backends.mysql_url, 1)?, stores.settings.clone());
+    let (flush_interval, drain, settings) = (options.flush_interval(), options.drain(), watch.settings());
+    tokio::select! {
+        () = sync::run(Flusher { stores, flush_interval, drain, settings }, stop) => {}
+        // What is in the log is another deployment's: not one more batch of it may reach this database.
+        refusal = watch.refused() => return Err(refusal.into()),
+    }
     redis.close().await;
     Ok(())
 }

@@ -5,15 +5,11 @@ use std::{collections::HashMap, process::ExitCode};
 use clap::Parser;
 use restock::{
     channel::ChannelOptions,
-    cli::{
-        arguments,
-        exit::{Exit, Failure},
-        service,
-    },
+    cli::{arguments, service},
     config::{Backends, Logging},
-    ids::Channel,
+    mysql::connect_lazily,
     redis::scripts::random_hex,
-    stores::Stores,
+    stores::{SettingsWatch, Stores},
     worker::{self, Worker, WorkerOptions},
 };
 use tokio_util::sync::CancellationToken;
@@ -38,32 +34,36 @@ struct Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Command { backends, worker, channels, logging } = arguments::parse();
-    service::run("restock-worker", &backends, &logging, async |stop| work(&backends, worker, &channels, stop).await)
+    service::run("restock-worker", &backends, &logging, async |stop| work(&backends, worker, channels, stop).await)
         .await
 }
 
 async fn work(
     backends: &Backends,
     options: WorkerOptions,
-    channels: &ChannelOptions,
+    channels: ChannelOptions,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let Some(stores) = Stores::wait_for(backends, CONNECTIONS_MAX, &stop).await? else { return Ok(()) };
+    options.check_only(&stores.settings.channels)?;
     let mut senders = HashMap::new();
-    for channel in served(&stores.settings.channels, &options.only)? {
+    for channel in options.served(&stores.settings.channels) {
         senders.insert(channel.clone(), channels.build(&channel)?);
     }
     let consumer = format!("{}-{}", std::process::id(), &random_hex()[..8]);
     tracing::info!(consumer, lanes = options.lanes, rate = stores.settings.rate, "working");
-    worker::run(Worker { stores, options, senders, consumer }, stop).await?;
-    Ok(())
-}
-
-/// The enabled channels that this worker serves.
-fn served(enabled: &[Channel], only: &[Channel]) -> Result<Vec<Channel>, Failure> {
-    if let Some(other) = only.iter().find(|channel| !enabled.contains(channel)) {
-        let what = format!("--only / RESTOCK_ONLY names `{other}`, which is not enabled; see `restock-cli settings`");
-        return Err(Failure::new(Exit::Usage, what));
+    let mut watch = SettingsWatch::start(connect_lazily(&backends.mysql_url, 1)?, stores.settings.clone());
+    let settings = watch.settings();
+    let work = worker::run(Worker { stores, settings, options, channels, senders, consumer }, stop.clone());
+    tokio::pin!(work);
+    tokio::select! {
+        worked = &mut work => worked?,
+        refusal = watch.refused() => {
+            // What is in flight is settled where it was taken from.
+            stop.cancel();
+            work.await?;
+            return Err(refusal.into());
+        }
     }
-    Ok(if only.is_empty() { enabled.to_vec() } else { only.to_vec() })
+    Ok(())
 }

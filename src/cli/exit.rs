@@ -12,7 +12,9 @@ use crate::{
     },
     producer::ProducerError,
     redis::RedisError,
+    report::ReportError,
     stores::{OpenError, StoreError},
+    worker::NotEnabled,
 };
 
 /// The exit codes of the contract.
@@ -147,6 +149,9 @@ fn mysql_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a s
     if let Some(StoreError::Sql(error)) = cause.downcast_ref::<StoreError>() {
         return Some(error);
     }
+    if let Some(ReportError::Sql(error)) = cause.downcast_ref::<ReportError>() {
+        return Some(error);
+    }
     match (cause.downcast_ref::<SettingError>(), cause.downcast_ref::<SchemaError>()) {
         (Some(SettingError::Sql(error)), _) | (_, Some(SchemaError::Sql(error))) => return Some(error),
         _ => {}
@@ -169,6 +174,9 @@ fn redis_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a R
     if let Some(error) = cause.downcast_ref::<RedisError>() {
         return Some(error);
     }
+    if let Some(ReportError::Redis(error)) = cause.downcast_ref::<ReportError>() {
+        return Some(error);
+    }
     match (cause.downcast_ref::<StoreError>(), cause.downcast_ref::<OpenError>(), cause.downcast_ref::<ProducerError>())
     {
         (Some(StoreError::Redis(error)), ..) | (_, Some(OpenError::Redis(error)), _) => Some(error),
@@ -179,7 +187,7 @@ fn redis_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a R
 
 /// The code of an error of a part, other than one that it only passes on.
 fn code_of_part(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
-    if cause.is::<ParseError>() || cause.is::<ConfigError>() {
+    if cause.is::<ParseError>() || cause.is::<ConfigError>() || cause.is::<NotEnabled>() {
         Some(Exit::Usage)
     } else if let Some(error) = cause.downcast_ref::<SettingError>() {
         code_of_setting(error)
@@ -208,7 +216,9 @@ fn code_of_setting(error: &SettingError) -> Option<Exit> {
     match error {
         SettingError::Sql(_) => None,
         SettingError::Unknown(_) | SettingError::Invalid { .. } => Some(Exit::Usage),
-        SettingError::Fixed { .. } | SettingError::NamespaceDiffers { .. } => Some(Exit::Conflict),
+        SettingError::Fixed { .. } | SettingError::NamespaceDiffers { .. } | SettingError::PartitionsDiffer { .. } => {
+            Some(Exit::Conflict)
+        }
         SettingError::Missing(_) => Some(Exit::Failure),
     }
 }
@@ -221,6 +231,7 @@ fn code_of_producer(error: &ProducerError) -> Option<Exit> {
         | ProducerError::Refused { .. }
         | ProducerError::NothingToResume { .. }
         | ProducerError::NobodyBlocks { .. }
+        | ProducerError::NobodyFailed { .. }
         | ProducerError::NothingToCancel { .. }
         | ProducerError::BelowZero { .. } => Some(Exit::Conflict),
         ProducerError::Backlog | ProducerError::Unsettled(_) | ProducerError::Store(_) => Some(Exit::Failure),

@@ -3,6 +3,7 @@
 pub mod actions;
 pub mod arguments;
 pub mod cancel;
+pub mod doctor;
 pub mod enqueue;
 pub mod exit;
 pub mod history;
@@ -10,8 +11,10 @@ pub mod import;
 pub mod migrate;
 pub mod output;
 pub mod pause;
+pub mod pending;
 pub mod product;
 pub mod rate;
+pub mod reclaim;
 pub mod resume;
 #[cfg(feature = "local-servers")]
 pub mod servers;
@@ -20,7 +23,10 @@ pub mod settings;
 pub mod status;
 pub mod stock;
 pub mod subscribe;
+pub mod test_send;
+pub mod verify;
 mod wait;
+pub mod why;
 
 use clap::{Parser, Subcommand};
 use sqlx::MySqlPool;
@@ -36,6 +42,7 @@ use crate::{
         setting::Settings,
     },
     redis::{Patience, Redis},
+    report::Sources,
     stores::Stores,
 };
 use exit::{Exit, Failure};
@@ -96,6 +103,18 @@ enum Command {
     Status(status::Args),
     /// Show what became of each person in a round
     History(history::Args),
+    /// Show where one user stands, and for each round whether they were told, or why not
+    Why(why::Args),
+    /// Show which entry of the job streams is with whom
+    Pending,
+    /// Send one message to one user, to see what a channel answers
+    TestSend(Box<test_send::Args>),
+    /// End the leases of silent owners, so that any worker takes over
+    Reclaim(reclaim::Args),
+    /// See whether servers, settings and processes can keep the promises
+    Doctor(doctor::Args),
+    /// Check both stores against each other and against the rules, and mend what can be mended
+    Verify(verify::Args),
     /// Watch a restock from end to end on private servers
     #[cfg(feature = "local-servers")]
     Demo,
@@ -143,6 +162,24 @@ impl Context {
             Err(error) if error.is_unreachable() => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What is read from: MySQL, and Redis if it answers.
+    ///
+    /// # Errors
+    /// As [`Context::mysql`], and when Redis answers and cannot be used.
+    pub async fn sources(&self) -> anyhow::Result<Sources> {
+        let (mysql, settings) = self.mysql().await?;
+        Ok(Sources { mysql, redis: self.redis_if_up().await?, settings })
+    }
+
+    /// Says that what is shown is MySQL's alone.
+    fn note_no_redis(&self) {
+        output::note(&format!(
+            "Redis at {} does not answer: this is what MySQL knows, and it may lag; check --redis-url / \
+             RESTOCK_REDIS_URL",
+            self.backends.redis_address()
+        ));
     }
 
     /// Does something by hand, with a row about it in MySQL: `work` answers what came of it.
@@ -214,6 +251,12 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Actions(args) => actions::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
+        Command::Why(args) => why::run(context, args).await,
+        Command::Pending => pending::run(context).await,
+        Command::TestSend(args) => test_send::run(context, *args).await,
+        Command::Reclaim(args) => reclaim::run(context, args).await,
+        Command::Verify(args) => verify::run(context, args).await,
+        Command::Doctor(args) => doctor::run(context, args).await,
         #[cfg(feature = "local-servers")]
         Command::Demo => match crate::demo::run().await? {
             End::Right => Ok(Exit::Done),

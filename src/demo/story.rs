@@ -129,15 +129,15 @@ async fn first_round(cast: &mut Cast<'_>, wanted: &[&Product]) -> anyhow::Result
     let (start, mut sold, mut lanes_lost) = (Instant::now(), 0, None);
     loop {
         let views = watch.look(&cast.crew).await?;
-        if lanes_lost.is_none() && cast.stage.receiver.count() >= KILL_AFTER {
-            if let Some(kill) = cast.crew.kill_busiest(&views) {
-                let what = style(format!("kill -9 {}", kill.pid)).red();
-                let (worker, lanes) = (kill.worker, kill.lanes);
-                watch.say(&format!(
-                    "  {what}: worker {worker}, in the middle of {lanes} products; the others take over"
-                ))?;
-                lanes_lost = Some(lanes);
-            }
+        if lanes_lost.is_none()
+            && cast.stage.receiver.count() >= KILL_AFTER
+            && let Some(kill) = cast.crew.kill_busiest(&views)
+        {
+            let what = style(format!("kill -9 {}", kill.pid)).red();
+            let (worker, lanes) = (kill.worker, kill.lanes);
+            watch
+                .say(&format!("  {what}: worker {worker}, in the middle of {lanes} products; the others take over"))?;
+            lanes_lost = Some(lanes);
         }
         if views.len() == wanted.len() && views.iter().all(|view| !view.status.is_open()) {
             watch.finish()?;

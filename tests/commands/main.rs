@@ -3,7 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod direct;
 mod failures;
+mod hands;
 mod pauses;
 mod rounds;
 mod shop;
