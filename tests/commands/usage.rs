@@ -122,10 +122,3 @@ async fn help_and_version_go_to_stdout() {
     }
     assert!(run(CLI, &["help", "enqueue"]).await.stdout.contains("--quantity"));
 }
-
-#[tokio::test]
-async fn what_is_not_built_yet_says_so() {
-    for args in [&["enqueue", "42", "--dry-run"][..], &["enqueue", "--from", "x.csv"]] {
-        run(CLI, args).await.fails(2, &["later version"]);
-    }
-}
