@@ -1,6 +1,6 @@
 # Everything a contributor runs. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt build bench bench-peers servers
+.PHONY: help demo test check fmt build picture bench bench-peers servers
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,8 +13,9 @@ test: servers ## run all tests on private servers (or RESTOCK_TEST_REDIS_URL and
 	cargo build --quiet --example with_servers
 	$(or $(CARGO_TARGET_DIR),target)/debug/examples/with_servers cargo test --no-fail-fast
 
-bench: servers ## measure whole runs on private servers, then the small parts (ONLY=round,jobs for some runs)
+bench: servers ## measure whole runs on private servers (ONLY=round,jobs for some), then the small parts
 	cargo bench --quiet --bench whole -- $(if $(ONLY),--only $(ONLY))
+	$(if $(ONLY),,cargo bench --quiet --bench parts)
 
 bench-peers: servers ## the same jobs by restock, BullMQ and apalis-redis on one Redis; what cannot be installed is skipped
 	-cd benches/peers/bullmq && npm install --no-audit --no-fund --silent
@@ -31,6 +32,10 @@ check: ## formatting, lints, documentation, file headers, links
 
 fmt: ## format the code
 	cargo fmt
+
+picture: servers ## draw docs/demo.svg from a real run
+	cargo build --release --bins
+	scripts/draw-demo.sh
 
 build: ## build the programs for production: without demo and private servers
 	cargo build --release --no-default-features

@@ -1,20 +1,20 @@
 //! Following the log of one partition.
 
 use std::{
-    collections::HashMap,
     io,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use sqlx::MySqlConnection;
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::sync::Notify;
 
 use super::{
-    apply::{Applied, Dead, Move, apply},
+    apply::{Applied, Move, apply},
     batch::Batch,
-    entry_id::EntryId,
-    position::{Match, Position, hold_requests, judge},
+    dead::{Dead, Refusals},
+    lead,
+    position::{Match, Position, hold_requests, judge, pass_requests},
     read::{Portion, Reader, parse_id},
     reconcile,
     totals::{Begun, Totals},
@@ -22,7 +22,8 @@ use super::{
 use crate::{
     ids::{Partition, ProductId},
     redis::{
-        Redis, RedisError,
+        RedisError,
+        entry_id::EntryId,
         scripts::{Relogged, random_hex},
     },
     stores::{StoreError, Stores, lane_stamps},
@@ -34,8 +35,6 @@ const EXAMINE_EVERY: Duration = Duration::from_secs(1);
 const APPLY_MAX: Duration = Duration::from_secs(30);
 /// How long an idempotency key is remembered after MySQL has what it led to.
 const SEEN_TTL_S: i64 = 24 * 60 * 60;
-/// The most refused rows remembered so that they are not logged again and again.
-const REFUSED_MAX: usize = 10_000;
 
 /// What a step of the flusher did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +61,12 @@ pub(super) struct Flush {
     /// What is read next; behind the position after anything that may have left entries there. To apply them again
     /// does no harm, and to delete them again is all that is left to do.
     after: EntryId,
-    reader: Reader,
-    /// The entries of the batch before are being deleted.
-    cleaning: Option<JoinHandle<Result<(), RedisError>>>,
     run_id: String,
     examined: Option<Instant>,
-    refused: HashMap<String, u64>,
+    reader: Reader,
+    refusals: Refusals,
+    /// The greatest request that Redis is known to remember as answered.
+    newest_request: Option<i64>,
     totals: Totals,
     /// Told when lanes in Redis may be missing or behind.
     alarm: Arc<Notify>,
@@ -82,16 +81,17 @@ impl Flush {
         alarm: Arc<Notify>,
     ) -> Result<Self, StoreError> {
         let position = Position::read(db, partition).await?;
+        let refusals = Refusals::read(db, partition).await?;
         Ok(Self {
             reader: Reader::new(stores.redis.clone(), partition),
-            cleaning: None,
             stores,
             partition,
             position,
             after: EntryId::ZERO,
             run_id: String::new(),
             examined: None,
-            refused: HashMap::new(),
+            refusals,
+            newest_request: None,
             totals,
             alarm,
         })
@@ -125,61 +125,61 @@ impl Flush {
             self.doubt();
             return Ok(Flushed::Applied { entries: 0, more: true });
         }
-        let Some(last) = batch.last() else {
-            self.cleaned().await?;
-            return Ok(Flushed::Idle);
-        };
+        let Some(last) = batch.last() else { return Ok(Flushed::Idle) };
         if more {
             self.reader.read_ahead(last);
         }
         let to = Position { last: last.max(self.position.last), ..self.position.clone() };
-        let step = Move { partition: self.partition, batch: &batch, from: &self.position, to: &to };
+        let (partition, from, refusals) = (self.partition, &self.position, &self.refusals);
+        let step = Move { partition, batch: &batch, from, to: &to, refusals };
         let applied = tokio::time::timeout(APPLY_MAX, apply(db, &step)).await;
         let applied = applied.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))??;
-        let Applied::Committed(dead) = applied else { return Ok(Flushed::Deposed) };
+        let Applied::Committed { dead, mended } = applied else { return Ok(Flushed::Deposed) };
         self.position = to;
         self.after = last;
         self.totals.expect(batch.rounds.iter().filter_map(|said| Begun::of(&said.what)));
-        for row in dead {
-            self.log_again(db, row).await?;
-        }
-        let entries = batch.ids.len();
-        self.cleaned().await?;
-        self.cleaning = Some(tokio::spawn(clean_up(self.stores.redis.clone(), self.partition, batch)));
-        if !more {
-            self.cleaned().await?;
-        }
-        Ok(Flushed::Applied { entries, more })
+        self.refusals.forget(&mended);
+        self.log_again(db, &dead).await?;
+        self.clean_up(&batch, &dead).await?;
+        Ok(Flushed::Applied { entries: batch.ids.len(), more })
     }
 
-    /// Waits until what MySQL has is deleted.
-    async fn cleaned(&mut self) -> Result<(), StoreError> {
-        match self.cleaning.take() {
-            Some(cleaning) => Ok(cleaning.await.map_err(|error| sqlx::Error::Io(io::Error::other(error)))??),
-            None => Ok(()),
-        }
-    }
-
-    /// Logs a refused product or round again, once per version: what was logged again and is refused again is left.
-    async fn log_again(&mut self, db: &mut MySqlConnection, dead: Dead) -> Result<(), StoreError> {
-        let Dead { name, kind, sqlstate, .. } = dead;
-        tracing::warn!(row = name, kind, sqlstate, entry = %dead.entry, "MySQL refused a row; set aside in log_dead");
-        let (Some(product), Some(stamp)) = (dead.product, dead.stamp) else { return Ok(()) };
-        if self.refused.get(&name).is_some_and(|before| stamp.version <= before + 1) {
-            return Ok(());
-        }
-        if self.refused.len() >= REFUSED_MAX {
-            self.refused.clear();
-        }
-        self.refused.insert(name, stamp.version);
-        let mut channels = self.stores.settings.channels.clone();
-        for (_, channel) in lane_stamps(db, &[product]).await?.into_keys() {
-            if !channels.contains(&channel) {
-                channels.push(channel);
+    /// Lets keys expire, then deletes the entries: the other way round a key might stay for ever.
+    ///
+    /// The key of an answer that MySQL refused stays: its row is still pending, and is pushed again.
+    async fn clean_up(&mut self, batch: &Batch, dead: &[Dead]) -> Result<(), RedisError> {
+        let redis = self.stores.redis.clone();
+        let is_dead = |entry| dead.iter().any(|dead| dead.entry == entry);
+        let answers = batch.answers.iter().filter(|said| !is_dead(said.entry));
+        let seen: Vec<(ProductId, String)> = answers.map(|said| (said.what.product, said.what.key.clone())).collect();
+        redis.expire_seen(self.partition, &seen, SEEN_TTL_S).await?;
+        let newest = batch.answers.iter().filter_map(|said| said.what.request).max();
+        if newest > self.newest_request {
+            let known = redis.newest_request(self.partition).await?;
+            if newest > known {
+                redis.set_newest_request(self.partition, newest.unwrap_or(0)).await?;
             }
+            self.newest_request = known.max(newest);
         }
-        if self.stores.redis.relog(self.partition, product, &channels).await? == Relogged::Absent {
-            tracing::debug!(%product, "nothing to log again: Redis does not hold it");
+        let ids = batch.ids.iter().map(EntryId::to_string).collect();
+        redis.delete_log(self.partition, ids).await
+    }
+
+    /// Logs the state of products with refused rows again, once for each content: what is refused again is left.
+    async fn log_again(&mut self, db: &mut MySqlConnection, dead: &[Dead]) -> Result<(), StoreError> {
+        for Dead { name, kind, sqlstate, entry, .. } in dead {
+            tracing::warn!(row = name, kind, sqlstate, %entry, "MySQL refused a row; set aside in log_dead");
+        }
+        for product in self.refusals.remember(dead) {
+            let mut channels = self.stores.settings.channels.clone();
+            for (_, channel) in lane_stamps(&mut *db, &[product]).await?.into_keys() {
+                if !channels.contains(&channel) {
+                    channels.push(channel);
+                }
+            }
+            if self.stores.redis.relog(self.partition, product, &channels).await? == Relogged::Absent {
+                tracing::debug!(%product, "nothing to log again: Redis does not hold it");
+            }
         }
         Ok(())
     }
@@ -187,9 +187,11 @@ impl Flush {
     /// Finds out whether this is still the log that the position is about. False: another flusher leads.
     async fn examine(&mut self, db: &mut MySqlConnection) -> Result<bool, StoreError> {
         let (redis, partition) = (self.stores.redis.clone(), self.partition);
+        if !lead::holds(db, &self.stores, partition).await? {
+            return Ok(false);
+        }
         let run_id = redis.run_id_of(partition).await?;
         if run_id != self.run_id {
-            self.reader.forget();
             self.after = EntryId::ZERO;
             self.alarm.notify_one();
         }
@@ -221,6 +223,10 @@ impl Flush {
                 tracing::warn!(%partition, position = %self.position.last, deleted = %last, held_upto_request = held,
                     "MySQL was set back: what Redis holds is logged again; people's outcomes since then are lost, and \
                      pending requests are held until `restock-cli verify --repair`");
+                // Numbers given out again would be taken for the requests that had them before.
+                if let Some(newest) = redis.newest_request(partition).await? {
+                    pass_requests(db, newest).await?;
+                }
                 reconcile::check_all(&self.stores, partition).await?;
                 let incarnation = head.incarnation.unwrap_or_default();
                 if !self.follow(db, Position { incarnation, last }).await? {
@@ -241,12 +247,4 @@ impl Flush {
         self.position = position;
         Ok(moved)
     }
-}
-
-/// Lets keys expire, then deletes the entries: the other way round a key might stay for ever.
-async fn clean_up(redis: Redis, partition: Partition, batch: Batch) -> Result<(), RedisError> {
-    let seen: Vec<(ProductId, String)> =
-        batch.answers.into_iter().map(|said| (said.what.product, said.what.key)).collect();
-    redis.expire_seen(partition, &seen, SEEN_TTL_S).await?;
-    redis.delete_log(partition, batch.ids.iter().map(EntryId::to_string).collect()).await
 }

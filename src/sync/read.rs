@@ -4,22 +4,15 @@ use std::io;
 
 use tokio::task::JoinHandle;
 
-use super::{
-    batch::{Batch, cut},
-    entry_id::EntryId,
-};
+use super::batch::{BATCH_ENTRIES, Batch, take};
 use crate::{
     ids::{ParseError, Partition},
-    redis::{Redis, RedisError, log::LogEntry},
+    redis::{Redis, RedisError, entry_id::EntryId, log::LogEntry},
     stores::StoreError,
 };
 
-/// The most entries in one batch.
-const ENTRIES_MAX: usize = 2_000;
-/// The fewest that are asked for, and how many at first, when their size is not known.
-const ENTRIES_MIN: usize = 64;
-/// As many people are in a batch as keep MySQL busy for a moment; more would only take memory.
-const PEOPLE_AIM: usize = 25_000;
+/// The fewest entries read at once, however many people each of them has.
+const READ_ENTRIES_MIN: usize = 16;
 
 /// A folded batch with where it was read.
 #[derive(Debug)]
@@ -36,6 +29,7 @@ pub(super) struct Portion {
 pub(super) struct Reader {
     redis: Redis,
     partition: Partition,
+    /// How many entries are read at once: about as many as one batch takes, so that few are read twice.
     entries: usize,
     ahead: Option<(EntryId, Reading)>,
 }
@@ -51,7 +45,7 @@ impl Drop for Reading {
 
 impl Reader {
     pub(super) fn new(redis: Redis, partition: Partition) -> Self {
-        Self { redis, partition, entries: ENTRIES_MIN, ahead: None }
+        Self { redis, partition, entries: BATCH_ENTRIES, ahead: None }
     }
 
     /// Starts to read what comes after `after`, for the next call of [`Reader::next`].
@@ -73,10 +67,9 @@ impl Reader {
             }
             _ => read(self.redis.clone(), self.partition, after, self.entries).await?,
         };
-        let Batch { ids, people, .. } = &portion.batch;
-        if !ids.is_empty() {
-            let each = people.len().div_ceil(ids.len()).max(1);
-            self.entries = (PEOPLE_AIM / each).clamp(ENTRIES_MIN, ENTRIES_MAX);
+        let taken = portion.batch.ids.len();
+        if taken > 0 {
+            self.entries = (taken * 2).clamp(READ_ENTRIES_MIN, BATCH_ENTRIES);
         }
         Ok(portion)
     }
@@ -85,9 +78,10 @@ impl Reader {
 async fn read(redis: Redis, partition: Partition, after: EntryId, count: usize) -> Result<Portion, StoreError> {
     let (incarnation, raw) = redis.read_log(partition, &after.to_string(), count as u64).await?;
     let entries: Vec<(EntryId, LogEntry)> =
-        raw.into_iter().map(|entry| Ok((parse_id(&entry.0)?, entry))).collect::<Result<_, RedisError>>()?;
-    let more = entries.len() >= count;
-    let taken = if more { cut(&entries) } else { entries.len() };
+        raw.into_iter().map(|entry| Ok((parse_id(&entry.id)?, entry))).collect::<Result<_, RedisError>>()?;
+    let full = entries.len() >= count;
+    let taken = take(&entries, full);
+    let more = full || taken < entries.len();
     Ok(Portion { incarnation, batch: Batch::fold(&entries[..taken]), more })
 }
 

@@ -3,8 +3,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod dead;
+mod direct;
 mod failures;
 mod hands;
+mod orders;
 mod pauses;
 mod rounds;
 mod shop;
+mod usage;
+mod waiting;

@@ -2,7 +2,9 @@
 
 mod advance;
 mod begin;
+mod bury;
 mod cancel;
+mod drop_consumer;
 mod enqueue;
 mod evict;
 mod finish;
@@ -26,6 +28,7 @@ use crate::ids::ParseError;
 
 pub use advance::{Advance, Advanced, PendingAdvance, Stop};
 pub use begin::{Begin, BeginReply, Begun, FirstLook};
+pub use bury::Unreadable;
 pub use cancel::Canceled;
 pub use enqueue::{Enqueue, Enqueued, channel_list};
 pub use evict::{Evict, Evicted};

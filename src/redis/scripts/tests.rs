@@ -8,7 +8,9 @@ fn all() -> Vec<&'static Script> {
     vec![
         &advance::SCRIPT,
         &begin::SCRIPT,
+        &bury::SCRIPT,
         &cancel::SCRIPT,
+        &drop_consumer::SCRIPT,
         &enqueue::SCRIPT,
         &evict::SCRIPT,
         &finish::SCRIPT,
