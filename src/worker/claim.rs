@@ -2,23 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{MissedTickBehavior, interval, sleep},
-};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    Deps,
-    take::{Taken, take},
-};
+use super::{Deps, errand::Errand};
 use crate::redis::{
     RETRY_PAUSE, RedisError,
     jobs::{Entry, Jobs, Line},
 };
 
 /// A worker that is full for this long while others wait gives a lane back.
-const GIVE_BACK_AFTER: Duration = Duration::from_secs(1);
+pub(super) const GIVE_BACK_AFTER: Duration = Duration::from_secs(1);
 /// Of this many places one goes to lanes that were handed back first.
 const AGAIN_EVERY: u64 = 4;
 /// The most entries taken over by one call.
@@ -40,8 +34,10 @@ impl Claimer {
     /// Reads new entries until the worker stops.
     pub(super) async fn read(self) {
         let mut place = 0;
+        let mut reconnects = [self.jobs.reconnects(), self.waiter.reconnects()];
         loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
                 free = self.deps.slots.clone().acquire_owned() => match free {
                     // Only a look whether there is room: an idle reader must not keep a place from the others.
@@ -59,6 +55,10 @@ impl Claimer {
                 }
                 Err(error) => self.recover(&error).await,
             }
+            let broken = reconnects.iter_mut().filter_map(|one| one.happened().then_some(())).count();
+            if broken > 0 {
+                self.receive_pending().await;
+            }
         }
     }
 
@@ -74,45 +74,8 @@ impl Claimer {
         self.waiter.wait().await
     }
 
-    /// Waits for a place and works the lane there; asks for a place when there is none for too long.
     async fn receive(&self, entry: Entry) {
-        let slot = loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                slot = self.deps.slots.clone().acquire_owned() => match slot {
-                    Ok(slot) => break slot,
-                    Err(_) => return,
-                },
-                () = sleep(GIVE_BACK_AFTER) => self.deps.board.ask_back_oldest(),
-            }
-        };
-        self.work(entry, slot);
-    }
-
-    fn work(&self, entry: Entry, slot: OwnedSemaphorePermit) {
-        let Some(signal) = self.deps.board.enter(&entry) else { return };
-        let this = self.clone();
-        self.lanes.spawn(async move {
-            let taken = take(&this.deps, &entry, signal, &this.stop).await;
-            if let Taken::Lane(lane) = taken {
-                lane.work(this.stop.clone()).await;
-                this.deps.board.leave(&entry.lane);
-            } else {
-                this.deps.board.leave(&entry.lane);
-                drop(slot);
-                if let Taken::Busy(left) = taken {
-                    this.come_back(entry, left).await;
-                }
-            }
-        });
-    }
-
-    /// Begins again when the lease that is in the way has run out.
-    async fn come_back(&self, entry: Entry, left: Duration) {
-        tokio::select! {
-            () = self.stop.cancelled() => {}
-            () = sleep(left) => Box::pin(self.receive(entry)).await,
-        }
+        Errand::new(entry).wait_for_place(self).await;
     }
 
     async fn recover(&self, error: &RedisError) {
@@ -127,7 +90,11 @@ impl Claimer {
             sleep(RETRY_PAUSE).await;
             return;
         }
-        // What was assigned to us by an answer that was lost with the connection.
+        self.receive_pending().await;
+    }
+
+    /// Works what was assigned to this worker by an answer that was lost with its connection.
+    async fn receive_pending(&self) {
         for line in [Line::Fresh, Line::Again] {
             for entry in self.jobs.pending_after(line, "0", CLAIM_MAX).await.unwrap_or_default() {
                 if !self.deps.board.has(&entry) {
@@ -144,6 +111,7 @@ impl Claimer {
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
                 _ = turn.tick() => {}
             }
@@ -159,7 +127,7 @@ impl Claimer {
         let mut cursor = "0-0".to_owned();
         loop {
             let free = self.deps.slots.available_permits() as u64;
-            if free == 0 {
+            if free == 0 || self.stop.is_cancelled() {
                 return Ok(());
             }
             let (next, entries) = self.jobs.claim_idle(line, idle_ms, &cursor, free.min(CLAIM_MAX)).await?;
@@ -178,6 +146,7 @@ impl Claimer {
     pub(super) async fn make_room(self) {
         loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
                 () = sleep(GIVE_BACK_AFTER) => {}
             }

@@ -1,5 +1,7 @@
 //! The options of `restock-worker`.
 
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
 
 use crate::ids::Channel;
@@ -43,4 +45,12 @@ pub struct WorkerOptions {
     /// Time to finish what is in flight after SIGTERM, ms
     #[arg(long, env = "RESTOCK_DRAIN_MS", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
     pub drain_ms: u64,
+}
+
+impl WorkerOptions {
+    /// How long what is in flight is waited for at the end.
+    #[must_use]
+    pub fn drain(&self) -> Duration {
+        Duration::from_millis(self.drain_ms)
+    }
 }

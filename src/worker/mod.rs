@@ -13,6 +13,7 @@ mod claim;
 mod config;
 mod departure;
 mod ending;
+mod errand;
 mod flight;
 mod keeping;
 mod landing;
@@ -22,10 +23,13 @@ mod retry;
 mod take;
 mod window;
 
-use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use governor::{DefaultDirectRateLimiter, Quota};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{board::Board, claim::Claimer, retry::RetryBudget};
@@ -41,6 +45,11 @@ pub use config::{OnPersonError, WorkerOptions};
 
 /// The most products that one worker checks against MySQL in a second: a cold start must not storm it.
 const CHECKS_PER_SECOND: NonZeroU32 = NonZeroU32::new(500).expect("not zero");
+
+/// After the drain, so much is left to hand back the lanes.
+const LAST_CALLS: Duration = Duration::from_secs(2);
+/// Readers that wait for entries are told to stop this often, as one may just be about to wait.
+const UNBLOCK_EVERY: Duration = Duration::from_millis(50);
 
 /// A worker, ready to run.
 pub struct Worker {
@@ -70,7 +79,7 @@ pub(crate) struct Deps {
 
 impl Deps {
     fn drain_us(&self) -> i64 {
-        i64::try_from(self.options.drain_ms * 1000).unwrap_or(i64::MAX)
+        i64::try_from(self.options.drain().as_micros()).unwrap_or(i64::MAX)
     }
 
     fn renew_us(&self) -> i64 {
@@ -120,32 +129,64 @@ pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisErr
     });
     tokio::spawn(pass_on(deps.clone(), signals));
 
-    let (lanes, claims) = (TaskTracker::new(), TaskTracker::new());
+    let claims = TaskTracker::new();
+    let claimers = claimers(&deps, &stop).await?;
+    for claimer in &claimers {
+        if let Err(error) = claimer.jobs.ensure_groups().await {
+            tracing::debug!(%error, "no groups yet");
+        }
+        claims.spawn(claimer.clone().read());
+        claims.spawn(claimer.clone().reclaim());
+        claims.spawn(claimer.clone().make_room());
+    }
+    stop.cancelled().await;
+    claims.close();
+    let drain = deps.options.drain() + LAST_CALLS;
+    if timeout(drain, end(&claims, &claimers)).await.is_err() {
+        tracing::warn!("Redis does not answer: what was not handed back is taken over when its leases run out");
+    }
+    Ok(())
+}
+
+/// One for each partition of each channel.
+async fn claimers(deps: &Arc<Deps>, stop: &CancellationToken) -> Result<Vec<Claimer>, RedisError> {
+    let (lanes, redis) = (TaskTracker::new(), &deps.stores.redis);
+    let mut claimers = Vec::new();
     for partition in (0..deps.stores.settings.partitions).map(Partition) {
         for channel in deps.senders.keys() {
             let jobs = |redis| Jobs::new(redis, partition, channel.clone(), deps.consumer.clone());
-            let claimer = Claimer {
+            claimers.push(Claimer {
                 deps: deps.clone(),
-                jobs: jobs(deps.stores.redis.clone()),
-                waiter: jobs(deps.stores.redis.reader().await?),
+                jobs: jobs(redis.clone()),
+                waiter: jobs(redis.reader().await?),
                 lanes: lanes.clone(),
                 stop: stop.clone(),
-            };
-            if let Err(error) = claimer.jobs.ensure_groups().await {
-                tracing::debug!(%error, "no groups yet");
-            }
-            claims.spawn(claimer.clone().read());
-            claims.spawn(claimer.clone().reclaim());
-            claims.spawn(claimer.make_room());
+            });
         }
     }
-    stop.cancelled().await;
-    lanes.close();
-    lanes.wait().await;
-    claims.close();
-    claims.wait().await;
-    deps.stores.redis.close().await;
-    Ok(())
+    Ok(claimers)
+}
+
+/// Readers before lanes: an entry must not come when nobody works it any more. Then whatever is still pending here
+/// goes back in line, and the connection is closed.
+async fn end(claims: &TaskTracker, claimers: &[Claimer]) {
+    while timeout(UNBLOCK_EVERY, claims.wait()).await.is_err() {
+        for claimer in claimers {
+            claimer.waiter.stop_waiting().await;
+        }
+    }
+    for Claimer { lanes, .. } in claimers {
+        lanes.close();
+        lanes.wait().await;
+    }
+    for claimer in claimers {
+        if let Err(error) = claimer.jobs.leave().await {
+            tracing::warn!(%error, "could not hand back what was received; it is taken over later");
+        }
+    }
+    if let Some(claimer) = claimers.first() {
+        claimer.deps.stores.redis.close().await;
+    }
 }
 
 async fn pass_on(deps: Arc<Deps>, mut signals: tokio::sync::mpsc::Receiver<signal::Signal>) {
