@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Deps, errand::Errand};
+use super::{Deps, crew::Exit, errand::Errand};
 use crate::redis::{
     RETRY_PAUSE, RedisError,
     jobs::{Entry, Jobs, Line},
@@ -18,21 +18,45 @@ const AGAIN_EVERY: u64 = 4;
 /// The most entries taken over by one call.
 const CLAIM_MAX: u64 = 100;
 
+/// A reader that waits for entries is told to stop this often, as it may just be about to wait.
+const UNBLOCK_EVERY: Duration = Duration::from_millis(50);
+
 /// What reads one partition of one channel.
 #[derive(Clone)]
 pub(super) struct Claimer {
     pub(super) deps: Arc<Deps>,
+    pub(super) exit: Arc<Exit>,
     /// On the shared connection.
     pub(super) jobs: Jobs,
     /// On a connection of its own, because it blocks.
     pub(super) waiter: Jobs,
+    /// What is done with the entries.
     pub(super) lanes: TaskTracker,
     pub(super) stop: CancellationToken,
 }
 
 impl Claimer {
+    /// Serves until the stop, and leaves nothing behind: readers end before lanes, because an entry must not come when
+    /// nobody works it any more; then whatever is still pending here goes back in line.
+    pub(super) async fn serve(self) {
+        let claims = TaskTracker::new();
+        claims.spawn(self.clone().read());
+        claims.spawn(self.clone().reclaim());
+        claims.spawn(self.clone().make_room());
+        claims.close();
+        self.stop.cancelled().await;
+        while timeout(UNBLOCK_EVERY, claims.wait()).await.is_err() {
+            self.waiter.stop_waiting().await;
+        }
+        self.lanes.close();
+        self.lanes.wait().await;
+        if let Err(error) = self.jobs.leave().await {
+            tracing::warn!(%error, "could not hand back what was received; it is taken over later");
+        }
+    }
+
     /// Reads new entries until the worker stops.
-    pub(super) async fn read(self) {
+    async fn read(self) {
         let mut place = 0;
         let mut reconnects = [self.jobs.reconnects(), self.waiter.reconnects()];
         loop {
@@ -105,7 +129,7 @@ impl Claimer {
     }
 
     /// Takes over entries whose owner fell silent, until the worker stops.
-    pub(super) async fn reclaim(self) {
+    async fn reclaim(self) {
         let idle_ms = self.deps.options.claim_idle_ms;
         let mut turn = interval(Duration::from_millis((idle_ms / 4).clamp(100, 5_000)));
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -114,6 +138,9 @@ impl Claimer {
                 biased;
                 () = self.stop.cancelled() => return,
                 _ = turn.tick() => {}
+            }
+            if let Err(error) = self.jobs.touch().await {
+                tracing::debug!(%error, "could not give a sign of life");
             }
             for line in [Line::Fresh, Line::Again] {
                 if let Err(error) = self.sweep(line, idle_ms).await {
@@ -143,7 +170,7 @@ impl Claimer {
     }
 
     /// While this worker is full and others wait, gives a lane back each second.
-    pub(super) async fn make_room(self) {
+    async fn make_room(self) {
         loop {
             tokio::select! {
                 biased;

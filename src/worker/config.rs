@@ -15,6 +15,11 @@ pub enum OnPersonError {
     Fail,
 }
 
+/// A channel that this process is to serve and that nobody uses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("--only / RESTOCK_ONLY names `{0}`, which is not enabled; see `restock-cli settings`")]
+pub struct NotEnabled(Channel);
+
 /// How this process works lanes.
 #[derive(Debug, Clone, Args)]
 pub struct WorkerOptions {
@@ -52,5 +57,22 @@ impl WorkerOptions {
     #[must_use]
     pub fn drain(&self) -> Duration {
         Duration::from_millis(self.drain_ms)
+    }
+
+    /// Of the enabled channels those that this process serves.
+    #[must_use]
+    pub fn served(&self, enabled: &[Channel]) -> Vec<Channel> {
+        enabled.iter().filter(|channel| self.only.is_empty() || self.only.contains(channel)).cloned().collect()
+    }
+
+    /// Refuses to start for a channel that is not enabled; one that is disabled later is only not served.
+    ///
+    /// # Errors
+    /// When `--only` names one that is not enabled.
+    pub fn check_only(&self, enabled: &[Channel]) -> Result<(), NotEnabled> {
+        match self.only.iter().find(|channel| !enabled.contains(channel)) {
+            Some(other) => Err(NotEnabled(other.clone())),
+            None => Ok(()),
+        }
     }
 }

@@ -43,7 +43,7 @@ impl Lane {
             let Turn::Now(_) = self.allowance.turn(now) else { return };
             let retry = self.due_retry(now);
             let Some(seat) = retry.map(|(_, seat)| seat).or_else(|| self.next_authorised()) else { return };
-            let Ok(connection) = self.deps.connection(&self.id.channel) else { return };
+            let Ok(connection) = self.exit.connection() else { return };
             match retry {
                 Some(due) => self.retries.remove(&due),
                 None => self.unstarted.remove(&seat),
@@ -57,7 +57,7 @@ impl Lane {
                 started_us: 0,
             };
             self.allowance.spend();
-            let flight = Flight { seat, sender: self.sender.clone(), message, connection };
+            let flight = Flight { seat, sender: self.exit.sender.clone(), message, connection };
             match flight.start() {
                 Started::Flying(flight) => self.flights.push(flight),
                 Started::Landed(landed) => self.land(landed),

@@ -56,7 +56,7 @@ impl Errand {
                 return self.wait_again(&claimer).await;
             }
         };
-        let taken = take(deps, &self.entry, signal, &claimer.stop).await;
+        let taken = take(deps, &claimer.exit, &self.entry, signal, &claimer.stop).await;
         let busy = match taken {
             Taken::Lane(lane) => {
                 lane.work(claimer.stop.clone()).await;

@@ -107,7 +107,7 @@ impl Lane {
                 self.ending.get_or_insert(Ending::Drain(stop));
                 true
             }
-            Advanced::Completed | Advanced::Stopped(_) | Advanced::Lost => {
+            Advanced::Completed | Advanced::Retried | Advanced::Stopped(_) | Advanced::Lost => {
                 tracing::info!(lane = %self.id, round = %self.round, how = ?advanced, "done with the lane");
                 false
             }

@@ -33,7 +33,7 @@ impl Lane {
                 if let Some(pause) = self.deps.retry.pause(person.tries, after, wall_us()) {
                     let pause_us = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
                     self.retries.insert((BootTime::now().plus_us(pause_us), seat));
-                } else if self.deps.options.on_person_error == OnPersonError::Fail {
+                } else if self.is_retry && answered || self.deps.options.on_person_error == OnPersonError::Fail {
                     let outcome = if answered { Outcome::Failed } else { Outcome::Unknown };
                     self.window.settle(seat, outcome, started_us);
                 } else {
@@ -51,7 +51,8 @@ impl Lane {
     }
 
     pub(super) fn fail_if_refused(&mut self) {
-        if self.window.refused_in_a_row() >= REFUSED_IN_A_ROW_MAX {
+        // Whoever is told again was refused before: that they are once more tells nothing new of the channel.
+        if !self.is_retry && self.window.refused_in_a_row() >= REFUSED_IN_A_ROW_MAX {
             self.fail(format!("refused {REFUSED_IN_A_ROW_MAX} people in a row"), None);
         }
     }

@@ -16,13 +16,14 @@ use super::{
     Deps,
     allowance::{Allowance, Turn},
     calls::{Call, Reply},
+    crew::Exit,
     ending::Ending,
     flight::{Landed, LaneSignal},
     line::Line,
     window::{SeatNo, Window},
 };
 use crate::{
-    channel::{ProductCard, Sender},
+    channel::ProductCard,
     clock::BootTime,
     ids::{LaneId, Round},
     pace::Permits,
@@ -41,8 +42,10 @@ pub(crate) struct Lane {
     pub(super) deps: Arc<Deps>,
     pub(super) id: LaneId,
     pub(super) round: Round,
+    /// Those who FAILED in the round are told again.
+    pub(super) is_retry: bool,
     pub(super) card: Arc<ProductCard>,
-    pub(super) sender: Arc<dyn Sender>,
+    pub(super) exit: Arc<Exit>,
     pub(super) signal: Arc<LaneSignal>,
     pub(super) hold: Hold,
     pub(super) window: Window,

@@ -11,6 +11,7 @@ mod board;
 mod calls;
 mod claim;
 mod config;
+mod crew;
 mod departure;
 mod ending;
 mod errand;
@@ -23,33 +24,26 @@ mod retry;
 mod take;
 mod window;
 
-use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
 
 use governor::{DefaultDirectRateLimiter, Quota};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::timeout,
-};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
-use self::{board::Board, claim::Claimer, retry::RetryBudget};
+use self::{board::Board, crew::Crew, retry::RetryBudget};
 use crate::{
-    channel::Sender,
-    ids::{Channel, Partition},
+    channel::{ChannelOptions, Sender},
+    ids::Channel,
+    mysql::setting::Settings,
     pace::{PACE, Pacer},
-    redis::{RedisError, jobs::Jobs, signal},
+    redis::{RedisError, signal},
     stores::Stores,
 };
 
-pub use config::{OnPersonError, WorkerOptions};
+pub use config::{NotEnabled, OnPersonError, WorkerOptions};
 
 /// The most products that one worker checks against MySQL in a second: a cold start must not storm it.
 const CHECKS_PER_SECOND: NonZeroU32 = NonZeroU32::new(500).expect("not zero");
-
-/// After the drain, so much is left to hand back the lanes.
-const LAST_CALLS: Duration = Duration::from_secs(2);
-/// Readers that wait for entries are told to stop this often, as one may just be about to wait.
-const UNBLOCK_EVERY: Duration = Duration::from_millis(50);
 
 /// A worker, ready to run.
 pub struct Worker {
@@ -57,7 +51,11 @@ pub struct Worker {
     pub stores: Stores,
     /// How it works.
     pub options: WorkerOptions,
-    /// The channels it serves.
+    /// The settings as they change.
+    pub settings: watch::Receiver<Settings>,
+    /// How it reaches people by a channel that is enabled later.
+    pub channels: ChannelOptions,
+    /// The channels it serves from the start.
     pub senders: HashMap<Channel, Arc<dyn Sender>>,
     /// Its name in the consumer group; unique to this process.
     pub consumer: String,
@@ -66,9 +64,8 @@ pub struct Worker {
 /// What all lanes of a worker share.
 pub(crate) struct Deps {
     stores: Stores,
+    settings: watch::Receiver<Settings>,
     options: WorkerOptions,
-    senders: HashMap<Channel, Arc<dyn Sender>>,
-    connections: HashMap<Channel, Arc<Semaphore>>,
     consumer: String,
     pacer: Pacer,
     retry: RetryBudget,
@@ -92,7 +89,7 @@ impl Deps {
 
     /// About one second's share of the pace.
     fn page_size(&self) -> u32 {
-        match self.stores.settings.rate {
+        match self.settings.borrow().rate {
             0 => line::PAGE_MAX,
             rate => {
                 let lanes = self.options.lanes as usize - self.slots.available_permits();
@@ -101,8 +98,9 @@ impl Deps {
         }
     }
 
-    fn connection(&self, channel: &Channel) -> Result<OwnedSemaphorePermit, tokio::sync::TryAcquireError> {
-        self.connections[channel].clone().try_acquire_owned()
+    /// Both stores, with the settings as they are now.
+    fn stores_now(&self) -> Stores {
+        Stores { settings: self.settings.borrow().clone(), ..self.stores.clone() }
     }
 }
 
@@ -111,82 +109,26 @@ impl Deps {
 /// # Errors
 /// When the readers' connections cannot be made at start.
 pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisError> {
-    let Worker { stores, options, senders, consumer } = worker;
+    let Worker { stores, settings, options, channels, senders, consumer } = worker;
     let signals = signal::listen(&stores.redis, stores.settings.partitions).await?;
-    let (_, limit) = watch::channel(stores.settings.limit());
-    let connections = |sender: &Arc<dyn Sender>| Arc::new(Semaphore::new(sender.connections_max().min(1 << 20)));
+    let limit = settings.clone();
     let deps = Arc::new(Deps {
         pacer: Pacer::start(stores.redis.clone(), PACE, limit, CancellationToken::new()),
-        connections: senders.iter().map(|(channel, sender)| (channel.clone(), connections(sender))).collect(),
         retry: RetryBudget::new(&options),
         slots: Arc::new(Semaphore::new(options.lanes as usize)),
         board: Board::default(),
         check_limit: DefaultDirectRateLimiter::direct(Quota::per_second(CHECKS_PER_SECOND)),
         stores,
+        settings,
         options,
-        senders,
         consumer,
     });
     tokio::spawn(pass_on(deps.clone(), signals));
-
-    let claims = TaskTracker::new();
-    let claimers = claimers(&deps, &stop).await?;
-    for claimer in &claimers {
-        if let Err(error) = claimer.jobs.ensure_groups().await {
-            tracing::debug!(%error, "no groups yet");
-        }
-        claims.spawn(claimer.clone().read());
-        claims.spawn(claimer.clone().reclaim());
-        claims.spawn(claimer.clone().make_room());
-    }
-    stop.cancelled().await;
-    claims.close();
-    let drain = deps.options.drain() + LAST_CALLS;
-    if timeout(drain, end(&claims, &claimers)).await.is_err() {
-        tracing::warn!("Redis does not answer: what was not handed back is taken over when its leases run out");
-    }
+    let mut crew = Crew::new(deps.clone(), channels, senders, stop);
+    crew.follow_settings().await?;
+    crew.drain().await;
+    deps.stores.redis.close().await;
     Ok(())
-}
-
-/// One for each partition of each channel.
-async fn claimers(deps: &Arc<Deps>, stop: &CancellationToken) -> Result<Vec<Claimer>, RedisError> {
-    let (lanes, redis) = (TaskTracker::new(), &deps.stores.redis);
-    let mut claimers = Vec::new();
-    for partition in (0..deps.stores.settings.partitions).map(Partition) {
-        for channel in deps.senders.keys() {
-            let jobs = |redis| Jobs::new(redis, partition, channel.clone(), deps.consumer.clone());
-            claimers.push(Claimer {
-                deps: deps.clone(),
-                jobs: jobs(redis.clone()),
-                waiter: jobs(redis.reader().await?),
-                lanes: lanes.clone(),
-                stop: stop.clone(),
-            });
-        }
-    }
-    Ok(claimers)
-}
-
-/// Readers before lanes: an entry must not come when nobody works it any more. Then whatever is still pending here
-/// goes back in line, and the connection is closed.
-async fn end(claims: &TaskTracker, claimers: &[Claimer]) {
-    while timeout(UNBLOCK_EVERY, claims.wait()).await.is_err() {
-        for claimer in claimers {
-            claimer.waiter.stop_waiting().await;
-        }
-    }
-    for Claimer { lanes, .. } in claimers {
-        lanes.close();
-        lanes.wait().await;
-    }
-    for claimer in claimers {
-        if let Err(error) = claimer.jobs.leave().await {
-            tracing::warn!(%error, "could not hand back what was received; it is taken over later");
-        }
-    }
-    if let Some(claimer) = claimers.first() {
-        claimer.deps.stores.redis.close().await;
-    }
 }
 
 async fn pass_on(deps: Arc<Deps>, mut signals: tokio::sync::mpsc::Receiver<signal::Signal>) {

@@ -102,7 +102,7 @@ impl Shop {
         }
     }
 
-    fn role(&self, program: &str) -> Command {
+    pub(crate) fn role(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
             .env("RESTOCK_REDIS_URL", &self.redis_url)

@@ -10,4 +10,6 @@ mod entries;
 mod fixture;
 mod holds;
 mod pauses;
+mod reclaims;
+mod retries;
 mod rounds;
