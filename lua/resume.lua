@@ -30,14 +30,15 @@
 -- Reply aged                    nothing was written: check the product against MySQL
 -- Cost: O(1).
 
+-- First of all: the server may have been restarted between the call and its copy.
+local done = redis.call('GET', KEYS[7])
+if done then
+  return { 'queued', done }
+end
 local product = read_hash(KEYS[2])
 local refusal = distrust(product)
 if refusal then
   return { refusal }
-end
-local done = redis.call('GET', KEYS[7])
-if done then
-  return { 'queued', done }
 end
 local lane = open_lane(KEYS[1], KEYS[4], KEYS[5], KEYS[3])
 local status = get(lane, 'status')

@@ -71,11 +71,8 @@ local function save(lane)
   end
 end
 
-local function locate_entry(lane)
-  local entry = get(lane, 'entry')
-  if entry == '' then
-    return nil
-  end
+-- The stream and the id of an entry by its name, `j:<id>` or `a:<id>`.
+local function locate(lane, entry)
   local stream = lane.jobs
   if string.sub(entry, 1, 1) == 'a' then
     stream = lane.again
@@ -84,15 +81,19 @@ local function locate_entry(lane)
 end
 
 local function has_live_entry(lane)
-  local stream, id = locate_entry(lane)
-  return stream ~= nil and #redis.call('XRANGE', stream, id, id) > 0
+  local stream, id = locate(lane, get(lane, 'entry'))
+  return id ~= '' and #redis.call('XRANGE', stream, id, id) > 0
+end
+
+local function delete_entry(lane, entry)
+  local stream, id = locate(lane, entry)
+  lane.late[#lane.late + 1] = { 'XACK', stream, GROUP, id }
+  lane.late[#lane.late + 1] = { 'XDEL', stream, id }
 end
 
 local function drop_entry(lane)
-  local stream, id = locate_entry(lane)
-  if stream then
-    lane.late[#lane.late + 1] = { 'XACK', stream, GROUP, id }
-    lane.late[#lane.late + 1] = { 'XDEL', stream, id }
+  if get(lane, 'entry') ~= '' then
+    delete_entry(lane, get(lane, 'entry'))
     put(lane, 'entry', '')
   end
 end
