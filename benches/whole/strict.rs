@@ -100,6 +100,7 @@ async fn take(shop: &Shop, product: i64) -> anyhow::Result<Begun> {
         consumer: "bench",
         claim_idle_ms: 15_000,
         attempts_max: 5,
+        backlog_max: BACKLOG_MAX,
         look: FirstLook { newest: Some(place(PEOPLE)), ..FirstLook::default() },
     };
     match shop.stores.redis.begin(&begin).await? {
