@@ -1,6 +1,7 @@
 //! `restock-cli`: one file per command. Data goes to stdout, everything else to stderr; the exit codes are in [`exit`].
 
 pub mod actions;
+pub mod arguments;
 pub mod cancel;
 pub mod enqueue;
 pub mod exit;
@@ -9,22 +10,29 @@ pub mod import;
 pub mod migrate;
 pub mod output;
 pub mod pause;
+pub mod pending;
 pub mod product;
 pub mod rate;
+pub mod reclaim;
 pub mod resume;
 #[cfg(feature = "local-servers")]
 pub mod servers;
+pub mod service;
 pub mod settings;
 pub mod status;
 pub mod stock;
 pub mod subscribe;
+pub mod test_send;
 mod wait;
+pub mod why;
 
 use clap::{Parser, Subcommand};
 use sqlx::MySqlPool;
 
+#[cfg(feature = "local-servers")]
+use crate::demo::End;
 use crate::{
-    config::{Backends, Logging, install_tls_provider},
+    config::{self, Backends, Logging},
     ids::ProductRef,
     mysql::{
         action::{self, Deed, Operator},
@@ -32,6 +40,7 @@ use crate::{
         setting::Settings,
     },
     redis::{Patience, Redis},
+    report::Sources,
     stores::Stores,
 };
 use exit::{Exit, Failure};
@@ -92,6 +101,14 @@ enum Command {
     Status(status::Args),
     /// Show what became of each person in a round
     History(history::Args),
+    /// Show where one user stands, and for each round whether they were told, or why not
+    Why(why::Args),
+    /// Show which entry of the job streams is with whom
+    Pending,
+    /// Send one message to one user, to see what a channel answers
+    TestSend(Box<test_send::Args>),
+    /// End the leases of silent owners, so that any worker takes over
+    Reclaim(reclaim::Args),
     /// Watch a restock from end to end on private servers
     #[cfg(feature = "local-servers")]
     Demo,
@@ -141,6 +158,24 @@ impl Context {
         }
     }
 
+    /// What is read from: MySQL, and Redis if it answers.
+    ///
+    /// # Errors
+    /// As [`Context::mysql`], and when Redis answers and cannot be used.
+    pub async fn sources(&self) -> anyhow::Result<Sources> {
+        let (mysql, settings) = self.mysql().await?;
+        Ok(Sources { mysql, redis: self.redis_if_up().await?, settings })
+    }
+
+    /// Says that what is shown is MySQL's alone.
+    fn note_no_redis(&self) {
+        output::note(&format!(
+            "Redis at {} does not answer: this is what MySQL knows, and it may lag; check --redis-url / \
+             RESTOCK_REDIS_URL",
+            self.backends.redis_address()
+        ));
+    }
+
     /// Does something by hand, with a row about it in MySQL: `work` answers what came of it.
     ///
     /// # Errors
@@ -177,11 +212,11 @@ impl Context {
 
 /// Runs the command of this process' arguments, prints what went wrong, and answers how to exit.
 pub async fn run() -> Exit {
-    let Cli { backends, logging, output, by, command } = Cli::parse();
+    let Cli { backends, logging, output, by, command } = arguments::parse();
     let context = Context { backends, output, by: by.unwrap_or_else(Operator::of_system) };
-    let done = match prepare(&context, &logging) {
+    let done = match config::prepare(&context.backends, &logging) {
         Ok(()) => dispatch(&context, command).await,
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     };
     done.unwrap_or_else(|error| {
         let failure = Failure::of(&error, &context.backends);
@@ -190,13 +225,6 @@ pub async fn run() -> Exit {
         }
         failure.code
     })
-}
-
-fn prepare(context: &Context, logging: &Logging) -> anyhow::Result<()> {
-    logging.install()?;
-    context.backends.validate()?;
-    install_tls_provider();
-    Ok(())
 }
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
@@ -217,8 +245,16 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Actions(args) => actions::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
+        Command::Why(args) => why::run(context, args).await,
+        Command::Pending => pending::run(context).await,
+        Command::TestSend(args) => test_send::run(context, *args).await,
+        Command::Reclaim(args) => reclaim::run(context, args).await,
         #[cfg(feature = "local-servers")]
-        Command::Demo => Ok(if crate::demo::run().await? { Exit::Done } else { Exit::Failure }),
+        Command::Demo => match crate::demo::run().await? {
+            End::Right => Ok(Exit::Done),
+            End::Wrong => Ok(Exit::Failure),
+            End::Stopped(signal) => std::process::exit(128 + signal),
+        },
         #[cfg(feature = "local-servers")]
         Command::Servers(args) => servers::run(args).await,
     }

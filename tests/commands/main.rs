@@ -5,6 +5,9 @@ mod support;
 
 mod direct;
 mod failures;
+mod hands;
 mod pauses;
 mod rounds;
 mod shop;
+mod usage;
+mod waiting;
