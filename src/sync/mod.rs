@@ -17,6 +17,7 @@ mod dead;
 mod entry;
 mod entry_id;
 mod evict;
+mod examine;
 mod flush;
 mod lead;
 mod options;
