@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod doctor;
 mod engine;
 mod record;
 mod running;
