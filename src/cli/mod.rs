@@ -1,6 +1,7 @@
 //! `restock-cli`: one file per command. Data goes to stdout, everything else to stderr; the exit codes are in [`exit`].
 
 pub mod actions;
+pub mod arguments;
 pub mod cancel;
 pub mod doctor;
 pub mod enqueue;
@@ -10,23 +11,30 @@ pub mod import;
 pub mod migrate;
 pub mod output;
 pub mod pause;
+pub mod pending;
 pub mod product;
 pub mod rate;
+pub mod reclaim;
 pub mod resume;
 #[cfg(feature = "local-servers")]
 pub mod servers;
+pub mod service;
 pub mod settings;
 pub mod status;
 pub mod stock;
 pub mod subscribe;
+pub mod test_send;
 pub mod verify;
 mod wait;
+pub mod why;
 
 use clap::{Parser, Subcommand};
 use sqlx::MySqlPool;
 
+#[cfg(feature = "local-servers")]
+use crate::demo::End;
 use crate::{
-    config::{Backends, Logging, install_tls_provider},
+    config::{self, Backends, Logging},
     ids::ProductRef,
     mysql::{
         action::{self, Deed, Operator},
@@ -99,6 +107,14 @@ enum Command {
     Doctor(doctor::Args),
     /// Check both stores against each other and against the rules, and mend what can be mended
     Verify(verify::Args),
+    /// Show where one user stands, and for each round whether they were told, or why not
+    Why(why::Args),
+    /// Show which entry of the job streams is with whom
+    Pending,
+    /// Send one message to one user, to see what a channel answers
+    TestSend(Box<test_send::Args>),
+    /// End the leases of silent owners, so that any worker takes over
+    Reclaim(reclaim::Args),
     /// Watch a restock from end to end on private servers
     #[cfg(feature = "local-servers")]
     Demo,
@@ -202,11 +218,11 @@ impl Context {
 
 /// Runs the command of this process' arguments, prints what went wrong, and answers how to exit.
 pub async fn run() -> Exit {
-    let Cli { backends, logging, output, by, command } = Cli::parse();
+    let Cli { backends, logging, output, by, command } = arguments::parse();
     let context = Context { backends, output, by: by.unwrap_or_else(Operator::of_system) };
-    let done = match prepare(&context, &logging) {
+    let done = match config::prepare(&context.backends, &logging) {
         Ok(()) => dispatch(&context, command).await,
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     };
     done.unwrap_or_else(|error| {
         let failure = Failure::of(&error, &context.backends);
@@ -215,13 +231,6 @@ pub async fn run() -> Exit {
         }
         failure.code
     })
-}
-
-fn prepare(context: &Context, logging: &Logging) -> anyhow::Result<()> {
-    logging.install()?;
-    context.backends.validate()?;
-    install_tls_provider();
-    Ok(())
 }
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
@@ -244,8 +253,16 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::History(args) => history::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
+        Command::Why(args) => why::run(context, args).await,
+        Command::Pending => pending::run(context).await,
+        Command::TestSend(args) => test_send::run(context, *args).await,
+        Command::Reclaim(args) => reclaim::run(context, args).await,
         #[cfg(feature = "local-servers")]
-        Command::Demo => Ok(if crate::demo::run().await? { Exit::Done } else { Exit::Failure }),
+        Command::Demo => match crate::demo::run().await? {
+            End::Right => Ok(Exit::Done),
+            End::Wrong => Ok(Exit::Failure),
+            End::Stopped(signal) => std::process::exit(128 + signal),
+        },
         #[cfg(feature = "local-servers")]
         Command::Servers(args) => servers::run(args).await,
     }

@@ -9,7 +9,7 @@ use fred::{
 
 use super::{Redis, RedisError};
 use crate::{
-    ids::{LaneId, Partition, Place, Round, UserId},
+    ids::{LaneId, Partition, Place, ProductId, Round, UserId},
     round::{Counts, RoundState, Stamp, Status, decode_places},
 };
 
@@ -52,6 +52,8 @@ pub struct LaneView {
     pub is_paused: bool,
     /// Attempts already made for the next person.
     pub tries: u32,
+    /// Those who FAILED are told again: the status that the round had before.
+    pub retry_of: Option<Status>,
     /// When it was queued, µs since the epoch.
     pub queued_us: Option<i64>,
     /// When its first worker began, µs since the epoch.
@@ -75,6 +77,7 @@ impl LaneView {
             last_user: self.last_user,
             blocked_user: self.blocked_user,
             counts: self.counts,
+            retry_of: self.retry_of,
             reason: self.reason.clone(),
             queued_us: self.queued_us,
             started_us: self.started_us,
@@ -103,6 +106,7 @@ impl LaneView {
             blocked_user: None,
             counts: Counts::default(),
             stamp: self.stamp,
+            retry_of: None,
             reason: None,
             queued_us: None,
             started_us: None,
@@ -121,6 +125,18 @@ impl Redis {
         partition: Partition,
         lanes: &[LaneId],
     ) -> Result<Vec<Option<LaneView>>, RedisError> {
+        self.read_each_lane(partition, lanes).await?.into_iter().collect()
+    }
+
+    /// As [`Redis::read_lanes`], for those who go on with the others when one lane cannot be read.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn read_each_lane(
+        &self,
+        partition: Partition,
+        lanes: &[LaneId],
+    ) -> Result<Vec<Result<Option<LaneView>, RedisError>>, RedisError> {
         if lanes.is_empty() {
             return Ok(Vec::new());
         }
@@ -129,7 +145,15 @@ impl Redis {
             let _: () = pipeline.hgetall(self.keys.lane(partition, lane)).await?;
         }
         let found: Vec<HashMap<String, String>> = pipeline.all().await?;
-        found.iter().map(view).collect()
+        Ok(found.iter().map(view).collect())
+    }
+
+    /// The stock of a product; `None` where Redis does not hold it.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn stock_of(&self, partition: Partition, product: ProductId) -> Result<Option<i64>, RedisError> {
+        Ok(self.client.hget(self.keys.product(partition, product), "stock").await?)
     }
 
     /// Whether each of these entries, named as in [`LaneView::entry`], is still on its stream.
@@ -187,6 +211,7 @@ fn view(fields: &HashMap<String, String>) -> Result<Option<LaneView>, RedisError
         entry: fields.get("entry")?,
         is_paused: fields.get::<String>("paused")?.is_some_and(|paused| paused == "1"),
         tries: fields.get("tries")?.unwrap_or(0),
+        retry_of: fields.get("retry_of")?,
         queued_us: fields.get("queued_at")?,
         started_us: fields.get("started_at")?,
         ended_us: fields.get("ended_at")?,

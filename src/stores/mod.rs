@@ -6,6 +6,7 @@
 mod check;
 mod open;
 mod stamps;
+mod watch;
 
 use sqlx::MySqlPool;
 
@@ -18,6 +19,7 @@ use crate::{
 pub use check::Checked;
 pub use open::OpenError;
 pub use stamps::{LaneStamps, lane_stamps};
+pub use watch::SettingsWatch;
 
 /// Redis and MySQL of one deployment, and its settings.
 #[derive(Debug, Clone)]
@@ -45,6 +47,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether somebody else holds what this needed; what needs other things may go through now.
+    #[must_use]
+    pub fn is_contended(&self) -> bool {
+        match self {
+            Self::Sql(error) => mysql::is_deadlock(error),
+            Self::Contended(_) => true,
+            Self::Redis(_) => false,
+        }
+    }
+
     /// Whether the same may go through later.
     #[must_use]
     pub fn is_passing(&self) -> bool {

@@ -3,7 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod direct;
 mod failures;
+mod hands;
 mod pauses;
 mod rounds;
 mod shop;
+mod usage;
+mod waiting;

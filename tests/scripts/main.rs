@@ -6,4 +6,6 @@ mod support;
 mod fixture;
 mod holds;
 mod pauses;
+mod reclaims;
+mod retries;
 mod rounds;
