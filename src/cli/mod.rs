@@ -5,6 +5,7 @@ pub mod arguments;
 pub mod cancel;
 pub mod doctor;
 pub mod enqueue;
+pub mod erase_user;
 pub mod exit;
 pub mod history;
 pub mod import;
@@ -13,6 +14,7 @@ pub mod output;
 pub mod pause;
 pub mod pending;
 pub mod product;
+pub mod prune;
 pub mod rate;
 pub mod reclaim;
 pub mod resume;
@@ -103,6 +105,8 @@ enum Command {
     Status(status::Args),
     /// Show what became of each person in a round
     History(history::Args),
+    /// Forget a person: their subscriptions go, what they were told is nobody's
+    EraseUser(erase_user::Args),
     /// See whether servers, settings and processes can keep the promises
     Doctor(doctor::Args),
     /// Check both stores against each other and against the rules, and mend what can be mended
@@ -252,6 +256,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
+        Command::EraseUser(args) => erase_user::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Why(args) => why::run(context, args).await,
         Command::Pending => pending::run(context).await,
