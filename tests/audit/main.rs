@@ -5,6 +5,7 @@ mod support;
 
 mod doctor;
 mod engine;
+mod forget;
 mod record;
 mod running;
 mod shop;
