@@ -84,3 +84,28 @@ pub async fn pages(db: impl MySqlExecutor<'_>, spans: &[Span], limit: u32) -> sq
     }
     Ok(pages)
 }
+
+/// How many active people stand in each of these spans. Reads every one of them.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn counts_active(db: impl MySqlExecutor<'_>, spans: &[Span]) -> sqlx::Result<Vec<u64>> {
+    let mut query = QueryBuilder::new("");
+    for (at, Span { product, after, upto }) in spans.iter().enumerate() {
+        query.push(if at == 0 { "SELECT CAST(" } else { " UNION ALL SELECT CAST(" });
+        query.push_bind(at as u64).push(
+            " AS UNSIGNED) AS span, COUNT(*) FROM product_user_notification FORCE INDEX (PRIMARY)
+              WHERE is_active = 1 AND product_id = ",
+        );
+        query.push_bind(product.0).push(" AND created_at > ").push_bind(after.unwrap_or(Place(0)).datetime());
+        query.push(" AND created_at <= ").push_bind(upto.datetime());
+    }
+    let rows: Vec<(u64, i64)> = query.build_query_as().fetch_all(db).await?;
+    let mut counts = vec![0; spans.len()];
+    for (span, count) in rows {
+        if let Some(slot) = usize::try_from(span).ok().and_then(|span| counts.get_mut(span)) {
+            *slot = count.unsigned_abs();
+        }
+    }
+    Ok(counts)
+}
