@@ -1,6 +1,6 @@
 //! Options that every role shares: where the backends are, and how to log.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
@@ -170,7 +170,9 @@ impl Logging {
         // The libraries' own lines come first, so that the given filter can still ask for more of them.
         let filter = EnvFilter::try_new(format!("sqlx=warn,fred=warn,{}", self.log_filter))
             .map_err(|error| ConfigError::LogFilter(error.to_string()))?;
+        // Colours only on a terminal; the library itself looks at NO_COLOR.
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+        let log = if io::stderr().is_terminal() { log } else { log.with_ansi(false) };
         // Failing means that a subscriber is installed: the one of the first call.
         let _ = match self.log_format {
             LogFormat::Text => log.try_init(),

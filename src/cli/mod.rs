@@ -18,9 +18,11 @@ pub mod settings;
 pub mod status;
 pub mod stock;
 pub mod subscribe;
+#[cfg(feature = "local-servers")]
+pub mod up;
 mod wait;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
 use sqlx::MySqlPool;
 
 use crate::{
@@ -92,6 +94,9 @@ enum Command {
     Status(status::Args),
     /// Show what became of each person in a round
     History(history::Args),
+    /// Run everything for development: private servers, flusher and worker in one process
+    #[cfg(feature = "local-servers")]
+    Up(up::Args),
     /// Watch a restock from end to end on private servers
     #[cfg(feature = "local-servers")]
     Demo,
@@ -106,10 +111,28 @@ enum Command {
 pub struct Context {
     /// Where Redis and MySQL are.
     pub backends: Backends,
+    /// Which of them were named by an option or a variable, and do not merely stand at their default.
+    pub given: Given,
     /// The form of the output.
     pub output: Output,
     /// Who does it.
     pub by: Operator,
+}
+
+/// Which addresses somebody gave.
+#[derive(Debug, Clone, Copy)]
+pub struct Given {
+    /// That of Redis.
+    pub redis: bool,
+    /// That of MySQL.
+    pub mysql: bool,
+}
+
+impl Given {
+    fn of(matches: &ArgMatches) -> Self {
+        let is_given = |name: &str| matches.value_source(name).is_some_and(|source| source != ValueSource::DefaultValue);
+        Self { redis: is_given("redis_url"), mysql: is_given("mysql_url") }
+    }
 }
 
 impl Context {
@@ -177,8 +200,13 @@ impl Context {
 
 /// Runs the command of this process' arguments, prints what went wrong, and answers how to exit.
 pub async fn run() -> Exit {
-    let Cli { backends, logging, output, by, command } = Cli::parse();
-    let context = Context { backends, output, by: by.unwrap_or_else(Operator::of_system) };
+    let matches = Cli::command().get_matches();
+    let Cli { backends, logging, output, by, command } = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let by = by.unwrap_or_else(Operator::of_system);
+    let context = Context { backends, given: Given::of(&matches), output, by };
     let done = match prepare(&context, &logging) {
         Ok(()) => dispatch(&context, command).await,
         Err(error) => Err(error),
@@ -217,6 +245,8 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Actions(args) => actions::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
+        #[cfg(feature = "local-servers")]
+        Command::Up(args) => up::run(context, args).await,
         #[cfg(feature = "local-servers")]
         Command::Demo => Ok(if crate::demo::run().await? { Exit::Done } else { Exit::Failure }),
         #[cfg(feature = "local-servers")]

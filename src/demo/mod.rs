@@ -7,7 +7,7 @@
 //!
 //! Every figure that it prints was measured in that run; a wrong one makes it fail.
 
-mod data;
+pub mod data;
 pub mod receiver;
 mod stage;
 mod story;

@@ -1,0 +1,84 @@
+//! The flusher and the worker of `up`: two tasks of this process, each with connections of its own.
+
+use std::{collections::HashMap, time::Duration};
+
+use anyhow::{anyhow, bail};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::Args;
+use crate::{
+    config::Backends,
+    mysql::setting::{PARTITIONS_MAX, Settings},
+    redis::{Redis, RedisError, scripts::random_hex},
+    stores::Stores,
+    sync::{self, Flusher},
+    worker::{self, Worker},
+};
+
+/// As in the programs themselves; opened when they are needed.
+const FLUSHER_CONNECTIONS_MAX: u32 = PARTITIONS_MAX as u32 + 64;
+const WORKER_CONNECTIONS_MAX: u32 = 8;
+
+/// What runs until it is told to stop.
+pub(super) struct Crew {
+    flusher: JoinHandle<()>,
+    flusher_redis: Redis,
+    worker: JoinHandle<Result<(), RedisError>>,
+    stop_flusher: CancellationToken,
+    stop_worker: CancellationToken,
+}
+
+impl Crew {
+    /// `None` when it was told to stop before both stores answered.
+    pub(super) async fn start(
+        backends: &Backends,
+        settings: &Settings,
+        args: Args,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<Self>> {
+        let Args { flush_interval_ms, worker: options, channel_options, .. } = args;
+        if let Some(other) = options.only.iter().find(|channel| !settings.channels.contains(channel)) {
+            bail!("--only / RESTOCK_ONLY names `{other}`, which is not enabled; see `restock-cli settings`");
+        }
+        let mut senders = HashMap::new();
+        for channel in settings.channels.iter().filter(|name| options.only.is_empty() || options.only.contains(name)) {
+            senders.insert(channel.clone(), channel_options.build(channel)?);
+        }
+        let Some(stores) = Stores::wait_for(backends, FLUSHER_CONNECTIONS_MAX, stop).await? else { return Ok(None) };
+        let flusher_redis = stores.redis.clone();
+        let drain = Duration::from_millis(options.drain_ms);
+        let flusher = Flusher { stores, flush_interval: Duration::from_millis(flush_interval_ms), drain };
+        let Some(stores) = Stores::wait_for(backends, WORKER_CONNECTIONS_MAX, stop).await? else { return Ok(None) };
+        let consumer = format!("{}-{}", std::process::id(), &random_hex()[..8]);
+        let worker = Worker { stores, options, senders, consumer };
+
+        let (stop_flusher, stop_worker) = (CancellationToken::new(), CancellationToken::new());
+        Ok(Some(Self {
+            flusher: tokio::spawn(sync::run(flusher, stop_flusher.clone())),
+            flusher_redis,
+            worker: tokio::spawn(worker::run(worker, stop_worker.clone())),
+            stop_flusher,
+            stop_worker,
+        }))
+    }
+
+    /// Works until `stop`; then the worker ends before the flusher, which so has the worker's last words too.
+    pub(super) async fn work(mut self, stop: &CancellationToken) -> anyhow::Result<()> {
+        let early = tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            ended = &mut self.worker => Err(anyhow!("the worker ended by itself: {ended:?}; start `up` again")),
+            ended = &mut self.flusher => Err(anyhow!("the flusher ended by itself: {ended:?}; start `up` again")),
+        };
+        self.stop_worker.cancel();
+        if !self.worker.is_finished() {
+            (&mut self.worker).await??;
+        }
+        self.stop_flusher.cancel();
+        if !self.flusher.is_finished() {
+            (&mut self.flusher).await?;
+        }
+        self.flusher_redis.close().await;
+        early
+    }
+}
