@@ -11,6 +11,7 @@ use crate::{
     },
     producer::ProducerError,
     redis::RedisError,
+    report::ReportError,
     stores::{OpenError, StoreError},
 };
 
@@ -139,6 +140,9 @@ fn mysql_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a s
     if let Some(StoreError::Sql(error)) = cause.downcast_ref::<StoreError>() {
         return Some(error);
     }
+    if let Some(ReportError::Sql(error)) = cause.downcast_ref::<ReportError>() {
+        return Some(error);
+    }
     match (cause.downcast_ref::<SettingError>(), cause.downcast_ref::<SchemaError>()) {
         (Some(SettingError::Sql(error)), _) | (_, Some(SchemaError::Sql(error))) => return Some(error),
         _ => {}
@@ -159,6 +163,9 @@ fn mysql_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a s
 /// Redis' error, when this is one or only passes one on.
 fn redis_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a RedisError> {
     if let Some(error) = cause.downcast_ref::<RedisError>() {
+        return Some(error);
+    }
+    if let Some(ReportError::Redis(error)) = cause.downcast_ref::<ReportError>() {
         return Some(error);
     }
     match (cause.downcast_ref::<StoreError>(), cause.downcast_ref::<OpenError>(), cause.downcast_ref::<ProducerError>())

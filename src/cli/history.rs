@@ -1,8 +1,6 @@
 //! `restock-cli history`: what became of each person in a round.
 
 use chrono::DateTime;
-use serde::Serialize;
-use sqlx::MySqlPool;
 
 use super::{
     Context,
@@ -10,13 +8,10 @@ use super::{
     output::{self, Record, time_us},
 };
 use crate::{
-    ids::{Channel, ParseError, Place, ProductId, ProductRef, Round, UserId, rfc3339},
-    mysql::history::{self, PeopleOf, PersonRow},
-    outcome::Outcome,
+    ids::{Channel, ParseError, Place, ProductId, ProductRef, Round},
+    mysql::history::{self, PeopleOf},
+    report::history::{self as report, HistoryRow},
 };
-
-/// People read at a time.
-const PAGE_ROWS: u32 = 5_000;
 
 /// Options of `history`.
 #[derive(Debug, clap::Args)]
@@ -46,27 +41,6 @@ fn parse_place(text: &str) -> Result<Place, ParseError> {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct HistoryRow {
-    user: UserId,
-    place: Place,
-    outcome: Outcome,
-    sent_at: String,
-    channel: Channel,
-}
-
-impl From<PersonRow> for HistoryRow {
-    fn from(row: PersonRow) -> Self {
-        Self {
-            user: row.user,
-            place: row.place,
-            outcome: row.outcome,
-            sent_at: rfc3339(row.sent_at),
-            channel: row.channel,
-        }
-    }
-}
-
 impl Record for HistoryRow {
     const HEADINGS: &'static [&'static str] = &[">USER", "PLACE", "OUTCOME", "SENT AT", "CHANNEL"];
 
@@ -88,7 +62,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let mut rows = Vec::new();
     for channel in channels {
         let of = PeopleOf { product, round: args.round, channel };
-        rows.extend(read(&pool, &of, args.after, args.limit.unwrap_or(u32::MAX)).await?);
+        rows.extend(report::people(&pool, &of, args.after, args.limit.unwrap_or(u32::MAX)).await?);
     }
     output::records(context.output, &rows)?;
     Ok(Exit::Done)
@@ -112,16 +86,5 @@ fn choose(args: &Args, product: ProductId, found: Vec<Channel>) -> Result<Vec<Ch
             Err(Failure::new(Exit::Usage, what))
         }
         None => Ok(found),
-    }
-}
-
-async fn read(pool: &MySqlPool, of: &PeopleOf, mut after: Option<Place>, limit: u32) -> sqlx::Result<Vec<HistoryRow>> {
-    let mut rows: Vec<HistoryRow> = Vec::new();
-    loop {
-        let left = limit.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
-        let page = history::people(pool, of, after, left.min(PAGE_ROWS)).await?;
-        let Some(last) = page.last() else { return Ok(rows) };
-        after = Some(last.place);
-        rows.extend(page.into_iter().map(HistoryRow::from));
     }
 }

@@ -34,6 +34,7 @@ use crate::{
         setting::Settings,
     },
     redis::{Patience, Redis},
+    report::Sources,
     stores::Stores,
 };
 use exit::{Exit, Failure};
@@ -162,6 +163,24 @@ impl Context {
             Err(error) if error.is_unreachable() => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What is read from: MySQL, and Redis if it answers.
+    ///
+    /// # Errors
+    /// As [`Context::mysql`], and when Redis answers and cannot be used.
+    pub async fn sources(&self) -> anyhow::Result<Sources> {
+        let (mysql, settings) = self.mysql().await?;
+        Ok(Sources { mysql, redis: self.redis_if_up().await?, settings })
+    }
+
+    /// Says that what is shown is MySQL's alone.
+    fn note_no_redis(&self) {
+        output::note(&format!(
+            "Redis at {} does not answer: this is what MySQL knows, and it may lag; check --redis-url / \
+             RESTOCK_REDIS_URL",
+            self.backends.redis_address()
+        ));
     }
 
     /// Does something by hand, with a row about it in MySQL: `work` answers what came of it.

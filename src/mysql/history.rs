@@ -22,6 +22,8 @@ pub struct RoundRow {
     pub sku: Option<Sku>,
     /// People in (from, upto]; `None` until they are counted.
     pub total: Option<u64>,
+    /// Whether its product stands still until it is unpaused.
+    pub is_paused: bool,
 }
 
 impl<'r> FromRow<'r, MySqlRow> for RoundRow {
@@ -57,7 +59,12 @@ impl<'r> FromRow<'r, MySqlRow> for RoundRow {
             ended_us: time_us("ended_at")?,
         };
         let sku = sku.map(|sku| sku.parse()).transpose().map_err(decode_error)?;
-        Ok(Self { state, sku, total: row.try_get("total")? })
+        Ok(Self {
+            state,
+            sku,
+            total: row.try_get("total")?,
+            is_paused: row.try_get::<Option<bool>, _>("is_paused")?.unwrap_or(false),
+        })
     }
 }
 
@@ -74,7 +81,7 @@ fn time(row: &MySqlRow, column: &str) -> sqlx::Result<Option<NaiveDateTime>> {
 /// Those of MySQL.
 pub async fn rounds(db: impl MySqlExecutor<'_>, product: Option<ProductId>) -> sqlx::Result<Vec<RoundRow>> {
     sqlx::query_as(
-        "SELECT h.*, p.sku FROM product_notification_history h
+        "SELECT h.*, p.sku, p.is_paused FROM product_notification_history h
          JOIN (SELECT product_id, channel,
                  MIN(CASE WHEN status IN ('QUEUED', 'IN_PROGRESS') THEN restock_round END) AS open_round,
                  MAX(CASE WHEN status = 'QUEUED' AND started_at IS NULL THEN restock_round END) AS waiting_round,
@@ -99,7 +106,7 @@ pub async fn rounds(db: impl MySqlExecutor<'_>, product: Option<ProductId>) -> s
 /// Those of MySQL.
 pub async fn round_of(db: impl MySqlExecutor<'_>, lane: &LaneId, round: Round) -> sqlx::Result<Option<RoundRow>> {
     sqlx::query_as(
-        "SELECT h.*, p.sku FROM product_notification_history h LEFT JOIN product p ON p.id = h.product_id
+        "SELECT h.*, p.sku, p.is_paused FROM product_notification_history h LEFT JOIN product p ON p.id = h.product_id
          WHERE h.product_id = ? AND h.restock_round = ? AND h.channel = ?",
     )
     .bind(lane.product.0)

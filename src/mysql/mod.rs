@@ -9,6 +9,7 @@
 //! | [`line`](mod@line), [`subscription`], [`import`] | `product_line`, `product_user_notification` |
 //! | [`request`] | `restock_request` |
 //! | [`action`] | `operator_action` |
+//! | [`log_dead`] | `log_dead` |
 //! | [`history`] | `product_notification_history`, `product_user_notification_history` (reading) |
 //!
 //! The SQL is portable. Times are `DATETIME(6)` in UTC. A function that only reads takes any
@@ -18,6 +19,7 @@ pub mod action;
 pub mod history;
 pub mod import;
 pub mod line;
+pub mod log_dead;
 pub mod product;
 pub mod request;
 pub mod schema;
