@@ -115,16 +115,19 @@ pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisErr
         senders,
         consumer,
     });
-    tokio::spawn(pass_on(deps.clone(), signals));
+    let listener = tokio::spawn(pass_on(deps.clone(), signals));
 
+    let mut readers = Vec::new();
     let (lanes, claims) = (TaskTracker::new(), TaskTracker::new());
     for partition in (0..deps.stores.settings.partitions).map(Partition) {
         for channel in deps.senders.keys() {
             let jobs = |redis| Jobs::new(redis, partition, channel.clone(), deps.consumer.clone());
+            let reader = deps.stores.redis.reader().await?;
+            readers.push(reader.clone());
             let claimer = Claimer {
                 deps: deps.clone(),
                 jobs: jobs(deps.stores.redis.clone()),
-                waiter: jobs(deps.stores.redis.reader().await?),
+                waiter: jobs(reader),
                 lanes: lanes.clone(),
                 stop: stop.clone(),
             };
@@ -141,6 +144,11 @@ pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisErr
     lanes.wait().await;
     claims.close();
     claims.wait().await;
+    // The process may go on without this worker: nothing of it may stay connected.
+    listener.abort();
+    for reader in readers {
+        reader.close().await;
+    }
     deps.stores.redis.close().await;
     Ok(())
 }
