@@ -9,8 +9,10 @@ pub mod import;
 pub mod migrate;
 pub mod output;
 pub mod pause;
+pub mod pending;
 pub mod product;
 pub mod rate;
+pub mod reclaim;
 pub mod resume;
 #[cfg(feature = "local-servers")]
 pub mod servers;
@@ -21,6 +23,7 @@ pub mod subscribe;
 #[cfg(feature = "local-servers")]
 pub mod up;
 mod wait;
+pub mod why;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
 use sqlx::MySqlPool;
@@ -95,6 +98,12 @@ enum Command {
     Status(status::Args),
     /// Show what became of each person in a round
     History(history::Args),
+    /// Show where one user stands, and for each round whether they were told, or why not
+    Why(why::Args),
+    /// Show which entry of the job streams is with whom
+    Pending,
+    /// End the leases of silent owners, so that any worker takes over
+    Reclaim(reclaim::Args),
     /// Run everything for development: private servers, flusher and worker in one process
     #[cfg(feature = "local-servers")]
     Up(up::Args),
@@ -264,6 +273,9 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Actions(args) => actions::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
+        Command::Why(args) => why::run(context, args).await,
+        Command::Pending => pending::run(context).await,
+        Command::Reclaim(args) => reclaim::run(context, args).await,
         #[cfg(feature = "local-servers")]
         Command::Up(args) => up::run(context, args).await,
         #[cfg(feature = "local-servers")]

@@ -13,6 +13,9 @@ use crate::{
 /// The reason of a round that was cancelled before its turn came: it says nothing about where its lane stands.
 pub const CANCELED_WHILE_WAITING: &str = "canceled while waiting";
 
+/// After every place that there can be: the end of the year 9999.
+const LAST_PLACE: Place = Place(253_402_300_799_000_000);
+
 /// A round of a lane with what people want to see beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoundRow {
@@ -116,6 +119,23 @@ pub async fn round_of(db: impl MySqlExecutor<'_>, lane: &LaneId, round: Round) -
     .await
 }
 
+/// The newest `limit` rounds of a product in all channels, whatever became of them, in order.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn newest_rounds(db: impl MySqlExecutor<'_>, product: ProductId, limit: u32) -> sqlx::Result<Vec<RoundRow>> {
+    let mut rows: Vec<RoundRow> = sqlx::query_as(
+        "SELECT h.*, p.sku, p.is_paused FROM product_notification_history h LEFT JOIN product p ON p.id = h.product_id
+         WHERE h.product_id = ? ORDER BY h.restock_round DESC, h.channel DESC LIMIT ?",
+    )
+    .bind(product.0)
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    rows.reverse();
+    Ok(rows)
+}
+
 /// What rebuilds the lanes of a product in Redis: per channel the rows of [`rounds`].
 ///
 /// # Errors
@@ -198,5 +218,31 @@ pub async fn people(
     .bind(after.unwrap_or(Place(0)).datetime())
     .bind(limit)
     .fetch_all(db)
+    .await
+}
+
+/// What became of one user in a round, who stood at `place` then; without a place everybody in the round is read.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn person(
+    db: impl MySqlExecutor<'_>,
+    of: &PeopleOf,
+    user: UserId,
+    place: Option<Place>,
+) -> sqlx::Result<Option<PersonRow>> {
+    let place = place.map(Place::datetime);
+    sqlx::query_as(
+        "SELECT channel, place, user_id, outcome, sent_at FROM product_user_notification_history
+         WHERE product_id = ? AND restock_round = ? AND channel = ? AND place BETWEEN ? AND ? AND user_id = ?
+         ORDER BY place DESC LIMIT 1",
+    )
+    .bind(of.product.0)
+    .bind(of.round.0)
+    .bind(of.channel.as_str())
+    .bind(place.unwrap_or(Place(0).datetime()))
+    .bind(place.unwrap_or(LAST_PLACE.datetime()))
+    .bind(user.0)
+    .fetch_optional(db)
     .await
 }

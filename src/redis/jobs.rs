@@ -22,6 +22,17 @@ pub enum Line {
     Again,
 }
 
+impl Line {
+    /// An entry on it, as its lane remembers it: `j:<id>` or `a:<id>`.
+    #[must_use]
+    pub fn name_of(self, id: &str) -> String {
+        match self {
+            Self::Fresh => format!("j:{id}"),
+            Self::Again => format!("a:{id}"),
+        }
+    }
+}
+
 /// A pending entry that stands for a lane.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Entry {
@@ -39,10 +50,7 @@ impl Entry {
     /// As the lane remembers it: `j:<id>` or `a:<id>`.
     #[must_use]
     pub fn name(&self) -> String {
-        match self.line {
-            Line::Fresh => format!("j:{}", self.id),
-            Line::Again => format!("a:{}", self.id),
-        }
+        self.line.name_of(&self.id)
     }
 }
 
@@ -210,11 +218,7 @@ impl Redis {
     /// # Errors
     /// As any call.
     pub async fn drop_entry(&self, entry: &Entry) -> Result<(), RedisError> {
-        let channel = &entry.lane.channel;
-        let key = match entry.line {
-            Line::Fresh => self.keys.jobs(entry.partition, channel),
-            Line::Again => self.keys.again(entry.partition, channel),
-        };
+        let key = self.keys.stream(entry.partition, &entry.lane.channel, entry.line);
         let _: u64 = self.client.xack(&key, GROUP, entry.id.as_str()).await?;
         let _: u64 = self.client.xdel(&key, entry.id.as_str()).await?;
         Ok(())

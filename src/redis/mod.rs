@@ -3,7 +3,8 @@
 //! * [`connect`](Redis::connect) and the error type are here, addresses and policies in `connect`;
 //! * [`keys`] builds every key name;
 //! * [`scripts`] has one typed wrapper per Lua file;
-//! * [`jobs`] reads the job streams, [`log`] the log stream, [`lane`] lanes as they stand;
+//! * [`jobs`] reads the job streams, [`pending`] looks at them, [`log`] reads the log stream, [`lane`] lanes as they
+//!   stand;
 //! * [`signal`] listens for stop signals.
 
 mod connect;
@@ -11,6 +12,7 @@ pub mod jobs;
 pub mod keys;
 pub mod lane;
 pub mod log;
+pub mod pending;
 pub mod scripts;
 pub mod signal;
 

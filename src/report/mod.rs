@@ -7,10 +7,14 @@
 //! |---|---|
 //! | [`status`] | where every lane stands |
 //! | [`history`] | what became of each person in a round |
+//! | [`why`] | what became of one person in all rounds, or why nothing did |
+//! | [`pending`] | which entry is with whom, for how long |
 
 pub mod history;
 mod live;
+pub mod pending;
 pub mod status;
+pub mod why;
 
 use sqlx::MySqlPool;
 

@@ -4,6 +4,7 @@
 mod support;
 
 mod failures;
+mod hands;
 mod pauses;
 mod rounds;
 mod shop;

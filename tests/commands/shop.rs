@@ -3,13 +3,20 @@
 use std::{
     net::TcpListener,
     process::{Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use restock::local::{fresh_database_name, fresh_namespace};
 use serde_json::Value;
-use tokio::{io::AsyncWriteExt, process::Command};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::{Child, Command},
+};
 
 use super::support::servers::servers;
+
+const DEADLINE: Duration = Duration::from_secs(30);
 
 pub struct Shop {
     pub redis_url: String,
@@ -46,8 +53,14 @@ impl Ended {
 impl Shop {
     /// With a schema, product 42 with 5 in stock and product 7 without any.
     pub async fn open() -> Self {
+        Self::open_with(&[]).await
+    }
+
+    /// As [`Shop::open`], with these first settings.
+    pub async fn open_with(settings: &[&str]) -> Self {
         let shop = Self::empty().await;
-        shop.done(&["migrate", "--partitions", "2"]).await;
+        let migrate: Vec<&str> = ["migrate", "--partitions", "2"].iter().chain(settings).copied().collect();
+        shop.done(&migrate).await;
         shop.done(&["product", "add", "42", "--name", "Party bunting", "--sku", "47566", "--stock", "5"]).await;
         shop.done(&["product", "add", "7", "--name", "Alarm clock"]).await;
         shop
@@ -78,18 +91,57 @@ impl Shop {
         }
     }
 
+    fn command(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RESTOCK_")) {
+            command.env_remove(name);
+        }
+        command.env("RESTOCK_REDIS_URL", &self.redis_url).env("RESTOCK_MYSQL_URL", &self.mysql_url);
+        command.env("RESTOCK_NAMESPACE", &self.namespace).env("RESTOCK_LOG", "off").args(args);
+        command
+    }
+
+    /// A worker that runs until it is dropped.
+    pub fn worker(&self, args: &[&str]) -> Child {
+        self.command(env!("CARGO_BIN_EXE_restock-worker"), args).kill_on_drop(true).spawn().expect("it starts")
+    }
+
+    /// A flusher that runs until it is dropped.
+    pub fn flusher(&self) -> Child {
+        let mut command = self.command(env!("CARGO_BIN_EXE_restock-flusher"), &["--flush-interval-ms", "50"]);
+        command.kill_on_drop(true).spawn().expect("it starts")
+    }
+
+    /// Sends one command to the Redis server as it is.
+    pub async fn redis(&self, command: &str) -> String {
+        let address = self.redis_url.trim_start_matches("redis://");
+        let mut stream = TcpStream::connect(address).await.expect("Redis answers");
+        stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await.expect("Redis answers");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).await.expect("Redis answers");
+        assert!(!reply.starts_with('-'), "{command}: {reply}");
+        reply
+    }
+
+    /// Runs a command until what it prints is as wanted, and answers that.
+    pub async fn until(&self, args: &[&str], wanted: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let seen = self.json(args).await;
+            if wanted(&seen) {
+                return seen;
+            }
+            assert!(start.elapsed() < DEADLINE, "{args:?} still prints {seen}");
+        }
+    }
+
     pub async fn run(&self, args: &[&str]) -> Ended {
         self.run_with(args, "").await
     }
 
     /// With this text on stdin.
     pub async fn run_with(&self, args: &[&str], stdin: &str) -> Ended {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_restock-cli"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RESTOCK_")) {
-            command.env_remove(name);
-        }
-        command.env("RESTOCK_REDIS_URL", &self.redis_url).env("RESTOCK_MYSQL_URL", &self.mysql_url);
-        command.env("RESTOCK_NAMESPACE", &self.namespace).env("RESTOCK_LOG", "off").args(args);
+        let mut command = self.command(env!("CARGO_BIN_EXE_restock-cli"), args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("the program starts");
         let mut input = child.stdin.take().expect("stdin is a pipe");

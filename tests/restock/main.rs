@@ -4,6 +4,7 @@
 mod support;
 
 mod faults;
+mod hands;
 mod pauses;
 mod shop;
 

@@ -6,4 +6,5 @@ mod support;
 mod fixture;
 mod holds;
 mod pauses;
+mod reclaims;
 mod rounds;

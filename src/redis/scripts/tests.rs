@@ -14,6 +14,7 @@ fn all() -> Vec<&'static Script> {
         &finish::SCRIPT,
         &hydrate::SCRIPT,
         &pause::SCRIPT,
+        &reclaim::SCRIPT,
         &release::SCRIPT,
         &relog::SCRIPT,
         &renew::SCRIPT,
