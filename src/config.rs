@@ -162,14 +162,23 @@ pub struct Logging {
 }
 
 impl Logging {
+    /// Says nothing, where a log would spoil the screen.
+    #[must_use]
+    pub fn silent(self) -> Self {
+        Self { log_filter: "off".to_owned(), ..self }
+    }
+
     /// Sends the log of this process to stderr. A second call changes nothing.
     ///
     /// # Errors
     /// When the filter cannot be read.
     pub fn install(&self) -> Result<(), ConfigError> {
         // The libraries' own lines come first, so that the given filter can still ask for more of them.
-        let filter = EnvFilter::try_new(format!("sqlx=warn,fred=warn,{}", self.log_filter))
-            .map_err(|error| ConfigError::LogFilter(error.to_string()))?;
+        let filter = EnvFilter::try_new(match self.log_filter.as_str() {
+            "off" => "off".to_owned(),
+            filter => format!("sqlx=warn,fred=warn,{filter}"),
+        })
+        .map_err(|error| ConfigError::LogFilter(error.to_string()))?;
         // Colours only on a terminal; the library itself looks at NO_COLOR.
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
         let log = if io::stderr().is_terminal() { log } else { log.with_ansi(false) };

@@ -117,7 +117,7 @@ enum Command {
 }
 
 /// What every command gets.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Context {
     /// Where Redis and MySQL are.
     pub backends: Backends,
@@ -140,7 +140,8 @@ pub struct Given {
 
 impl Given {
     fn of(matches: &ArgMatches) -> Self {
-        let is_given = |name: &str| matches.value_source(name).is_some_and(|source| source != ValueSource::DefaultValue);
+        let is_given =
+            |name: &str| matches.value_source(name).is_some_and(|source| source != ValueSource::DefaultValue);
         Self { redis: is_given("redis_url"), mysql: is_given("mysql_url") }
     }
 }
@@ -235,6 +236,10 @@ pub async fn run() -> Exit {
     };
     let by = by.unwrap_or_else(Operator::of_system);
     let context = Context { backends, given: Given::of(&matches), output, by };
+    let logging = match &command {
+        Command::Status(args) if args.takes_the_terminal(output) => logging.silent(),
+        _ => logging,
+    };
     let done = match prepare(&context, &logging) {
         Ok(()) => dispatch(&context, command).await,
         Err(error) => Err(error),

@@ -1,6 +1,6 @@
 //! What a command prints on stdout: a table for people, or JSON with the contract's names.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
@@ -46,6 +46,12 @@ pub fn record<R: Record>(output: Output, record: &R) -> anyhow::Result<()> {
         Output::Table => table(std::slice::from_ref(record)),
         Output::Json => json(record),
     }
+}
+
+/// Whether what is printed on stdout may have colours: on a terminal, unless `NO_COLOR` is set.
+#[must_use]
+pub fn has_colours() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Prints a line on stdout.

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use serde::Serialize;
 use sqlx::{FromRow, MySqlExecutor, MySqlPool, Row, mysql::MySqlRow};
 
 use super::decode_error;
@@ -145,4 +146,27 @@ pub async fn find(db: impl MySqlExecutor<'_>, id: i64) -> sqlx::Result<Option<Re
     .bind(id)
     .fetch_optional(db)
     .await
+}
+
+/// The requests that have no round yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Outbox {
+    /// How many.
+    pub pending: i64,
+    /// The age of the oldest, ms; 0 without any.
+    pub oldest_ms: i64,
+}
+
+/// Counts them.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn outbox(db: impl MySqlExecutor<'_>) -> sqlx::Result<Outbox> {
+    let (pending, oldest_us): (i64, Option<i64>) = sqlx::query_as(
+        "SELECT COUNT(*), TIMESTAMPDIFF(MICROSECOND, MIN(created_at), UTC_TIMESTAMP(6))
+         FROM restock_request WHERE state = 'PENDING'",
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(Outbox { pending, oldest_ms: oldest_us.unwrap_or(0).max(0) / 1000 })
 }

@@ -7,11 +7,13 @@
 //! |---|---|
 //! | [`status`] | where every lane stands |
 //! | [`history`] | what became of each person in a round |
+//! | [`moment`] | lanes, pace and lag together, for a screen |
 //! | [`why`] | what became of one person in all rounds, or why nothing did |
 //! | [`pending`] | which entry is with whom, for how long |
 
 pub mod history;
 mod live;
+pub mod moment;
 pub mod pending;
 pub mod status;
 pub mod why;
