@@ -6,9 +6,9 @@ use anyhow::Context;
 use clap::Parser;
 use restock::{
     config::{Logging, install_tls_provider},
-    mysql::setting::PARTITIONS_MAX,
+    mysql::{connect_lazily, setting::PARTITIONS_MAX},
     stop,
-    stores::Stores,
+    stores::{SettingsWatch, Stores},
     sync::{self, Flusher, FlusherOptions},
 };
 
@@ -44,8 +44,13 @@ async fn run(Command { options, logging }: Command) -> anyhow::Result<()> {
     let Some(stores) = Stores::wait_for(&options.backends, CONNECTIONS_MAX, &stop).await? else { return Ok(()) };
     let redis = stores.redis.clone();
     tracing::info!(partitions = stores.settings.partitions, namespace = %stores.settings.namespace, "flushing");
-    let flusher = Flusher { stores, flush_interval: options.flush_interval(), drain: options.drain() };
-    sync::run(flusher, stop).await;
+    let mut watch = SettingsWatch::start(connect_lazily(&options.backends.mysql_url, 1)?, stores.settings.clone());
+    let (flush_interval, drain, settings) = (options.flush_interval(), options.drain(), watch.settings());
+    tokio::select! {
+        () = sync::run(Flusher { stores, flush_interval, drain, settings }, stop) => {}
+        // What is in the log is another deployment's: not one more batch of it may reach this database.
+        refusal = watch.refused() => return Err(refusal.into()),
+    }
     redis.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -2,15 +2,15 @@
 
 use std::{collections::HashMap, process::ExitCode};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Parser;
 use restock::{
     channel::ChannelOptions,
     config::{Backends, Logging, install_tls_provider},
-    ids::Channel,
+    mysql::connect_lazily,
     redis::scripts::random_hex,
     stop,
-    stores::Stores,
+    stores::{SettingsWatch, Stores},
     worker::{self, Worker, WorkerOptions},
 };
 
@@ -48,21 +48,26 @@ async fn run(Command { backends, options, channels, logging }: Command) -> anyho
     install_tls_provider();
     let stop = stop::on_signals().context("cannot listen for signals")?;
     let Some(stores) = Stores::wait_for(&backends, CONNECTIONS_MAX, &stop).await? else { return Ok(()) };
+    options.check_only(&stores.settings.channels)?;
     let mut senders = HashMap::new();
-    for channel in served(&stores.settings.channels, &options.only)? {
+    for channel in options.served(&stores.settings.channels) {
         senders.insert(channel.clone(), channels.build(&channel)?);
     }
     let consumer = format!("{}-{}", std::process::id(), &random_hex()[..8]);
     tracing::info!(consumer, lanes = options.lanes, rate = stores.settings.rate, "working");
-    worker::run(Worker { stores, options, senders, consumer }, stop).await?;
+    let mut watch = SettingsWatch::start(connect_lazily(&backends.mysql_url, 1)?, stores.settings.clone());
+    let settings = watch.settings();
+    let work = worker::run(Worker { stores, settings, options, channels, senders, consumer }, stop.clone());
+    tokio::pin!(work);
+    tokio::select! {
+        worked = &mut work => worked?,
+        refusal = watch.refused() => {
+            // What is in flight is settled where it was taken from.
+            stop.cancel();
+            work.await?;
+            return Err(refusal.into());
+        }
+    }
     tracing::info!("stopped");
     Ok(())
-}
-
-/// The enabled channels that this worker serves.
-fn served(enabled: &[Channel], only: &[Channel]) -> anyhow::Result<Vec<Channel>> {
-    if let Some(other) = only.iter().find(|channel| !enabled.contains(channel)) {
-        bail!("--only / RESTOCK_ONLY names `{other}`, which is not enabled; see `restock-cli settings`");
-    }
-    Ok(if only.is_empty() { enabled.to_vec() } else { only.to_vec() })
 }

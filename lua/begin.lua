@@ -22,7 +22,8 @@
 -- ARGV[7] place after which the caller has looked for people
 -- ARGV[8] 1 when it found nobody there, so that the round starts at the first
 --
--- Reply go <round> <from> <cursor> <upto> <ahead> <tries> <tried_at>   the lane is held
+-- Reply go <round> <from> <cursor> <upto> <ahead> <tries> <tried_at> <retry_of> <epoch> <version>   the lane is held;
+--   with a `retry_of` the cursor is that of the FAILED who are told again, and ahead is empty
 -- Reply look <from> <ahead>  first begin of a round that goes on after `from`: look there and begin again
 -- Reply busy <ms>            somebody else's lease runs that much longer
 -- Reply stale                the entry stands for nothing any more and is gone
@@ -42,8 +43,9 @@ local lane = open_lane(KEYS[1], KEYS[4], KEYS[5], KEYS[3])
 local now_us, now_ms = now()
 
 local function held()
-  return { 'go', get(lane, 'round'), get(lane, 'from'), get(lane, 'cursor'), get(lane, 'upto'), get(lane, 'ahead'),
-    get(lane, 'tries'), get(lane, 'tried_at') }
+  local ahead = is_retrying(lane) and '' or get(lane, 'ahead')
+  return { 'go', get(lane, 'round'), get(lane, 'from'), get(lane, position(lane)), get(lane, 'upto'), ahead,
+    get(lane, 'tries'), get(lane, 'tried_at'), get(lane, 'retry_of'), get(lane, 'epoch'), get(lane, 'version') }
 end
 
 if get(lane, 'entry') ~= ARGV[1] or not (get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS') then

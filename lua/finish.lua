@@ -39,6 +39,8 @@ if refusal then
 end
 local now_us = now()
 settle(lane)
-put(lane, 'blocked_user', ARGV[16])
+if not is_retrying(lane) then
+  put(lane, 'blocked_user', ARGV[16])
+end
 end_round(lane, ARGV[14], ARGV[15], ARGV[10], now_us)
 return answer_hold(lane, { 'finished' })

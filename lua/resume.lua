@@ -1,7 +1,7 @@
--- Queues a canceled round again, to go on after the last person settled.
+-- Queues a round that has ended again: to go on after the last person settled, or to tell its FAILED again first.
 --
--- Invariant: only the lane's current round, only when it was cut short, only with stock. With a person to skip,
--- they are settled in the same call, and only if they are still the next.
+-- Invariant: only the lane's last round, only with stock; only when it was cut short, unless its FAILED are told again.
+-- With a person to skip, they are settled in the same call, and only if they are still the next.
 --
 -- include shared/lane.lua
 -- include shared/round.lua
@@ -19,9 +19,11 @@
 -- ARGV[3] their place
 -- ARGV[4] their user id
 -- ARGV[5] the letter of their outcome, F or U
+-- ARGV[6] 1 to tell those again who FAILED in this round, then go on if it was cut short
 --
 -- Reply queued <round>          goes on; or did so under this call before
 -- Reply not_canceled <status>   nothing was written: there is nothing to resume
+-- Reply nobody_failed <round>   nothing was written: nobody FAILED in this round
 -- Reply no_stock <stock>        nothing was written: there is nothing to announce
 -- Reply moved <cursor> <blocked user>   nothing was written: look up the person who blocks it from here
 -- Reply absent                  nothing was written: check the product against MySQL
@@ -39,8 +41,12 @@ if done then
 end
 local lane = open_lane(KEYS[1], KEYS[4], KEYS[5], KEYS[3])
 local status = get(lane, 'status')
-if not string.find(status, '^CANCELED_') then
+local retries = ARGV[6] == '1'
+if not (string.find(status, '^CANCELED_') or (retries and status == 'COMPLETED')) then
   return { 'not_canceled', status }
+end
+if retries and count(lane, 'failed') == 0 then
+  return { 'nobody_failed', get(lane, 'round') }
 end
 if tonumber(product.stock) <= 0 then
   return { 'no_stock', product.stock }
@@ -59,9 +65,16 @@ if ARGV[1] == '1' then
   local field = ARGV[5] == 'U' and 'unknown' or 'failed'
   put(lane, field, whole(count(lane, field) + 1))
 end
+if retries then
+  put(lane, 'retry_of', status)
+  put(lane, 'retry_cursor', '')
+end
 put(lane, 'status', 'QUEUED')
 for _, field in ipairs({ 'blocked_user', 'reason', 'ended_at', 'stopping', 'cancel', 'tried_at' }) do
   put(lane, field, '')
+end
+if retries then
+  put(lane, 'reason', 'telling the failed again')
 end
 put(lane, 'tries', '0')
 put(lane, 'attempts', '0')

@@ -62,6 +62,8 @@ CREATE TABLE IF NOT EXISTS product_notification_history (
     queued_at       DATETIME(6) NULL,
     started_at      DATETIME(6) NULL,
     ended_at        DATETIME(6) NULL,
+    -- While those who FAILED are told again: the status that the round had before.
+    retry_of        VARCHAR(24) CHARACTER SET ascii NULL,
     reason          VARCHAR(255) NULL,
     PRIMARY KEY (product_id, restock_round, channel),
     KEY status (status, product_id)

@@ -45,6 +45,22 @@ local function put(lane, field, value)
   lane.writes[#lane.writes + 1] = value
 end
 
+-- While those who FAILED in a round are told again, `retry_of` holds the status that the round had before, and
+-- `retry_cursor` is the last of them settled; the cursor of the round stands still.
+local function is_retrying(lane)
+  return get(lane, 'retry_of') ~= ''
+end
+
+-- The field that a settlement moves.
+local function position(lane)
+  return is_retrying(lane) and 'retry_cursor' or 'cursor'
+end
+
+local function leave_retry(lane)
+  put(lane, 'retry_of', '')
+  put(lane, 'retry_cursor', '')
+end
+
 -- Writes the fields, then what may fail late and must not undo them.
 local function save(lane)
   if #lane.writes > 0 then

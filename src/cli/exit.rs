@@ -207,7 +207,9 @@ fn code_of_setting(error: &SettingError) -> Option<Exit> {
     match error {
         SettingError::Sql(_) => None,
         SettingError::Unknown(_) | SettingError::Invalid { .. } => Some(Exit::Usage),
-        SettingError::Fixed { .. } | SettingError::NamespaceDiffers { .. } => Some(Exit::Conflict),
+        SettingError::Fixed { .. } | SettingError::NamespaceDiffers { .. } | SettingError::PartitionsDiffer { .. } => {
+            Some(Exit::Conflict)
+        }
         SettingError::Missing(_) => Some(Exit::Failure),
     }
 }
@@ -220,6 +222,7 @@ fn code_of_producer(error: &ProducerError) -> Option<Exit> {
         | ProducerError::Refused { .. }
         | ProducerError::NothingToResume { .. }
         | ProducerError::NobodyBlocks { .. }
+        | ProducerError::NobodyFailed { .. }
         | ProducerError::NothingToCancel { .. }
         | ProducerError::BelowZero { .. } => Some(Exit::Conflict),
         ProducerError::Backlog | ProducerError::Unsettled(_) | ProducerError::Store(_) => Some(Exit::Failure),

@@ -1,4 +1,4 @@
-//! `restock-cli resume`: goes on with a round that was cut off, after the last person settled.
+//! `restock-cli resume`: goes on with a round that was cut off, or tells those who FAILED in it again.
 
 use super::{
     Context,
@@ -9,7 +9,7 @@ use super::{
 use crate::{
     ids::{Channel, ProductId, ProductRef},
     mysql::action::Deed,
-    producer::{Continued, Producer, ProducerError},
+    producer::{Continued, Producer, ProducerError, Resume},
 };
 
 /// Options of `resume`.
@@ -23,8 +23,8 @@ pub struct Args {
     /// Give up the person who could not be told
     #[arg(long)]
     pub skip: bool,
-    /// Tell those again who FAILED
-    #[arg(long)]
+    /// Tell those again who FAILED in the last round, also when it was completed; then go on
+    #[arg(long, conflicts_with = "skip")]
     pub retry_failed: bool,
     /// Wait until the round has ended
     #[arg(long)]
@@ -32,15 +32,10 @@ pub struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    if args.retry_failed {
-        let what =
-            "`resume --retry-failed` comes in a later version; without it the round goes on after the last person";
-        return Err(Failure::new(Exit::Usage, what).into());
-    }
     let producer = Producer::new(context.stores().await?);
     let stores = producer.stores();
     let product = context.product(&stores.mysql, &args.product).await?.id;
-    let deed = Deed { channel: args.channel.clone(), ..Deed::of_product("resume", product) };
+    let deed = Deed { channel: args.channel.clone(), ..Deed::of_product(name(&args), product) };
     let mut continued = Vec::new();
     let work = async {
         continued = resume(&producer, product, &args).await?;
@@ -54,6 +49,15 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
     let watches = continued.into_iter().map(|lane| Watch::new(product, lane.channel, lane.round)).collect();
     wait::until_ended(&stores.mysql, Some(&stores.redis), stores.settings.partitions, watches).await
+}
+
+/// As it stands in the list of actions.
+fn name(args: &Args) -> &'static str {
+    match args {
+        Args { skip: true, .. } => "resume --skip",
+        Args { retry_failed: true, .. } => "resume --retry-failed",
+        _ => "resume",
+    }
 }
 
 fn describe(Continued { channel, round, skipped }: &Continued) -> String {
@@ -73,11 +77,20 @@ async fn resume(producer: &Producer, product: ProductId, args: &Args) -> anyhow:
         }
         None => enabled.to_vec(),
     };
+    let how = match args {
+        Args { skip: true, .. } => Resume::Skip,
+        Args { retry_failed: true, .. } => Resume::RetryFailed,
+        _ => Resume::Plain,
+    };
     let (mut continued, mut refusal) = (Vec::new(), None);
     for channel in &channels {
-        match producer.resume(product, channel, args.skip).await {
+        match producer.resume(product, channel, how).await {
             Ok(lane) => continued.push(lane),
-            Err(error @ (ProducerError::NothingToResume { .. } | ProducerError::NobodyBlocks { .. })) => {
+            Err(
+                error @ (ProducerError::NothingToResume { .. }
+                | ProducerError::NobodyBlocks { .. }
+                | ProducerError::NobodyFailed { .. }),
+            ) => {
                 refusal.get_or_insert(error);
             }
             Err(error) => return Err(error.into()),

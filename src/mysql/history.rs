@@ -3,7 +3,7 @@
 use chrono::NaiveDateTime;
 use sqlx::{FromRow, MySqlExecutor, Row, mysql::MySqlRow};
 
-use super::decode_error;
+use super::{decode_error, line::Person};
 use crate::{
     ids::{Channel, LaneId, Place, ProductId, Round, Sku, UserId},
     outcome::Outcome,
@@ -56,6 +56,11 @@ impl<'r> FromRow<'r, MySqlRow> for RoundRow {
                 unknown: row.try_get("unknown_count")?,
             },
             stamp: Stamp { epoch: row.try_get("epoch")?, version: row.try_get("version")? },
+            retry_of: row
+                .try_get::<Option<String>, _>("retry_of")?
+                .map(|status| status.parse())
+                .transpose()
+                .map_err(decode_error)?,
             reason: row.try_get("reason")?,
             queued_us: time_us("queued_at")?,
             started_us: time_us("started_at")?,
@@ -196,6 +201,53 @@ pub struct PeopleOf {
     pub round: Round,
     /// By which channel.
     pub channel: Channel,
+}
+
+/// Whether MySQL has this state of a round, or a newer one.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn is_recorded(db: impl MySqlExecutor<'_>, of: &PeopleOf, stamp: Stamp) -> sqlx::Result<bool> {
+    let found: Option<(u64, u64)> = sqlx::query_as(
+        "SELECT epoch, version FROM product_notification_history
+         WHERE product_id = ? AND restock_round = ? AND channel = ?",
+    )
+    .bind(of.product.0)
+    .bind(of.round.0)
+    .bind(of.channel.as_str())
+    .fetch_optional(db)
+    .await?;
+    Ok(found.is_some_and(|(epoch, version)| Stamp { epoch, version } >= stamp))
+}
+
+/// The first `limit` people in (`after`, `upto`] who FAILED in a round and still stand in line at that place.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn failed(
+    db: impl MySqlExecutor<'_>,
+    of: &PeopleOf,
+    after: Option<Place>,
+    upto: Place,
+    limit: u32,
+) -> sqlx::Result<Vec<Person>> {
+    let rows: Vec<(NaiveDateTime, i64)> = sqlx::query_as(
+        "SELECT h.place, h.user_id FROM product_user_notification_history h
+         JOIN product_user_notification n
+           ON n.product_id = h.product_id AND n.created_at = h.place AND n.user_id = h.user_id AND n.is_active = 1
+         WHERE h.product_id = ? AND h.restock_round = ? AND h.channel = ? AND h.place > ? AND h.place <= ?
+           AND h.outcome = 'FAILED' ORDER BY h.place LIMIT ?",
+    )
+    .bind(of.product.0)
+    .bind(of.round.0)
+    .bind(of.channel.as_str())
+    .bind(after.unwrap_or(Place(0)).datetime())
+    .bind(upto.datetime())
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    let person = |(at, user)| Person { place: Place::from_datetime(at), user: UserId(user), active: true };
+    Ok(rows.into_iter().map(person).collect())
 }
 
 /// The first `limit` people settled in a round after the place `after`, in line order.

@@ -83,6 +83,17 @@ pub enum SettingError {
         /// This process's.
         given: Namespace,
     },
+    /// The products of this database are spread otherwise than this process looks for them.
+    #[error(
+        "this database has {stored} partitions now, and this process was started for {running}; start it again if \
+         that is meant"
+    )]
+    PartitionsDiffer {
+        /// The deployment's.
+        stored: u16,
+        /// This process's.
+        running: u16,
+    },
     /// MySQL failed.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
@@ -178,6 +189,19 @@ impl Settings {
             Ok(())
         } else {
             Err(SettingError::NamespaceDiffers { stored: self.namespace.clone(), given: given.clone() })
+        }
+    }
+
+    /// Refuses to go on where the keys in Redis would be other ones than those that a process was `started` with.
+    ///
+    /// # Errors
+    /// When the namespace or the count of partitions is another one.
+    pub fn check_same_deployment(&self, started: &Self) -> Result<(), SettingError> {
+        self.check_namespace(&started.namespace)?;
+        if self.partitions == started.partitions {
+            Ok(())
+        } else {
+            Err(SettingError::PartitionsDiffer { stored: self.partitions, running: started.partitions })
         }
     }
 }

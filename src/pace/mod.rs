@@ -16,7 +16,7 @@ pub use self::clock::RedisClock;
 use self::deal::Waiting;
 use crate::{
     clock::BootTime,
-    limit::Limit,
+    mysql::setting::Settings,
     redis::{
         RETRY_PAUSE, Redis,
         scripts::{Reserve, Reserved},
@@ -65,11 +65,16 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// Starts the process' pacer for the pace of this name. Redis takes over a `limit` that is newer than its own.
+    /// Starts the process' pacer for the pace of this name. Redis takes over a limit that is newer than its own.
     #[must_use]
-    pub fn start(redis: Redis, name: &'static str, limit: watch::Receiver<Limit>, stop: CancellationToken) -> Self {
+    pub fn start(
+        redis: Redis,
+        name: &'static str,
+        settings: watch::Receiver<Settings>,
+        stop: CancellationToken,
+    ) -> Self {
         let (requests, receiver) = mpsc::channel(4096);
-        let dealer = Dealer { redis, name, limit, clock: RedisClock::default(), unlimited_at: None };
+        let dealer = Dealer { redis, name, settings, clock: RedisClock::default(), unlimited_at: None };
         tokio::spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -90,7 +95,7 @@ impl Pacer {
 struct Dealer {
     redis: Redis,
     name: &'static str,
-    limit: watch::Receiver<Limit>,
+    settings: watch::Receiver<Settings>,
     clock: RedisClock,
     unlimited_at: Option<BootTime>,
 }
@@ -127,7 +132,7 @@ impl Dealer {
         }
         let wanted: usize = waiting.iter().map(|request| request.wanted).sum();
         let wanted = u32::try_from(wanted).unwrap_or(RESERVE_MAX).clamp(1, RESERVE_MAX);
-        let limit = *self.limit.borrow();
+        let limit = self.settings.borrow().limit();
         let ask = Reserve { name: self.name, wanted, horizon_us: HORIZON_US, lead_us: LEAD_US, limit };
         let sent = BootTime::now();
         match self.redis.reserve_pace(&ask).await {

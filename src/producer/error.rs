@@ -1,7 +1,7 @@
 //! Why a producer is refused.
 
 use crate::{
-    ids::{Channel, ProductId},
+    ids::{Channel, ProductId, Round},
     mysql::setting::SettingError,
     redis::RedisError,
     round::Status,
@@ -65,6 +65,16 @@ pub enum ProducerError {
         product: ProductId,
         /// On which channel.
         channel: Channel,
+    },
+    /// There is nobody to tell again.
+    #[error("nobody FAILED in round {round} of product {product} on {channel}; see `restock-cli history {product}`")]
+    NobodyFailed {
+        /// Which product.
+        product: ProductId,
+        /// On which channel.
+        channel: Channel,
+        /// Its last round.
+        round: Round,
     },
     /// The lane has no open round.
     #[error("product {product} has nothing to cancel on {channel}: no round is open")]

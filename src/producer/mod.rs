@@ -20,7 +20,7 @@ use crate::{
 
 pub use enqueue::{Accepted, accept};
 pub use error::ProducerError;
-pub use resume::Continued;
+pub use resume::{Continued, Resume};
 
 /// Entries in a partition's log at which nothing more is accepted, and nobody more is told.
 pub const BACKLOG_MAX: u64 = 100_000;

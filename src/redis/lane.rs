@@ -52,6 +52,8 @@ pub struct LaneView {
     pub is_paused: bool,
     /// Attempts already made for the next person.
     pub tries: u32,
+    /// Those who FAILED are told again: the status that the round had before.
+    pub retry_of: Option<Status>,
     /// When it was queued, µs since the epoch.
     pub queued_us: Option<i64>,
     /// When its first worker began, µs since the epoch.
@@ -75,6 +77,7 @@ impl LaneView {
             last_user: self.last_user,
             blocked_user: self.blocked_user,
             counts: self.counts,
+            retry_of: self.retry_of,
             reason: self.reason.clone(),
             queued_us: self.queued_us,
             started_us: self.started_us,
@@ -103,6 +106,7 @@ impl LaneView {
             blocked_user: None,
             counts: Counts::default(),
             stamp: self.stamp,
+            retry_of: None,
             reason: None,
             queued_us: None,
             started_us: None,
@@ -187,6 +191,7 @@ fn view(fields: &HashMap<String, String>) -> Result<Option<LaneView>, RedisError
         entry: fields.get("entry")?,
         is_paused: fields.get::<String>("paused")?.is_some_and(|paused| paused == "1"),
         tries: fields.get("tries")?.unwrap_or(0),
+        retry_of: fields.get("retry_of")?,
         queued_us: fields.get("queued_at")?,
         started_us: fields.get("started_at")?,
         ended_us: fields.get("ended_at")?,

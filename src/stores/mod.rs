@@ -6,6 +6,7 @@
 mod check;
 mod open;
 mod stamps;
+mod watch;
 
 use sqlx::MySqlPool;
 
@@ -18,6 +19,7 @@ use crate::{
 pub use check::Checked;
 pub use open::OpenError;
 pub use stamps::{LaneStamps, lane_stamps};
+pub use watch::SettingsWatch;
 
 /// Redis and MySQL of one deployment, and its settings.
 #[derive(Debug, Clone)]

@@ -78,6 +78,7 @@ fn round(fields: &Fields<'_>) -> Result<RoundState, ParseError> {
         blocked_user: fields.get("bu")?,
         counts: counts(fields.text("n"))?,
         stamp: fields.stamp()?,
+        retry_of: fields.get("rt")?,
         reason: fields.get("why")?,
         queued_us: fields.get("q")?,
         started_us: fields.get("b")?,

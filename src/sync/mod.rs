@@ -27,7 +27,7 @@ mod totals;
 
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use flush::Flushed;
@@ -36,7 +36,7 @@ pub use options::{FlusherOptions, OptionError};
 pub use reconcile::Reconciled;
 pub use relay::Relayed;
 
-use crate::stores::Stores;
+use crate::{mysql::setting::Settings, stores::Stores};
 
 pub use crate::producer::BACKLOG_MAX;
 
@@ -49,6 +49,8 @@ pub struct Flusher {
     pub flush_interval: Duration,
     /// How long the last flush may take after the stop.
     pub drain: Duration,
+    /// The settings as they change.
+    pub settings: watch::Receiver<Settings>,
 }
 
 /// Serves every partition until `stop`; then flushes once more what is there, for as long as `drain`.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     ids::{Place, ProductId, Round},
-    round::{RoundState, Stamp, encode_places},
+    round::{RoundState, Stamp, Status, encode_places},
 };
 
 /// The sizes of statements: few different ones, so that each is prepared once.
@@ -85,7 +85,7 @@ impl Row for ProductState {
 }
 
 /// The columns of a round that follow its newest state, the stamp excepted.
-const ROUND_STATE: [&str; 15] = [
+const ROUND_STATE: [&str; 16] = [
     "status",
     "from_place",
     "cursor_place",
@@ -100,6 +100,7 @@ const ROUND_STATE: [&str; 15] = [
     "queued_at",
     "started_at",
     "ended_at",
+    "retry_of",
     "reason",
 ];
 
@@ -152,6 +153,7 @@ impl Row for RoundState {
                 .push_bind(at(what.queued_us))
                 .push_bind(at(what.started_us))
                 .push_bind(at(what.ended_us))
+                .push_bind(what.retry_of.map(Status::as_str))
                 .push_bind(what.reason.as_deref())
                 .push_bind(what.stamp.epoch)
                 .push_bind(what.stamp.version);

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -16,6 +19,7 @@ use super::{
 };
 use crate::{
     ids::Partition,
+    mysql::setting::Settings,
     stores::{StoreError, Stores},
 };
 
@@ -96,6 +100,7 @@ async fn serve(
             relay_loop(relay, partition, flusher.flush_interval),
             upkeep_loop(&mut stores, eviction, partition, &alarm),
             count_loop(&mut counter, &flusher.stores, partition),
+            heed_settings(flusher.settings.clone(), &alarm),
         );
     };
     let ended = tokio::select! {
@@ -192,6 +197,13 @@ async fn upkeep(stores: &mut Stores, eviction: &mut Eviction, partition: Partiti
         tracing::info!(%partition, checked = done.checked, "repaired Redis from MySQL");
     }
     eviction.step(stores).await.map(drop)
+}
+
+/// A change of the settings is mirrored and applied at once, not at the next turn.
+async fn heed_settings(mut settings: watch::Receiver<Settings>, alarm: &Notify) {
+    while settings.changed().await.is_ok() {
+        alarm.notify_one();
+    }
 }
 
 async fn count_loop(counter: &mut Counter, stores: &Stores, partition: Partition) {

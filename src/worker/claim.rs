@@ -10,6 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Deps,
+    crew::Exit,
     take::{Taken, take},
 };
 use crate::redis::{
@@ -28,6 +29,7 @@ const CLAIM_MAX: u64 = 100;
 #[derive(Clone)]
 pub(super) struct Claimer {
     pub(super) deps: Arc<Deps>,
+    pub(super) exit: Arc<Exit>,
     /// On the shared connection.
     pub(super) jobs: Jobs,
     /// On a connection of its own, because it blocks.
@@ -39,6 +41,11 @@ pub(super) struct Claimer {
 impl Claimer {
     /// Reads new entries until the worker stops.
     pub(super) async fn read(self) {
+        self.read_on().await;
+        self.waiter.close().await;
+    }
+
+    async fn read_on(&self) {
         let mut place = 0;
         loop {
             tokio::select! {
@@ -96,7 +103,7 @@ impl Claimer {
         let Some(signal) = self.deps.board.enter(&entry) else { return };
         let this = self.clone();
         self.lanes.spawn(async move {
-            let taken = take(&this.deps, &entry, signal, &this.stop).await;
+            let taken = take(&this.deps, &this.exit, &entry, signal, &this.stop).await;
             if let Taken::Lane(lane) = taken {
                 lane.work(this.stop.clone()).await;
                 this.deps.board.leave(&entry.lane);

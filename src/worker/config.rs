@@ -13,6 +13,11 @@ pub enum OnPersonError {
     Fail,
 }
 
+/// A channel that this process is to serve and that nobody uses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("--only / RESTOCK_ONLY names `{0}`, which is not enabled; see `restock-cli settings`")]
+pub struct NotEnabled(Channel);
+
 /// How this process works lanes.
 #[derive(Debug, Clone, Args)]
 pub struct WorkerOptions {
@@ -43,4 +48,23 @@ pub struct WorkerOptions {
     /// Time to finish what is in flight after SIGTERM, ms
     #[arg(long, env = "RESTOCK_DRAIN_MS", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
     pub drain_ms: u64,
+}
+
+impl WorkerOptions {
+    /// Of the enabled channels those that this process serves.
+    #[must_use]
+    pub fn served(&self, enabled: &[Channel]) -> Vec<Channel> {
+        enabled.iter().filter(|channel| self.only.is_empty() || self.only.contains(channel)).cloned().collect()
+    }
+
+    /// Refuses to start for a channel that is not enabled; one that is disabled later is only not served.
+    ///
+    /// # Errors
+    /// When `--only` names one that is not enabled.
+    pub fn check_only(&self, enabled: &[Channel]) -> Result<(), NotEnabled> {
+        match self.only.iter().find(|channel| !enabled.contains(channel)) {
+            Some(other) => Err(NotEnabled(other.clone())),
+            None => Ok(()),
+        }
+    }
 }

@@ -11,7 +11,11 @@ mod board;
 mod calls;
 mod claim;
 mod config;
+mod crew;
+mod departure;
+mod ending;
 mod flight;
+mod keeping;
 mod landing;
 mod lane;
 mod line;
@@ -22,15 +26,16 @@ mod window;
 use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
 
 use governor::{DefaultDirectRateLimiter, Quota};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
-use self::{board::Board, claim::Claimer, retry::RetryBudget};
+use self::{board::Board, crew::Crew, retry::RetryBudget};
 use crate::{
-    channel::Sender,
-    ids::{Channel, Partition},
+    channel::{ChannelOptions, Sender},
+    ids::Channel,
+    mysql::setting::Settings,
     pace::{PACE, Pacer},
-    redis::{RedisError, jobs::Jobs, signal},
+    redis::{RedisError, signal},
     stores::Stores,
 };
 
@@ -45,7 +50,11 @@ pub struct Worker {
     pub stores: Stores,
     /// How it works.
     pub options: WorkerOptions,
-    /// The channels it serves.
+    /// The settings as they change.
+    pub settings: watch::Receiver<Settings>,
+    /// How it reaches people by a channel that is enabled later.
+    pub channels: ChannelOptions,
+    /// The channels it serves from the start.
     pub senders: HashMap<Channel, Arc<dyn Sender>>,
     /// Its name in the consumer group; unique to this process.
     pub consumer: String,
@@ -54,9 +63,8 @@ pub struct Worker {
 /// What all lanes of a worker share.
 pub(crate) struct Deps {
     stores: Stores,
+    settings: watch::Receiver<Settings>,
     options: WorkerOptions,
-    senders: HashMap<Channel, Arc<dyn Sender>>,
-    connections: HashMap<Channel, Arc<Semaphore>>,
     consumer: String,
     pacer: Pacer,
     retry: RetryBudget,
@@ -80,7 +88,7 @@ impl Deps {
 
     /// About one second's share of the pace.
     fn page_size(&self) -> u32 {
-        match self.stores.settings.rate {
+        match self.settings.borrow().rate {
             0 => line::PAGE_MAX,
             rate => {
                 let lanes = self.options.lanes as usize - self.slots.available_permits();
@@ -89,8 +97,9 @@ impl Deps {
         }
     }
 
-    fn connection(&self, channel: &Channel) -> Result<OwnedSemaphorePermit, tokio::sync::TryAcquireError> {
-        self.connections[channel].clone().try_acquire_owned()
+    /// Both stores, with the settings as they are now.
+    fn stores_now(&self) -> Stores {
+        Stores { settings: self.settings.borrow().clone(), ..self.stores.clone() }
     }
 }
 
@@ -99,56 +108,26 @@ impl Deps {
 /// # Errors
 /// When the readers' connections cannot be made at start.
 pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisError> {
-    let Worker { stores, options, senders, consumer } = worker;
+    let Worker { stores, settings, options, channels, senders, consumer } = worker;
     let signals = signal::listen(&stores.redis, stores.settings.partitions).await?;
-    let (_, limit) = watch::channel(stores.settings.limit());
-    let connections = |sender: &Arc<dyn Sender>| Arc::new(Semaphore::new(sender.connections_max().min(1 << 20)));
+    let limit = settings.clone();
     let deps = Arc::new(Deps {
         pacer: Pacer::start(stores.redis.clone(), PACE, limit, CancellationToken::new()),
-        connections: senders.iter().map(|(channel, sender)| (channel.clone(), connections(sender))).collect(),
         retry: RetryBudget::new(&options),
         slots: Arc::new(Semaphore::new(options.lanes as usize)),
         board: Board::default(),
         check_limit: DefaultDirectRateLimiter::direct(Quota::per_second(CHECKS_PER_SECOND)),
         stores,
+        settings,
         options,
-        senders,
         consumer,
     });
     let listener = tokio::spawn(pass_on(deps.clone(), signals));
-
-    let mut readers = Vec::new();
-    let (lanes, claims) = (TaskTracker::new(), TaskTracker::new());
-    for partition in (0..deps.stores.settings.partitions).map(Partition) {
-        for channel in deps.senders.keys() {
-            let jobs = |redis| Jobs::new(redis, partition, channel.clone(), deps.consumer.clone());
-            let reader = deps.stores.redis.reader().await?;
-            readers.push(reader.clone());
-            let claimer = Claimer {
-                deps: deps.clone(),
-                jobs: jobs(deps.stores.redis.clone()),
-                waiter: jobs(reader),
-                lanes: lanes.clone(),
-                stop: stop.clone(),
-            };
-            if let Err(error) = claimer.jobs.ensure_groups().await {
-                tracing::debug!(%error, "no groups yet");
-            }
-            claims.spawn(claimer.clone().read());
-            claims.spawn(claimer.clone().reclaim());
-            claims.spawn(claimer.make_room());
-        }
-    }
-    stop.cancelled().await;
-    lanes.close();
-    lanes.wait().await;
-    claims.close();
-    claims.wait().await;
+    let mut crew = Crew::new(deps.clone(), channels, senders, stop);
+    crew.follow_settings().await?;
+    crew.drain().await;
     // The process may go on without this worker: nothing of it may stay connected.
     listener.abort();
-    for reader in readers {
-        reader.close().await;
-    }
     deps.stores.redis.close().await;
     Ok(())
 }

@@ -7,16 +7,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Deps,
+    crew::Exit,
     flight::LaneSignal,
     lane::Lane,
-    line::Line,
+    line::{Line, Source},
     window::{Tries, Window},
 };
 use crate::{
     channel::ProductCard,
     clock::BootTime,
     ids::{ProductId, ProductRef},
-    mysql::{line, product},
+    mysql::{history::PeopleOf, line, product},
     redis::{
         RETRY_PAUSE,
         jobs::Entry,
@@ -36,7 +37,13 @@ pub(super) enum Taken {
 }
 
 /// Begins the lane of an entry. Waits for stores that do not answer, until `stop`.
-pub(super) async fn take(deps: &Arc<Deps>, entry: &Entry, signal: Arc<LaneSignal>, stop: &CancellationToken) -> Taken {
+pub(super) async fn take(
+    deps: &Arc<Deps>,
+    exit: &Arc<Exit>,
+    entry: &Entry,
+    signal: Arc<LaneSignal>,
+    stop: &CancellationToken,
+) -> Taken {
     let token = random_hex();
     let mut look = None;
     loop {
@@ -60,7 +67,10 @@ pub(super) async fn take(deps: &Arc<Deps>, entry: &Entry, signal: Arc<LaneSignal
             Step::Again => {}
             Step::Busy(ms) => return Taken::Busy(Duration::from_millis(ms + 1)),
             Step::Nothing => return Taken::Nothing,
-            Step::Begun(begun, card) => return Taken::Lane(Box::new(lane(deps, entry, *begun, card, signal))),
+            Step::Begun(begun, card) => {
+                let post = Post { exit: exit.clone(), card, signal };
+                return Taken::Lane(Box::new(lane(deps, entry, *begun, post)));
+            }
         }
     }
 }
@@ -104,7 +114,7 @@ async fn begin(deps: &Deps, entry: &Entry, token: &str, look: &mut Option<FirstL
         BeginReply::Busy(ms) => Step::Busy(ms),
         BeginReply::Unchecked => {
             deps.check_limit.until_ready().await;
-            match stores.check(id).await? {
+            match deps.stores_now().check(id).await? {
                 Checked::Done(_) => Step::Again,
                 Checked::NoSuchProduct => {
                     tracing::warn!(product = %id, "dropped an entry of a product that MySQL does not know");
@@ -125,20 +135,33 @@ async fn card(deps: &Deps, id: ProductId) -> Result<Option<Arc<ProductCard>>, St
     Ok(row.map(|row| Arc::new(ProductCard { id, sku: row.sku, name: row.name })))
 }
 
-fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, card: Arc<ProductCard>, signal: Arc<LaneSignal>) -> Lane {
-    let Begun { hold, round, cursor, upto, ahead, tries, tried_us, .. } = begun;
+/// What a lane has of this process.
+struct Post {
+    exit: Arc<Exit>,
+    card: Arc<ProductCard>,
+    signal: Arc<LaneSignal>,
+}
+
+fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, Post { exit, card, signal }: Post) -> Lane {
+    let Begun { hold, round, cursor, upto, ahead, tries, tried_us, retry_of, stamp, .. } = begun;
     let id = entry.lane.clone();
+    let source = match retry_of {
+        Some(_) => {
+            Source::Failed { of: PeopleOf { product: id.product, round, channel: id.channel.clone() }, recorded: stamp }
+        }
+        None => Source::InLine(id.product),
+    };
     tracing::info!(lane = %id, %round, from = ?cursor, "took the lane");
     let now = BootTime::now();
-    let sender = deps.senders[&id.channel].clone();
     Lane {
-        line: Line::new(deps.stores.mysql.clone(), id.product, cursor, upto, deps.page_size()),
+        line: Line::new(deps.stores.mysql.clone(), source, cursor, upto, deps.page_size()),
         window: Window::new(cursor, ahead, Tries { count: tries, first_us: tried_us }),
         deps: deps.clone(),
         id,
         round,
+        is_retry: retry_of.is_some(),
         card,
-        sender,
+        exit,
         signal,
         hold,
         unstarted: Default::default(),

@@ -12,7 +12,7 @@ async fn bad_arguments_are_usage() {
         &["enqueue", "42", "--quantity", "-1"],
         &["enqueue", "42", "--key", "#1"],
         &["enqueue", "42", "--dry-run"],
-        &["resume", "42", "--retry-failed"],
+        &["resume", "42", "--skip", "--retry-failed"],
         &["stock", "set", "42", "-1"],
         &["product", "add", "42", "--name", "x", "--stock", "-1"],
     ] {

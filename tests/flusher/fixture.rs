@@ -14,7 +14,7 @@ use restock::{
         lane::LaneView,
         scripts::{Advance, Advanced, Begin, BeginReply, Begun, Enqueue, Enqueued, FirstLook, Settlement, random_hex},
     },
-    stores::{Checked, Stores},
+    stores::{Checked, SettingsWatch, Stores},
     sync::{self, BACKLOG_MAX, Flushed, Flusher, Lead},
 };
 use sqlx::{AssertSqlSafe, MySqlPool};
@@ -82,8 +82,13 @@ impl Shop {
         };
         let stores =
             Stores::wait_for(&backends, 20, &stop).await.expect("the store answers").expect("the store answers");
-        let flusher = Flusher { stores, flush_interval: Duration::from_millis(20), drain: Duration::from_secs(20) };
-        tokio::spawn(sync::run(flusher, stop))
+        let watch = SettingsWatch::start(stores.mysql.clone(), stores.settings.clone());
+        let settings = watch.settings();
+        let (flush_interval, drain) = (Duration::from_millis(20), Duration::from_secs(20));
+        tokio::spawn(async move {
+            let _watch = watch;
+            sync::run(Flusher { stores, flush_interval, drain, settings }, stop).await;
+        })
     }
 
     pub(crate) fn db(&self) -> &MySqlPool {

@@ -6,6 +6,7 @@ mod support;
 mod faults;
 mod hands;
 mod pauses;
+mod retries;
 mod shop;
 
 use std::time::Duration;
@@ -15,7 +16,7 @@ use restock::{
     demo::receiver::Reaction,
     ids::{Round, UserId},
     outcome::Outcome,
-    redis::scripts::{Resumed, Skip, StockChange},
+    redis::scripts::{Before, Resumed, Skip, StockChange},
     round::Status,
 };
 
@@ -82,7 +83,10 @@ async fn a_person_who_cannot_be_told_stops_the_round_before_them_until_they_are_
 
     let (redis, partition) = (&shop.stores.redis, shop.stores.partition_of(lane(42).product));
     let attempts = shop.receiver.count();
-    assert_eq!(redis.resume(partition, &lane(42), None).await.expect("Redis answers"), Resumed::Queued(FIRST));
+    assert_eq!(
+        redis.resume(partition, &lane(42), Before::Nothing).await.expect("Redis answers"),
+        Resumed::Queued(FIRST)
+    );
     until("the blocked person is tried first", || async { shop.receiver.count() > attempts }).await;
     assert_eq!(shop.receiver.recording().deliveries()[attempts].key.user, UserId(blocked));
     until("it stops again", || async {
@@ -96,7 +100,7 @@ async fn a_person_who_cannot_be_told_stops_the_round_before_them_until_they_are_
     let skip =
         Skip { cursor: state.cursor, place: Shop::place(blocked), user: UserId(blocked), outcome: Outcome::Failed };
     until("it can be skipped", || async {
-        redis.resume(partition, &lane(42), Some(&skip)).await.expect("Redis answers") == Resumed::Queued(FIRST)
+        redis.resume(partition, &lane(42), Before::Skip(skip)).await.expect("Redis answers") == Resumed::Queued(FIRST)
     })
     .await;
     until("the round completes", || async {
@@ -109,7 +113,7 @@ async fn a_person_who_cannot_be_told_stops_the_round_before_them_until_they_are_
     let recording = shop.receiver.recording();
     let accepted = recording.deliveries().iter().filter(|delivery| delivery.is_accepted()).count();
     assert_eq!(accepted, 199, "nobody who was told is told again");
-    let again = redis.resume(partition, &lane(42), None).await.expect("Redis answers");
+    let again = redis.resume(partition, &lane(42), Before::Nothing).await.expect("Redis answers");
     assert_eq!(again, Resumed::NotCanceled(Some(Status::Completed)));
 }
 

@@ -95,7 +95,7 @@ impl Shop {
         Self { stores: Stores { redis, mysql: pool, settings }, receiver, redis_url, mysql_url, _own: own }
     }
 
-    fn role(&self, program: &str) -> Command {
+    pub(crate) fn role(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
             .env("RESTOCK_REDIS_URL", &self.redis_url)

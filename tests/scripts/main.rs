@@ -7,4 +7,5 @@ mod fixture;
 mod holds;
 mod pauses;
 mod reclaims;
+mod retries;
 mod rounds;

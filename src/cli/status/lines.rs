@@ -20,7 +20,7 @@ pub(super) fn remark(lane: &LaneNow, speeds: &Speeds) -> String {
     let LaneNow { row, owner, waiting_ms } = lane;
     let mut said = Vec::new();
     if row.paused && row.status.is_open() {
-        said.push(format!("goes on with `restock-cli unpause {}`", row.product));
+        said.push(format!("`restock-cli unpause {}`", row.product));
     }
     match row.status {
         Status::Queued => said.extend(waiting_ms.map(|ms| format!("waits for {}", span(ms)))),
@@ -51,10 +51,28 @@ pub(super) fn pace(moment: &Moment) -> String {
 
 /// How many lanes run and wait, and for how long.
 pub(super) fn counts(moment: &Moment) -> String {
-    let count = |status| moment.lanes.iter().filter(|lane| lane.row.status == status).count();
+    let count = |word: &str| moment.lanes.iter().filter(|lane| word_of(&lane.row) == word).count();
+    let paused = match count("paused") {
+        0 => String::new(),
+        paused => format!("{paused} paused, "),
+    };
     let oldest_ms = moment.lanes.iter().filter_map(|lane| lane.waiting_ms).max();
     let oldest = oldest_ms.map(|ms| format!(", the oldest for {}", span(ms))).unwrap_or_default();
-    format!("{} running, {} waiting{oldest}", count(Status::InProgress), count(Status::Queued))
+    format!("{} running, {paused}{} waiting{oldest}", count("running"), count("queued"))
+}
+
+/// A short word for where a lane stands.
+pub(super) fn word_of(row: &StatusRow) -> &'static str {
+    match row.status {
+        status if status.is_open() && row.paused => "paused",
+        Status::Queued => "queued",
+        Status::InProgress => "running",
+        Status::Completed => "completed",
+        Status::CanceledBySoldOut => "sold out",
+        Status::CanceledByError => "error",
+        Status::CanceledByAdmin => "canceled",
+        Status::Superseded => "superseded",
+    }
 }
 
 /// How far MySQL is behind, and what the outbox holds.
@@ -62,6 +80,7 @@ pub(super) fn lag(moment: &Moment) -> String {
     let flush = match moment.lag {
         None => "unknown".to_owned(),
         Some(lag) if lag.entries == 0 => "none".to_owned(),
+        Some(lag) if lag.entries == 1 => format!("{}, 1 entry", span(lag.oldest_ms)),
         Some(lag) => format!("{}, {} entries", span(lag.oldest_ms), lag.entries),
     };
     let outbox = match moment.outbox.pending {

@@ -14,12 +14,15 @@ use ratatui::{
 
 use self::columns::{BAR_MAX, BAR_MIN, Columns, GAP, bar, wide};
 use super::{
-    lines::{self, remark},
+    lines::{self, remark, word_of},
     speed::{Speeds, span},
 };
 use crate::{
     config::Backends,
-    report::moment::{LaneNow, Moment},
+    report::{
+        moment::{LaneNow, Moment},
+        status::StatusRow,
+    },
     round::Status,
 };
 
@@ -78,10 +81,11 @@ impl Look {
 /// What runs, then what waits, then what needs somebody, then the rest; the newest end first.
 fn order(lane: &LaneNow) -> (u8, Reverse<Option<String>>) {
     let rank = match lane.row.status {
+        status if status.is_open() && lane.row.paused => 2,
         Status::InProgress => 0,
         Status::Queued => 1,
-        Status::CanceledByError => 2,
-        _ => 3,
+        Status::CanceledByError => 3,
+        _ => 4,
     };
     (rank, Reverse(lane.row.ended_at.clone()))
 }
@@ -161,9 +165,8 @@ fn lanes(look: &Look, moment: &Moment, width: usize, room: usize) -> Vec<Line<'s
 }
 
 fn lane_line(look: &Look, lane: &LaneNow, columns: &Columns) -> Line<'static> {
-    let (word, colour) = state(lane);
-    let cells = columns.cells(lane, word);
-    let style = look.colour(colour);
+    let cells = columns.cells(lane, word_of(&lane.row));
+    let style = look.colour(colour_of(&lane.row));
     Line::from(vec![
         Span::raw(cells.name),
         Span::styled(cells.state, style),
@@ -172,16 +175,15 @@ fn lane_line(look: &Look, lane: &LaneNow, columns: &Columns) -> Line<'static> {
     ])
 }
 
-/// A word for where a lane stands, and its colour.
-fn state(lane: &LaneNow) -> (&'static str, Color) {
-    match lane.row.status {
-        status if status.is_open() && lane.row.paused => ("paused", Color::Yellow),
-        Status::Queued => ("queued", Color::Blue),
-        Status::InProgress => ("running", Color::Cyan),
-        Status::Completed => ("completed", Color::Green),
-        Status::CanceledBySoldOut => ("sold out", Color::Magenta),
-        Status::CanceledByError => ("error", Color::Red),
-        Status::CanceledByAdmin => ("canceled", Color::Yellow),
-        Status::Superseded => ("superseded", Color::Gray),
+fn colour_of(row: &StatusRow) -> Color {
+    match row.status {
+        status if status.is_open() && row.paused => Color::Yellow,
+        Status::Queued => Color::Blue,
+        Status::InProgress => Color::Cyan,
+        Status::Completed => Color::Green,
+        Status::CanceledBySoldOut => Color::Magenta,
+        Status::CanceledByError => Color::Red,
+        Status::CanceledByAdmin => Color::Yellow,
+        Status::Superseded => Color::Gray,
     }
 }

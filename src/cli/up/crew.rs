@@ -2,16 +2,19 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Args;
 use crate::{
     config::Backends,
-    mysql::setting::{PARTITIONS_MAX, Settings},
+    mysql::{
+        connect_lazily,
+        setting::{PARTITIONS_MAX, Settings},
+    },
     redis::{Redis, RedisError, scripts::random_hex},
-    stores::Stores,
+    stores::{SettingsWatch, Stores},
     sync::{self, Flusher},
     worker::{self, Worker},
 };
@@ -25,6 +28,7 @@ pub(super) struct Crew {
     flusher: JoinHandle<()>,
     flusher_redis: Redis,
     worker: JoinHandle<Result<(), RedisError>>,
+    watch: SettingsWatch,
     stop_flusher: CancellationToken,
     stop_worker: CancellationToken,
 }
@@ -37,27 +41,28 @@ impl Crew {
         args: Args,
         stop: &CancellationToken,
     ) -> anyhow::Result<Option<Self>> {
-        let Args { flush_interval_ms, worker: options, channel_options, .. } = args;
-        if let Some(other) = options.only.iter().find(|channel| !settings.channels.contains(channel)) {
-            bail!("--only / RESTOCK_ONLY names `{other}`, which is not enabled; see `restock-cli settings`");
-        }
+        let Args { flush_interval_ms, worker: options, channel_options: channels, .. } = args;
+        options.check_only(&settings.channels)?;
         let mut senders = HashMap::new();
-        for channel in settings.channels.iter().filter(|name| options.only.is_empty() || options.only.contains(name)) {
-            senders.insert(channel.clone(), channel_options.build(channel)?);
+        for channel in options.served(&settings.channels) {
+            senders.insert(channel.clone(), channels.build(&channel)?);
         }
         let Some(stores) = Stores::wait_for(backends, FLUSHER_CONNECTIONS_MAX, stop).await? else { return Ok(None) };
+        let watch = SettingsWatch::start(connect_lazily(&backends.mysql_url, 1)?, stores.settings.clone());
         let flusher_redis = stores.redis.clone();
-        let drain = Duration::from_millis(options.drain_ms);
-        let flusher = Flusher { stores, flush_interval: Duration::from_millis(flush_interval_ms), drain };
+        let (flush_interval, drain) =
+            (Duration::from_millis(flush_interval_ms), Duration::from_millis(options.drain_ms));
+        let flusher = Flusher { stores, flush_interval, drain, settings: watch.settings() };
         let Some(stores) = Stores::wait_for(backends, WORKER_CONNECTIONS_MAX, stop).await? else { return Ok(None) };
         let consumer = format!("{}-{}", std::process::id(), &random_hex()[..8]);
-        let worker = Worker { stores, options, senders, consumer };
+        let worker = Worker { stores, settings: watch.settings(), options, channels, senders, consumer };
 
         let (stop_flusher, stop_worker) = (CancellationToken::new(), CancellationToken::new());
         Ok(Some(Self {
             flusher: tokio::spawn(sync::run(flusher, stop_flusher.clone())),
             flusher_redis,
             worker: tokio::spawn(worker::run(worker, stop_worker.clone())),
+            watch,
             stop_flusher,
             stop_worker,
         }))
@@ -68,6 +73,7 @@ impl Crew {
         let early = tokio::select! {
             () = stop.cancelled() => Ok(()),
             ended = &mut self.worker => Err(anyhow!("the worker ended by itself: {ended:?}; start `up` again")),
+            refusal = self.watch.refused() => Err(refusal.into()),
             ended = &mut self.flusher => Err(anyhow!("the flusher ended by itself: {ended:?}; start `up` again")),
         };
         self.stop_worker.cancel();

@@ -38,7 +38,7 @@ pub use release::Released;
 pub use relog::Relogged;
 pub use renew::{PendingRenew, Renew};
 pub use reserve_pace::{PaceUse, Reserve, Reserved};
-pub use resume::{Resumed, Skip};
+pub use resume::{Before, Resumed, Skip};
 pub use stock::{StockChange, StockChanged};
 
 /// How many KEYS or ARGV a script takes: so many, and so many more for each channel.

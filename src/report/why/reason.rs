@@ -104,6 +104,7 @@ mod tests {
             blocked_user: Some(UserId(31)),
             counts: Counts::default(),
             stamp: Stamp::default(),
+            retry_of: None,
             reason: Some("stock is gone".to_owned()),
             queued_us: Some(1),
             started_us: Some(2),

@@ -1,0 +1,154 @@
+//! Which channels this worker serves, and who reads their entries. Channels come and go with the settings.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError},
+    time::sleep,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Deps, claim::Claimer};
+use crate::{
+    channel::{ChannelOptions, Sender},
+    ids::{Channel, Partition},
+    redis::{RedisError, jobs::Jobs},
+};
+
+/// The pause before a channel that could not be served is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+const PLACES_MAX: usize = 1 << 20;
+
+/// The way out of one channel in this process.
+pub(super) struct Exit {
+    pub(super) sender: Arc<dyn Sender>,
+    connections: Arc<Semaphore>,
+}
+
+impl Exit {
+    fn new(sender: Arc<dyn Sender>) -> Self {
+        let connections = Arc::new(Semaphore::new(sender.connections_max().min(PLACES_MAX)));
+        Self { sender, connections }
+    }
+
+    pub(super) fn connection(&self) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        self.connections.clone().try_acquire_owned()
+    }
+}
+
+/// The readers of all channels that are served.
+pub(super) struct Crew {
+    deps: Arc<Deps>,
+    channels: ChannelOptions,
+    /// Made before the start, so that a wrong option ends the process and not a round.
+    ready: HashMap<Channel, Arc<dyn Sender>>,
+    served: HashMap<Channel, CancellationToken>,
+    lanes: TaskTracker,
+    claims: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Crew {
+    pub(super) fn new(
+        deps: Arc<Deps>,
+        channels: ChannelOptions,
+        ready: HashMap<Channel, Arc<dyn Sender>>,
+        stop: CancellationToken,
+    ) -> Self {
+        let (lanes, claims) = (TaskTracker::new(), TaskTracker::new());
+        Self { deps, channels, ready, served: HashMap::new(), lanes, claims, stop }
+    }
+
+    /// Serves the enabled channels until the stop.
+    ///
+    /// # Errors
+    /// When Redis cannot be used at the start; later that is waited out.
+    pub(super) async fn follow_settings(&mut self) -> Result<(), RedisError> {
+        let mut settings = self.deps.settings.clone();
+        let enabled = settings.borrow_and_update().channels.clone();
+        let mut complete = true;
+        self.follow(&enabled).await?;
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(()),
+                () = sleep(RETRY_PAUSE), if !complete => {}
+                changed = settings.changed() => if changed.is_err() {
+                    self.stop.cancelled().await;
+                    return Ok(());
+                },
+            }
+            let enabled = settings.borrow_and_update().channels.clone();
+            complete = match self.follow(&enabled).await {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot serve all channels yet");
+                    false
+                }
+            };
+        }
+    }
+
+    async fn follow(&mut self, enabled: &[Channel]) -> Result<(), RedisError> {
+        let wanted = self.deps.options.served(enabled);
+        self.served.retain(|channel, stop| {
+            let stays = wanted.contains(channel);
+            if !stays {
+                // Its lanes are handed back, and the flusher ends their rounds.
+                tracing::info!(%channel, "not serving this channel any more");
+                stop.cancel();
+            }
+            stays
+        });
+        for channel in wanted {
+            if !self.served.contains_key(&channel) {
+                self.serve(channel).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn serve(&mut self, channel: Channel) -> Result<(), RedisError> {
+        let sender = match self.ready.remove(&channel).map_or_else(|| self.channels.build(&channel), Ok) {
+            Ok(sender) => sender,
+            Err(error) => {
+                tracing::error!(%channel, %error, "a channel is enabled that this process cannot serve");
+                // Once is enough: the options stay as they are.
+                self.served.insert(channel, CancellationToken::new());
+                return Ok(());
+            }
+        };
+        let (exit, stop) = (Arc::new(Exit::new(sender)), self.stop.child_token());
+        let mut claimers = Vec::new();
+        for partition in (0..self.deps.stores.settings.partitions).map(Partition) {
+            let jobs = |redis| Jobs::new(redis, partition, channel.clone(), self.deps.consumer.clone());
+            let claimer = Claimer {
+                deps: self.deps.clone(),
+                exit: exit.clone(),
+                jobs: jobs(self.deps.stores.redis.clone()),
+                waiter: jobs(self.deps.stores.redis.reader().await?),
+                lanes: self.lanes.clone(),
+                stop: stop.clone(),
+            };
+            if let Err(error) = claimer.jobs.ensure_groups().await {
+                tracing::debug!(%error, "no groups yet");
+            }
+            claimers.push(claimer);
+        }
+        for claimer in claimers {
+            self.claims.spawn(claimer.clone().read());
+            self.claims.spawn(claimer.clone().reclaim());
+            self.claims.spawn(claimer.make_room());
+        }
+        tracing::info!(%channel, "serving this channel");
+        self.served.insert(channel, stop);
+        Ok(())
+    }
+
+    /// Waits until all lanes are handed back.
+    pub(super) async fn drain(self) {
+        self.lanes.close();
+        self.lanes.wait().await;
+        self.claims.close();
+        self.claims.wait().await;
+    }
+}

@@ -1,0 +1,69 @@
+//! Who starts, and when: permits asked for, and attempts begun under a fresh authorisation, in line order.
+
+use futures_util::FutureExt;
+
+use super::{allowance::Turn, flight::Flight, lane::Lane, window::SeatNo};
+use crate::{channel::Message, clock::BootTime};
+
+/// The most permits asked for at once.
+const PERMITS_MAX: usize = 512;
+
+impl Lane {
+    pub(super) fn is_fresh(&self, now: BootTime) -> bool {
+        self.authorised.is_some_and(|handed| self.signal.is_fresh(handed, now))
+    }
+
+    fn due_retry(&self, now: BootTime) -> Option<(BootTime, SeatNo)> {
+        self.retries.first().copied().filter(|(due, _)| *due <= now)
+    }
+
+    /// People who are authorised, or were, and could start now.
+    pub(super) fn startable(&self, now: BootTime) -> usize {
+        self.unstarted.len() + self.retries.iter().take_while(|(due, _)| *due <= now).count()
+    }
+
+    /// People who could be authorised and have not been.
+    pub(super) fn room(&self, now: BootTime) -> usize {
+        self.line.ready(now).min(self.deps.window_max().saturating_sub(self.window.len()))
+    }
+
+    pub(super) fn start_due(&mut self, now: BootTime) {
+        if self.ending.is_some() || !self.is_fresh(now) {
+            return;
+        }
+        let Some(handed) = self.authorised else { return };
+        while let Turn::Now(latest) = self.allowance.turn(now) {
+            let retry = self.due_retry(now);
+            let Some(seat) = retry.map(|(_, seat)| seat).or_else(|| self.unstarted.first().copied()) else { return };
+            let Ok(connection) = self.exit.connection() else { return };
+            match retry {
+                Some(due) => self.retries.remove(&due),
+                None => self.unstarted.remove(&seat),
+            };
+            let Some(person) = self.window.seat(seat) else { continue };
+            let message = Message {
+                product: self.card.clone(),
+                round: self.round,
+                channel: self.id.channel.clone(),
+                user: person.user,
+                started_us: 0,
+            };
+            self.allowance.spend();
+            let (sender, signal) = (self.exit.sender.clone(), self.signal.clone());
+            let flight = Flight { seat, sender, message, handed, latest, signal, connection };
+            self.flights.push(flight.fly().boxed());
+        }
+    }
+
+    pub(super) fn ask_permits(&mut self, now: BootTime) {
+        if self.ending.is_some() || self.asked.is_some() || now < self.not_before {
+            return;
+        }
+        let wanted = (self.startable(now) + self.room(now)).min(PERMITS_MAX);
+        let missing = wanted.saturating_sub(self.allowance.in_hand(now));
+        if missing > 0 {
+            let pacer = self.deps.pacer.clone();
+            self.asked = Some(async move { pacer.acquire(missing).await }.boxed());
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The pace is exact, and nearly all of it is used (rule 26).
+
+use std::time::Duration;
+
+use restock::{
+    clock::wall_us,
+    demo::receiver::{Reaction, Recording},
+};
+
+use super::shop::Shop;
+
+const RATE: u32 = 500;
+const LANES: i64 = 8;
+const WORKER_OPTIONS: [&str; 2] = ["--claim-idle-ms", "2000"];
+const SECOND_US: i64 = 1_000_000;
+
+/// Attempts that started from `from_us` on, before `to_us`.
+pub(crate) fn starts_between(recording: &Recording, from_us: i64, to_us: i64) -> usize {
+    recording.deliveries().iter().filter(|d| (from_us..to_us).contains(&d.started_us)).count()
+}
+
+async fn wait_until_us(moment_us: i64) {
+    let left = u64::try_from(moment_us - wall_us()).unwrap_or(0);
+    tokio::time::sleep(Duration::from_micros(left)).await;
+}
+
+/// How late the receiver and the machine are: how much later than it started each attempt arrived.
+fn arrival_delays_us(recording: &Recording) -> (i64, i64) {
+    let mut delays: Vec<i64> = recording.deliveries().iter().map(|d| d.arrived_us - d.started_us).collect();
+    delays.sort_unstable();
+    (delays[delays.len() / 2], delays[delays.len() * 99 / 100])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_second_has_more_than_the_rate_and_a_busy_crew_uses_nearly_all_of_it() {
+    let shop = Shop::open(RATE, |_| {
+        let delay_ms = rand::random_range(0..=300);
+        Reaction::accept().after(Duration::from_millis(delay_ms))
+    })
+    .await;
+    let _flusher = shop.flusher();
+    let mut crew: Vec<_> = (0..4).map(|_| shop.worker(&WORKER_OPTIONS)).collect();
+    for product in 1..=LANES {
+        shop.product(product, 10, 3_000).await;
+    }
+    for product in 1..=LANES {
+        shop.enqueue(product, 0).await;
+    }
+    shop.receiver.wait_for(2 * RATE as usize).await;
+    let from_us = wall_us();
+    wait_until_us(from_us + 5 * SECOND_US).await;
+    let mut dead = crew.remove(0);
+    let killed_us = wall_us();
+    dead.kill().await.expect("it is killed");
+    wait_until_us(from_us + 10 * SECOND_US).await;
+    crew.push(shop.worker(&WORKER_OPTIONS));
+    wait_until_us(from_us + 21 * SECOND_US).await;
+
+    let recording = shop.receiver.recording();
+    let used = starts_between(&recording, from_us, from_us + 20 * SECOND_US);
+    let after_kill = starts_between(&recording, killed_us, killed_us + SECOND_US);
+    let (starts, arrivals) = (recording.starts_in_a_second_max(), recording.arrivals_in_a_second_max());
+    let by_second: Vec<usize> =
+        (0..20).map(|n| starts_between(&recording, from_us + n * SECOND_US, from_us + (n + 1) * SECOND_US)).collect();
+    println!(
+        "used {:.2} % of the rate over 20 s; in the second after the kill {after_kill}; at most {starts} starts and \
+         {arrivals} arrivals in a second; arrival after start, µs, p50 and p99: {:?}; by second {by_second:?}",
+        used as f64 / f64::from(20 * RATE) * 100.0,
+        arrival_delays_us(&recording)
+    );
+    assert!(starts <= RATE as usize, "{starts} starts in a second");
+    assert!(arrivals <= RATE as usize + 10, "{arrivals} arrivals in a second");
+    assert!(used >= 20 * RATE as usize * 97 / 100, "{used} starts in 20 s");
+    assert!(after_kill >= RATE as usize * 9 / 10, "{after_kill} starts in the second after the kill");
+}

@@ -1,0 +1,12 @@
+//! The pace over all workers, and the settings that change while they run: real processes on real servers.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crew;
+#[expect(clippy::print_stdout, reason = "the figures are what the reader of the run wants")]
+mod exact;
+mod settings;
+#[path = "../restock/shop.rs"]
+#[expect(dead_code, reason = "the tests of this folder need less of a shop than those of its own")]
+mod shop;
