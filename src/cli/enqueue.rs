@@ -1,5 +1,8 @@
 //! `restock-cli enqueue`: announces a restock.
 
+mod many;
+mod orders;
+
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -38,8 +41,8 @@ pub struct Args {
     /// Wait until the round has ended
     #[arg(long)]
     pub wait: bool,
-    /// Read `product_id[,quantity][,key]` from a CSV file; - = stdin
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["product", "quantity", "key"])]
+    /// Read `product_id[,quantity][,key]` from a file, one a line; - = stdin. One bad line, and nothing is enqueued
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["product", "quantity", "key", "direct"])]
     pub from: Option<PathBuf>,
 }
 
@@ -65,14 +68,14 @@ impl Record for EnqueueRow {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let name = match &args.product {
-        Some(name) if !args.dry_run => name,
-        _ => {
-            let what = "`enqueue --dry-run` and `enqueue --from` come in a later version; give one product";
-            return Err(Failure::new(Exit::Usage, what).into());
-        }
-    };
-    if args.direct { direct(context, name, &args).await } else { through_the_outbox(context, name, &args).await }
+    match (&args.product, &args.from) {
+        (Some(name), _) if args.dry_run => many::preview_one(context, name, &args).await,
+        (Some(name), _) if args.direct => direct(context, name, &args).await,
+        (Some(name), _) => through_the_outbox(context, name, &args).await,
+        (None, Some(path)) if args.dry_run => many::preview_all(context, path).await,
+        (None, Some(path)) => many::enqueue_all(context, path, &args).await,
+        (None, None) => Err(Failure::new(Exit::Usage, "name a product, or a file of them with --from").into()),
+    }
 }
 
 async fn direct(context: &Context, name: &ProductRef, args: &Args) -> anyhow::Result<Exit> {

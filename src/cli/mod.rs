@@ -20,6 +20,7 @@ pub mod settings;
 pub mod status;
 pub mod stock;
 pub mod subscribe;
+pub mod test_send;
 #[cfg(feature = "local-servers")]
 pub mod up;
 mod wait;
@@ -102,11 +103,13 @@ enum Command {
     Why(why::Args),
     /// Show which entry of the job streams is with whom
     Pending,
+    /// Send one message to one user, to see what a channel answers
+    TestSend(Box<test_send::Args>),
     /// End the leases of silent owners, so that any worker takes over
     Reclaim(reclaim::Args),
     /// Run everything for development: private servers, flusher and worker in one process
     #[cfg(feature = "local-servers")]
-    Up(up::Args),
+    Up(Box<up::Args>),
     /// Watch a restock from end to end on private servers
     #[cfg(feature = "local-servers")]
     Demo,
@@ -280,9 +283,10 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::History(args) => history::run(context, args).await,
         Command::Why(args) => why::run(context, args).await,
         Command::Pending => pending::run(context).await,
+        Command::TestSend(args) => test_send::run(context, *args).await,
         Command::Reclaim(args) => reclaim::run(context, args).await,
         #[cfg(feature = "local-servers")]
-        Command::Up(args) => up::run(context, args).await,
+        Command::Up(args) => up::run(context, *args).await,
         #[cfg(feature = "local-servers")]
         Command::Demo => Ok(if crate::demo::run().await? { Exit::Done } else { Exit::Failure }),
         #[cfg(feature = "local-servers")]

@@ -3,13 +3,13 @@
 use super::{
     Context,
     exit::{Exit, Failure},
-    output,
+    output::{self, Record, or_dash, time_us},
     wait::{self, Watch},
 };
 use crate::{
-    ids::{Channel, ProductId, ProductRef},
+    ids::{Channel, ProductRef},
     mysql::action::Deed,
-    producer::{Continued, Producer, ProducerError, Resume},
+    producer::{Continued, Producer, ProducerError, Resume, WouldResume},
 };
 
 /// Options of `resume`.
@@ -26,19 +26,44 @@ pub struct Args {
     /// Tell those again who FAILED in the last round, also when it was completed; then go on
     #[arg(long, conflicts_with = "skip")]
     pub retry_failed: bool,
+    /// Only say how many people would be told
+    #[arg(long, conflicts_with = "wait")]
+    pub dry_run: bool,
     /// Wait until the round has ended
     #[arg(long)]
     pub wait: bool,
+}
+
+impl Record for WouldResume {
+    const HEADINGS: &'static [&'static str] = &[">PRODUCT", ">ROUND", "CHANNEL", "CURSOR", ">SKIPPED", ">PEOPLE"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.product.to_string(),
+            self.round.to_string(),
+            self.channel.to_string(),
+            or_dash(self.cursor.map(|place| time_us(place.0))),
+            or_dash(self.skipped),
+            self.people.to_string(),
+        ]
+    }
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let producer = Producer::new(context.stores().await?);
     let stores = producer.stores();
     let product = context.product(&stores.mysql, &args.product).await?.id;
+    let how = how(&args);
+    if args.dry_run {
+        let rows = each(&producer, &args, async |channel| producer.would_resume(product, channel, how).await).await?;
+        output::records(context.output, &rows)?;
+        return Ok(Exit::Done);
+    }
     let deed = Deed { channel: args.channel.clone(), ..Deed::of_product(name(&args), product) };
     let mut continued = Vec::new();
     let work = async {
-        continued = resume(&producer, product, &args).await?;
+        let resume = async |channel: &Channel| producer.resume(product, channel, how).await;
+        continued = each(&producer, &args, resume).await?;
         let said: Vec<String> = continued.iter().map(describe).collect();
         said.iter().for_each(|line| output::note(&format!("product {product}: {line}")));
         Ok(said.join("; "))
@@ -49,6 +74,14 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
     let watches = continued.into_iter().map(|lane| Watch::new(product, lane.channel, lane.round)).collect();
     wait::until_ended(&stores.mysql, Some(&stores.redis), stores.settings.partitions, watches).await
+}
+
+fn how(args: &Args) -> Resume {
+    match args {
+        Args { skip: true, .. } => Resume::Skip,
+        Args { retry_failed: true, .. } => Resume::RetryFailed,
+        _ => Resume::Plain,
+    }
 }
 
 /// As it stands in the list of actions.
@@ -65,8 +98,12 @@ fn describe(Continued { channel, round, skipped }: &Continued) -> String {
     format!("round {round} on {channel} goes on{skipped}")
 }
 
-/// Resumes the lanes that were cut off, at least one.
-async fn resume(producer: &Producer, product: ProductId, args: &Args) -> anyhow::Result<Vec<Continued>> {
+/// Resumes the lanes that were cut off, at least one; or says what that would do.
+async fn each<T>(
+    producer: &Producer,
+    args: &Args,
+    mut resume: impl AsyncFnMut(&Channel) -> Result<T, ProducerError>,
+) -> anyhow::Result<Vec<T>> {
     let enabled = producer.channels();
     let channels = match &args.channel {
         Some(channel) if enabled.contains(channel) => vec![channel.clone()],
@@ -77,14 +114,9 @@ async fn resume(producer: &Producer, product: ProductId, args: &Args) -> anyhow:
         }
         None => enabled.to_vec(),
     };
-    let how = match args {
-        Args { skip: true, .. } => Resume::Skip,
-        Args { retry_failed: true, .. } => Resume::RetryFailed,
-        _ => Resume::Plain,
-    };
     let (mut continued, mut refusal) = (Vec::new(), None);
     for channel in &channels {
-        match producer.resume(product, channel, how).await {
+        match resume(channel).await {
             Ok(lane) => continued.push(lane),
             Err(
                 error @ (ProducerError::NothingToResume { .. }

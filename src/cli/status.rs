@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     ids::ProductRef,
+    mysql::refused::Refused,
     report::status::{self, StatusRow},
 };
 
@@ -86,13 +87,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     if overview.is_all_paused {
         output::note("all sending is paused; `restock-cli unpause` lets it go on");
     }
-    let mut refused: Vec<&StatusRow> = overview.rows.iter().filter(|row| row.refused_rows > 0).collect();
-    refused.dedup_by_key(|row| row.product);
-    for row in refused {
-        let StatusRow { product, refused_rows, .. } = row;
+    for Refused { product, channel, rows } in &overview.refused {
+        let channel = channel.as_ref().map_or(String::new(), |channel| format!(" on {channel}"));
         output::note(&format!(
-            "product {product}: MySQL refused {refused_rows} of its rows, so that its record may miss something; see \
-             `restock-cli dead list`"
+            "MySQL refused {rows} rows of product {}{channel}: what it shows of it may be old; see `restock-cli dead list`",
+            or_dash(*product)
         ));
     }
     output::records(context.output, &overview.rows)?;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use serde::Serialize;
-use sqlx::{FromRow, MySqlExecutor, MySqlPool, Row, mysql::MySqlRow};
+use sqlx::{FromRow, MySqlConnection, MySqlExecutor, Row, mysql::MySqlRow};
 
 use super::decode_error;
 use crate::ids::{IdempotencyKey, ParseError, Partition, ProductId, Round};
@@ -72,7 +72,7 @@ impl<'r> FromRow<'r, MySqlRow> for Request {
 /// # Errors
 /// Those of MySQL; a quantity beyond `INT` is refused by it.
 pub async fn insert_or_find(
-    pool: &MySqlPool,
+    db: &mut MySqlConnection,
     product: ProductId,
     quantity: i64,
     key: Option<&IdempotencyKey>,
@@ -82,7 +82,7 @@ pub async fn insert_or_find(
         .bind(product.0)
         .bind(quantity)
         .bind(key)
-        .execute(pool)
+        .execute(&mut *db)
         .await;
     match inserted {
         Ok(done) => Ok(Request {
@@ -95,14 +95,7 @@ pub async fn insert_or_find(
             reason: None,
         }),
         Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => {
-            sqlx::query_as(
-                "SELECT id, product_id, quantity, idempotency_key, state, restock_round, reason FROM restock_request
-                 WHERE product_id = ? AND idempotency_key = ?",
-            )
-            .bind(product.0)
-            .bind(key)
-            .fetch_one(pool)
-            .await
+            find_by(db, product, key).await?.ok_or(sqlx::Error::RowNotFound)
         }
         Err(error) => Err(error),
     }
@@ -144,6 +137,29 @@ pub async fn find(db: impl MySqlExecutor<'_>, id: i64) -> sqlx::Result<Option<Re
          WHERE id = ?",
     )
     .bind(id)
+    .fetch_optional(db)
+    .await
+}
+
+/// The request of that product and key.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn find_key(
+    db: impl MySqlExecutor<'_>,
+    product: ProductId,
+    key: &IdempotencyKey,
+) -> sqlx::Result<Option<Request>> {
+    find_by(db, product, Some(key.as_str())).await
+}
+
+async fn find_by(db: impl MySqlExecutor<'_>, product: ProductId, key: Option<&str>) -> sqlx::Result<Option<Request>> {
+    sqlx::query_as(
+        "SELECT id, product_id, quantity, idempotency_key, state, restock_round, reason FROM restock_request
+         WHERE product_id = ? AND idempotency_key = ?",
+    )
+    .bind(product.0)
+    .bind(key)
     .fetch_optional(db)
     .await
 }

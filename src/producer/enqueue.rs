@@ -1,6 +1,6 @@
 //! Announcing a restock, through the outbox or past it.
 
-use sqlx::MySqlPool;
+use sqlx::{MySqlConnection, MySqlPool};
 
 use super::{BACKLOG_MAX, Producer, ProducerError, TRIES_MAX};
 use crate::{
@@ -23,6 +23,17 @@ pub struct Accepted {
     pub request: Option<i64>,
 }
 
+/// A restock to be announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// What is restocked.
+    pub product: ProductId,
+    /// Pieces that came in.
+    pub quantity: u32,
+    /// What makes a repetition count once.
+    pub key: Option<IdempotencyKey>,
+}
+
 /// Puts a restock into the outbox. From then on it cannot be lost; [`Producer::push`] makes it a round now.
 ///
 /// # Errors
@@ -33,11 +44,39 @@ pub async fn accept(
     quantity: u32,
     key: Option<&IdempotencyKey>,
 ) -> Result<Request, ProducerError> {
-    if product::find(mysql, &ProductRef::Id(product)).await?.is_none() {
+    accept_one(&mut *mysql.acquire().await?, product, quantity, key).await
+}
+
+/// Puts restocks into the outbox, all of them or none. `on_row` hears of each.
+///
+/// # Errors
+/// As [`accept`], with the number of the order, from 0, that is refused.
+pub async fn accept_all(
+    mysql: &MySqlPool,
+    orders: &[Order],
+    on_row: impl Fn(),
+) -> Result<Vec<Request>, (usize, ProducerError)> {
+    let mut tx = mysql.begin().await.map_err(|error| (0, error.into()))?;
+    let mut rows = Vec::with_capacity(orders.len());
+    for (at, Order { product, quantity, key }) in orders.iter().enumerate() {
+        rows.push(accept_one(&mut tx, *product, *quantity, key.as_ref()).await.map_err(|error| (at, error))?);
+        on_row();
+    }
+    tx.commit().await.map_err(|error| (0, error.into()))?;
+    Ok(rows)
+}
+
+async fn accept_one(
+    db: &mut MySqlConnection,
+    product: ProductId,
+    quantity: u32,
+    key: Option<&IdempotencyKey>,
+) -> Result<Request, ProducerError> {
+    if product::find(&mut *db, &ProductRef::Id(product)).await?.is_none() {
         return Err(ProducerError::NotFound(product));
     }
     let quantity = i64::from(quantity);
-    let row = request::insert_or_find(mysql, product, quantity, key).await?;
+    let row = request::insert_or_find(db, product, quantity, key).await?;
     if row.quantity != quantity {
         return Err(ProducerError::KeyConflict { product, key: key_of(&row), quantity: row.quantity });
     }

@@ -7,6 +7,7 @@
 
 mod enqueue;
 mod error;
+mod preview;
 mod resume;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,8 +19,9 @@ use crate::{
     stores::{Checked, Stores},
 };
 
-pub use enqueue::{Accepted, accept};
+pub use enqueue::{Accepted, Order, accept, accept_all};
 pub use error::ProducerError;
+pub use preview::{WouldCancel, WouldResume};
 pub use resume::{Continued, Resume};
 
 /// Entries in a partition's log at which nothing more is accepted, and nobody more is told.

@@ -81,6 +81,14 @@ impl Producer {
         Err(ProducerError::Unsettled(product))
     }
 
+    /// Whom [`Producer::resume`] would give up.
+    pub(super) async fn would_skip(&self, lane: &LaneId) -> Result<Option<UserId>, ProducerError> {
+        Ok(match self.blocking(lane).await? {
+            Blocking::Person(person) => Some(person.user),
+            Blocking::Unchecked | Blocking::Gone => None,
+        })
+    }
+
     /// Who blocks a lane that was cut off.
     async fn blocking(&self, lane: &LaneId) -> Result<Blocking, ProducerError> {
         let (product, channel) = (lane.product, lane.channel.clone());

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use fred::{interfaces::StreamsInterface, types::Value};
 
-use super::{Redis, RedisError};
+use super::{Redis, RedisError, dead::texts, scripts::Unreadable};
 use crate::ids::{Channel, LaneId, Partition, ProductId};
 
 /// The consumer group that all workers share.
@@ -56,8 +56,16 @@ impl Entry {
 
 type Raw = (String, HashMap<String, String>);
 
-/// Of an entry that is pending and was deleted only the id is left.
-type Pending = (String, Option<HashMap<String, String>>);
+/// What was read, by stream: pairs in RESP2, a map in RESP3.
+fn by_stream(found: Value) -> Result<HashMap<String, Value>, RedisError> {
+    let pairs: Vec<(String, Value)> = match found {
+        Value::Map(map) => {
+            map.inner().into_iter().map(|(key, value)| Ok((key.into_string().unwrap_or_default(), value))).collect()
+        }
+        pairs => pairs.into_array().into_iter().map(Value::convert).collect::<Result<_, _>>(),
+    }?;
+    Ok(pairs.into_iter().collect())
+}
 
 /// The two streams of one partition and channel, as one consumer reads them.
 #[derive(Debug, Clone)]
@@ -146,11 +154,11 @@ impl Jobs {
         if found.is_null() {
             return Ok(Vec::new());
         }
-        let found: HashMap<String, Vec<Pending>> = found.flatten_array_values(2).convert()?;
+        let mut found: HashMap<String, Value> = by_stream(found)?;
         let mut entries = Vec::new();
         for (line, _) in from {
-            for (id, fields) in found.get(self.key(line)).into_iter().flatten() {
-                entries.extend(self.entry(line, (id.clone(), fields.clone().unwrap_or_default())).await);
+            for raw in found.remove(self.key(line)).map(texts).unwrap_or_default() {
+                entries.extend(self.entry(line, raw).await);
             }
         }
         Ok(entries)
@@ -167,13 +175,15 @@ impl Jobs {
         cursor: &str,
         count: u64,
     ) -> Result<(String, Vec<Entry>), RedisError> {
-        let (next, found): (String, Vec<Raw>) = self
+        let found: Value = self
             .redis
             .client
-            .xautoclaim_values(self.key(line), GROUP, self.consumer.as_str(), idle_ms, cursor, Some(count), false)
+            .xautoclaim(self.key(line), GROUP, self.consumer.as_str(), idle_ms, cursor, Some(count), false)
             .await?;
+        let mut parts = found.into_array().into_iter();
+        let next = parts.next().and_then(|next| next.into_string()).unwrap_or_else(|| "0-0".to_owned());
         let mut entries = Vec::new();
-        for raw in found {
+        for raw in parts.next().map(texts).unwrap_or_default() {
             entries.extend(self.entry(line, raw).await);
         }
         Ok((next, entries))
@@ -191,27 +201,35 @@ impl Jobs {
                 ours.then(|| group.get("last-delivered-id")?.as_string()).flatten()
             });
             let Some(last) = last else { continue };
-            let next: Vec<Raw> =
-                self.redis.client.xrange_values(self.key(line), format!("({last}"), "+", Some(1)).await?;
-            if !next.is_empty() {
+            let next: Value = self.redis.client.xrange(self.key(line), format!("({last}"), "+", Some(1)).await?;
+            if next.array_len().is_some_and(|len| len > 0) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// An entry that cannot be read is dropped with a word, so that it does not hold back its neighbours.
+    /// An entry that cannot be read is set aside with a word, so that it does not hold back its neighbours.
     async fn entry(&self, line: Line, (id, fields): Raw) -> Option<Entry> {
         let product = fields.get("product").and_then(|text| text.parse::<ProductId>().ok());
         if let Some(product) = product {
             let lane = LaneId { product, channel: self.channel.clone() };
             return Some(Entry { partition: self.partition, lane, line, id });
         }
-        tracing::warn!(stream = self.key(line), entry = id, "dropped an entry that names no product");
-        let acked: Result<(), _> = self.redis.client.xack(self.key(line), GROUP, id.as_str()).await;
-        let deleted: Result<(), _> = self.redis.client.xdel(self.key(line), id.as_str()).await;
-        if let Err(error) = acked.and(deleted) {
-            tracing::warn!(%error, "could not drop it; it will come again");
+        let (partition, channel) = (self.partition, &self.channel);
+        let entry = Unreadable { partition, channel, line, id: &id, reason: "names no product" };
+        match self.redis.bury(&entry).await {
+            Ok(true) => {
+                tracing::warn!(
+                    stream = self.key(line),
+                    entry = id,
+                    "an entry names no product; see `restock-cli dead list`"
+                );
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(%error, "an entry that names no product could not be set aside; it comes again")
+            }
         }
         None
     }

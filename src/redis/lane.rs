@@ -9,7 +9,7 @@ use fred::{
 
 use super::{Redis, RedisError};
 use crate::{
-    ids::{LaneId, Partition, Place, Round, UserId},
+    ids::{LaneId, Partition, Place, ProductId, Round, UserId},
     round::{Counts, RoundState, Stamp, Status, decode_places},
 };
 
@@ -125,6 +125,18 @@ impl Redis {
         partition: Partition,
         lanes: &[LaneId],
     ) -> Result<Vec<Option<LaneView>>, RedisError> {
+        self.read_each_lane(partition, lanes).await?.into_iter().collect()
+    }
+
+    /// As [`Redis::read_lanes`], for those who go on with the others when one lane cannot be read.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn read_each_lane(
+        &self,
+        partition: Partition,
+        lanes: &[LaneId],
+    ) -> Result<Vec<Result<Option<LaneView>, RedisError>>, RedisError> {
         if lanes.is_empty() {
             return Ok(Vec::new());
         }
@@ -133,7 +145,15 @@ impl Redis {
             let _: () = pipeline.hgetall(self.keys.lane(partition, lane)).await?;
         }
         let found: Vec<HashMap<String, String>> = pipeline.all().await?;
-        found.iter().map(view).collect()
+        Ok(found.iter().map(view).collect())
+    }
+
+    /// The stock of a product; `None` where Redis does not hold it.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn stock_of(&self, partition: Partition, product: ProductId) -> Result<Option<i64>, RedisError> {
+        Ok(self.client.hget(self.keys.product(partition, product), "stock").await?)
     }
 
     /// Whether each of these entries, named as in [`LaneView::entry`], is still on its stream.

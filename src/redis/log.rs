@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use fred::{
+    bytes::Bytes,
     interfaces::{ClientLike, HashesInterface, KeysInterface, SortedSetsInterface, StreamsInterface},
     types::{ClusterHash, CustomCommand, FromValue},
 };
@@ -10,8 +11,24 @@ use fred::{
 use super::{Redis, RedisError};
 use crate::ids::{Partition, ProductId};
 
-/// One entry: its id and its fields.
-pub type LogEntry = (String, HashMap<String, String>);
+/// One entry of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Its id, `ms-seq`.
+    pub id: String,
+    /// Its fields; what is no text has U+FFFD in it.
+    pub fields: HashMap<String, String>,
+    /// Whether all of it was text.
+    pub is_text: bool,
+}
+
+impl LogEntry {
+    fn of(id: String, raw: &HashMap<Bytes, Bytes>) -> Self {
+        let is_text = raw.iter().all(|(name, value)| str::from_utf8(name).is_ok() && str::from_utf8(value).is_ok());
+        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+        Self { id, fields: raw.iter().map(|(name, value)| (text(name), text(value))).collect(), is_text }
+    }
+}
 
 /// What the flusher must know of a log before it trusts its position in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +79,7 @@ impl Redis {
         if entries == 0 || first.is_null() {
             return Ok((entries, 0));
         }
-        let first: Vec<LogEntry> = first.into_xread_value::<String, String, String>()?;
+        let first: Vec<(String, HashMap<Bytes, Bytes>)> = first.into_xread_value()?;
         let written_ms = first.first().and_then(|(id, _)| id.split('-').next()?.parse::<i64>().ok());
         let now_ms = self.now_ms(partition).await?;
         Ok((entries, written_ms.map_or(0, |written_ms| (now_ms - written_ms).max(0))))
@@ -102,9 +119,9 @@ impl Redis {
         let _: () = pipeline.hget(self.keys.meta(partition), "incarnation").await?;
         let _: () = pipeline.xrange(self.keys.log(partition), format!("({after}"), "+", Some(count)).await?;
         let (incarnation, entries): (Option<String>, fred::types::Value) = pipeline.all().await?;
-        let entries =
-            if entries.is_null() { Vec::new() } else { entries.into_xread_value::<String, String, String>()? };
-        Ok((incarnation, entries))
+        let raw: Vec<(String, HashMap<Bytes, Bytes>)> =
+            if entries.is_null() { Vec::new() } else { entries.into_xread_value()? };
+        Ok((incarnation, raw.into_iter().map(|(id, fields)| LogEntry::of(id, &fields)).collect()))
     }
 
     /// Deletes entries that MySQL has.
@@ -135,6 +152,23 @@ impl Redis {
         if !seen.is_empty() {
             let _: Vec<fred::types::Value> = pipeline.all().await?;
         }
+        Ok(())
+    }
+
+    /// The greatest request of the outbox that was answered, as [`Redis::set_newest_request`] left it.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn newest_request(&self, partition: Partition) -> Result<Option<i64>, RedisError> {
+        Ok(self.client.hget(self.keys.meta(partition), "newest_request").await?)
+    }
+
+    /// Remembers the greatest request of the outbox that was answered, for a MySQL that is set back.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn set_newest_request(&self, partition: Partition, request: i64) -> Result<(), RedisError> {
+        let _: () = self.client.hset(self.keys.meta(partition), ("newest_request", request)).await?;
         Ok(())
     }
 

@@ -3,11 +3,12 @@
 //! * [`connect`](Redis::connect) and the error type are here, addresses and policies in `connect`;
 //! * [`keys`] builds every key name;
 //! * [`scripts`] has one typed wrapper per Lua file;
-//! * [`jobs`] reads the job streams, [`pending`] looks at them, [`log`] reads the log stream, [`lane`] lanes as they
+//! * [`jobs`] reads the job streams, [`pending`] looks at them, [`dead`] at what was set aside, [`log`] reads the log stream, [`lane`] lanes as they
 //!   stand;
 //! * [`signal`] listens for stop signals.
 
 mod connect;
+pub mod dead;
 pub mod jobs;
 pub mod keys;
 pub mod lane;
@@ -90,6 +91,9 @@ impl From<Error> for RedisError {
 /// How long a role waits before it asks an unreachable Redis again.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
+/// The longest that taking leave may take.
+const CLOSE_MAX: Duration = Duration::from_millis(500);
+
 /// A connection to Redis that several tasks share, with the names of the keys.
 #[derive(Clone, Debug)]
 pub struct Redis {
@@ -135,10 +139,12 @@ impl Redis {
         Ok(info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default().trim().to_owned())
     }
 
-    /// Closes the connection after what was sent is answered.
+    /// Closes the connection after what was sent is answered, or after half a second.
     pub async fn close(&self) {
-        if let Err(error) = self.client.quit().await {
-            tracing::debug!(%error, "the connection to Redis was already closed");
+        match tokio::time::timeout(CLOSE_MAX, self.client.quit()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the connection to Redis was already closed"),
+            Err(_) => tracing::debug!("Redis did not take leave in time"),
         }
     }
 }

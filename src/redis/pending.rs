@@ -1,11 +1,10 @@
 //! Looking at pending entries without taking them.
 
-use std::collections::HashMap;
-
 use fred::{interfaces::StreamsInterface, types::Value};
 
 use super::{
     Redis, RedisError,
+    dead::texts,
     jobs::{GROUP, Line},
 };
 use crate::ids::{Channel, Partition, ProductId};
@@ -84,16 +83,12 @@ impl Redis {
             let _: () = pipeline.xrange(stream, *id, *id, Some(1)).await?;
         }
         let found: Vec<Value> = pipeline.all().await?;
-        found
+        Ok(found
             .into_iter()
             .map(|entry| {
-                if entry.array_len().is_none_or(|len| len == 0) {
-                    return Ok(None);
-                }
-                let entries: Vec<(String, HashMap<String, String>)> = entry.into_xread_value()?;
-                let product = entries.first().and_then(|(_, fields)| fields.get("product"));
-                Ok(product.and_then(|text| text.parse().ok()))
+                let entries = texts(entry);
+                entries.first().and_then(|(_, fields)| fields.get("product")?.parse().ok())
             })
-            .collect()
+            .collect())
     }
 }

@@ -9,8 +9,10 @@
 //! | [`history`] | what became of each person in a round |
 //! | [`moment`] | lanes, pace and lag together, for a screen |
 //! | [`why`] | what became of one person in all rounds, or why nothing did |
+//! | [`forecast`] | what a restock would do |
 //! | [`pending`] | which entry is with whom, for how long |
 
+pub mod forecast;
 pub mod history;
 mod live;
 pub mod moment;

@@ -68,7 +68,7 @@ struct Engine {
 /// # Errors
 /// Those of MySQL; those of Redis other than that it does not answer.
 pub async fn now(sources: &Sources, product: Option<ProductId>) -> Result<Moment, ReportError> {
-    let Overview { rows, is_live, is_all_paused } = status::lanes(sources, product).await?;
+    let Overview { rows, is_live, is_all_paused, .. } = status::lanes(sources, product).await?;
     let engine = match &sources.redis {
         Some(redis) if is_live => match ask(redis, sources.settings.partitions, &rows).await {
             Err(error) if error.is_unreachable() => None,

@@ -8,7 +8,7 @@ use crate::{
     ids::{Channel, Place, ProductId, Round, Sku, UserId, rfc3339},
     mysql::{
         history::{self, RoundRow},
-        log_dead,
+        refused::{self, Refused},
     },
     round::Status,
 };
@@ -48,12 +48,12 @@ pub struct StatusRow {
     pub reason: Option<String>,
     /// Whether the product stands still until it is unpaused.
     pub paused: bool,
-    /// Rows of the product that MySQL refused and that were set aside: its record may miss something.
-    pub refused_rows: u64,
+    /// Rows of the lane or its product that MySQL refused and has nothing newer of.
+    pub refused: u64,
 }
 
 impl StatusRow {
-    fn new(row: RoundRow, refused_rows: u64) -> Self {
+    fn new(refused: u64, row: RoundRow) -> Self {
         let RoundRow { state, sku, total, is_paused } = row;
         Self {
             product: state.lane.product,
@@ -72,7 +72,7 @@ impl StatusRow {
             ended_at: state.ended_us.map(time_us),
             reason: state.reason,
             paused: is_paused,
-            refused_rows,
+            refused,
         }
     }
 }
@@ -90,6 +90,8 @@ pub struct Overview {
     pub is_live: bool,
     /// Whether all sending stands still, whatever the rows say.
     pub is_all_paused: bool,
+    /// What MySQL refused, per lane; a lane of which it has nothing else may have no row.
+    pub refused: Vec<Refused>,
 }
 
 /// The lanes of one product, or of all.
@@ -98,12 +100,16 @@ pub struct Overview {
 /// Those of MySQL; those of Redis other than that it does not answer.
 pub async fn lanes(sources: &Sources, product: Option<ProductId>) -> Result<Overview, ReportError> {
     let (rows, is_live) = rounds(sources, product).await?;
-    let refused = log_dead::count_by_product(&sources.mysql, product).await?;
-    let row = |row: RoundRow| {
-        let refused_rows = refused.get(&row.state.lane.product).copied().unwrap_or(0);
-        StatusRow::new(row, refused_rows)
+    let refused = refused::refused(&sources.mysql, product).await?;
+    let marks = |row: &RoundRow| -> u64 {
+        let lane = &row.state.lane;
+        let is_of = |mark: &&Refused| {
+            mark.product == Some(lane.product) && mark.channel.as_ref().is_none_or(|channel| *channel == lane.channel)
+        };
+        refused.iter().filter(is_of).map(|mark| mark.rows).sum()
     };
-    Ok(Overview { rows: rows.into_iter().map(row).collect(), is_live, is_all_paused: sources.settings.paused })
+    let rows = rows.into_iter().map(|row| StatusRow::new(marks(&row), row)).collect();
+    Ok(Overview { rows, is_live, is_all_paused: sources.settings.paused, refused })
 }
 
 /// As [`lanes`], with everything that is known of the rounds.

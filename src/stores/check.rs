@@ -5,18 +5,20 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use sqlx::{FromRow, MySqlConnection};
+use sqlx::{Connection, FromRow, MySqlConnection};
 
 use super::{LaneStamps, StoreError, Stores, lane_stamps};
 use crate::{
     ids::{Channel, ProductId, Round},
-    mysql::history,
+    mysql::{history, wait_for_locks},
     redis::scripts::{Hydrate, Hydrated, LaneRecord},
     round::{RoundState, Stamp, Status},
 };
 
 /// How often a check starts over because another one came between.
 const TRIES_MAX: u32 = 10;
+/// How long a check waits for somebody else's lock on the product.
+const LOCK_WAIT: Duration = Duration::from_secs(3);
 /// The longest pause before the first of them, in ms; it grows with each.
 const PAUSE_MS: u64 = 10;
 
@@ -70,8 +72,12 @@ impl Stores {
     }
 
     async fn attempt(&self, product: ProductId, above: u64) -> Result<Attempt, StoreError> {
-        let Some(epoch) = self.reserve_epoch(product, above).await? else { return Ok(Attempt::NoSuchProduct) };
-        let mut tx = self.mysql.begin().await?;
+        let mut connection = self.mysql.acquire().await?;
+        wait_for_locks(&mut connection, LOCK_WAIT).await?;
+        let Some(epoch) = reserve_epoch(&mut connection, product, above).await? else {
+            return Ok(Attempt::NoSuchProduct);
+        };
+        let mut tx = connection.begin().await?;
         let record: Option<Record> = sqlx::query_as(
             "SELECT stock, restock_round, epoch, version, reserved_epoch, is_paused FROM product WHERE id = ? FOR UPDATE",
         )
@@ -102,18 +108,6 @@ impl Stores {
         })
     }
 
-    /// Commits an epoch that nobody else gets; `None` when there is no such product.
-    async fn reserve_epoch(&self, product: ProductId, above: u64) -> sqlx::Result<Option<u64>> {
-        let reserved = sqlx::query(
-            "UPDATE product SET reserved_epoch = LAST_INSERT_ID(GREATEST(reserved_epoch, epoch, ?) + 1) WHERE id = ?",
-        )
-        .bind(above)
-        .bind(product.0)
-        .execute(&self.mysql)
-        .await?;
-        Ok((reserved.rows_affected() == 1).then(|| reserved.last_insert_id()))
-    }
-
     /// The lanes of all enabled channels and of all channels with a row, and the greatest round of any.
     async fn read_lanes_of(
         &self,
@@ -130,6 +124,18 @@ impl Stores {
         let lanes = stamps.into_iter().map(|(channel, lane)| record(channel, lane.newest, &rounds)).collect();
         Ok((lanes, last_round))
     }
+}
+
+/// Commits an epoch that nobody else gets; `None` when there is no such product.
+async fn reserve_epoch(db: &mut MySqlConnection, product: ProductId, above: u64) -> sqlx::Result<Option<u64>> {
+    let reserved = sqlx::query(
+        "UPDATE product SET reserved_epoch = LAST_INSERT_ID(GREATEST(reserved_epoch, epoch, ?) + 1) WHERE id = ?",
+    )
+    .bind(above)
+    .bind(product.0)
+    .execute(db)
+    .await?;
+    Ok((reserved.rows_affected() == 1).then(|| reserved.last_insert_id()))
 }
 
 /// Of the rows of [`history::lanes_of`] the first of a channel is its current or last round, the second waits.

@@ -10,8 +10,10 @@
 //! Several flushers may run: a lock in MySQL elects the leader of each partition, and the position is moved by
 //! compare-and-set, so that a leader that does not know it was replaced writes nothing.
 
+mod answers;
 mod apply;
 mod batch;
+mod dead;
 mod entry;
 mod entry_id;
 mod evict;

@@ -1,6 +1,6 @@
 //! How far MySQL has followed the log of a partition, and whether the two belong together.
 
-use sqlx::MySqlConnection;
+use sqlx::{Connection, MySqlConnection};
 
 use super::entry_id::EntryId;
 use crate::{
@@ -74,6 +74,25 @@ pub(super) async fn hold_requests(db: &mut MySqlConnection, partition: Partition
         .execute(&mut *db)
         .await?;
     Ok(newest)
+}
+
+/// Requests that may have been answered since the newest that Redis remembers.
+const REQUESTS_APART: i64 = 10_000;
+
+/// Makes the numbers of requests inserted from now on greater than any that was answered. The counter of a table does
+/// not go back with a rollback.
+pub(super) async fn pass_requests(db: &mut MySqlConnection, newest: i64) -> sqlx::Result<()> {
+    let mut tx = db.begin().await?;
+    let inserted = sqlx::query("INSERT INTO restock_request (id, product_id, state) VALUES (?, 0, 'REFUSED')")
+        .bind(newest.saturating_add(REQUESTS_APART))
+        .execute(&mut *tx)
+        .await;
+    tx.rollback().await?;
+    match inserted {
+        // The table has got that far by itself.
+        Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => Ok(()),
+        done => done.map(drop),
+    }
 }
 
 /// How a position and a log go together.

@@ -12,6 +12,7 @@ use futures_util::{StreamExt, stream};
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId},
     redis::{
+        RedisError,
         lane::LaneView,
         scripts::{Canceled, channel_list},
     },
@@ -78,13 +79,24 @@ async fn open_products(
 async fn repair(stores: &Stores, partition: Partition, products: &[ProductId]) -> Result<Reconciled, StoreError> {
     let known = lane_stamps(&stores.mysql, products).await?;
     let lanes: Vec<LaneId> = known.keys().cloned().map(|(product, channel)| LaneId { product, channel }).collect();
-    let views = stores.redis.read_lanes(partition, &lanes).await?;
-    let found: Vec<(LaneId, Option<LaneView>)> = lanes.into_iter().zip(views).collect();
+    let views = stores.redis.read_each_lane(partition, &lanes).await?;
+    let found: Vec<(LaneId, Option<LaneView>)> = lanes.into_iter().zip(views).filter_map(readable).collect();
     let mut wanting = absent_or_behind(&known, &found);
     wanting.extend(without_entry(stores, partition, &found).await?);
     let canceled = end_disabled(stores, partition, &found).await?;
     let checked = check_each(stores, wanting.into_iter().collect()).await?;
     Ok(Reconciled { checked, canceled })
+}
+
+/// What cannot be read is left alone, and holds back nothing else.
+fn readable((lane, view): (LaneId, Result<Option<LaneView>, RedisError>)) -> Option<(LaneId, Option<LaneView>)> {
+    match view {
+        Ok(view) => Some((lane, view)),
+        Err(error) => {
+            tracing::warn!(%lane, %error, "a lane in Redis cannot be read; the others go on");
+            None
+        }
+    }
 }
 
 fn absent_or_behind(
@@ -155,7 +167,9 @@ async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Result<usize, 
             Ok(Checked::NoSuchProduct) => {
                 tracing::warn!(%product, "there are rounds of a product that MySQL does not have")
             }
-            Err(StoreError::Contended(_)) => tracing::debug!(%product, "others are checking it"),
+            Err(error) if error.is_contended() => {
+                tracing::debug!(%product, %error, "somebody else holds it; checked again later");
+            }
             Err(error) if error.is_passing() => return Err(error),
             Err(error) => tracing::warn!(%product, %error, "could not be checked; tried again later"),
         }

@@ -8,10 +8,10 @@ use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::{
     batch::{Person, Said},
-    entry::{Answer, ProductState},
+    entry::{ProductState, Subject},
 };
 use crate::{
-    ids::{Place, ProductId, Round},
+    ids::{LaneId, Place},
     round::{RoundState, Stamp, Status, encode_places},
 };
 
@@ -23,8 +23,8 @@ pub(super) trait Row: fmt::Debug + Sized + Send + Sync {
     /// What it is, for `log_dead`.
     const KIND: &'static str;
 
-    /// Whose row it is.
-    fn product(&self) -> ProductId;
+    /// What it is about.
+    fn about(&self) -> Subject;
 
     /// Which row it is, for `log_dead` and to tell its versions apart from others'.
     fn name(&self) -> String;
@@ -32,6 +32,11 @@ pub(super) trait Row: fmt::Debug + Sized + Send + Sync {
     /// How new it is, if Redis can log it again.
     fn stamp(&self) -> Option<Stamp> {
         None
+    }
+
+    /// All of it but how new it is: to log the same content again, which was refused, would be of no use.
+    fn content(&self) -> String {
+        format!("{self:?}")
     }
 
     /// Writes all of them with one statement.
@@ -51,8 +56,12 @@ pub(super) fn portions<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
 impl Row for ProductState {
     const KIND: &'static str = "product";
 
-    fn product(&self) -> ProductId {
-        self.product
+    fn about(&self) -> Subject {
+        Subject { product: Some(self.product), ..Subject::default() }
+    }
+
+    fn content(&self) -> String {
+        format!("{:?}", Self { stamp: Stamp::default(), ..self.clone() })
     }
 
     fn name(&self) -> String {
@@ -116,8 +125,13 @@ fn round_update() -> String {
 impl Row for RoundState {
     const KIND: &'static str = "round";
 
-    fn product(&self) -> ProductId {
-        self.lane.product
+    fn about(&self) -> Subject {
+        let LaneId { product, channel } = self.lane.clone();
+        Subject { product: Some(product), channel: Some(channel), round: Some(self.round) }
+    }
+
+    fn content(&self) -> String {
+        format!("{:?}", Self { stamp: Stamp::default(), ..self.clone() })
     }
 
     fn name(&self) -> String {
@@ -166,8 +180,8 @@ impl Row for RoundState {
 impl Row for Person {
     const KIND: &'static str = "person";
 
-    fn product(&self) -> ProductId {
-        self.product
+    fn about(&self) -> Subject {
+        Subject { product: Some(self.product), channel: Some(self.channel.clone()), round: Some(self.round) }
     }
 
     fn name(&self) -> String {
@@ -196,53 +210,6 @@ impl Row for Person {
         query.push(", outcome, VALUES(outcome))");
         query.build().execute(db).await.map(drop)
     }
-}
-
-impl Row for Answer {
-    const KIND: &'static str = "request";
-
-    fn product(&self) -> ProductId {
-        self.product
-    }
-
-    fn name(&self) -> String {
-        format!("request {} of {}", self.request.unwrap_or(0), self.product)
-    }
-
-    async fn write(rows: &[Said<Self>], db: &mut MySqlConnection) -> sqlx::Result<()> {
-        let mut accepted: Vec<(i64, Round)> = Vec::new();
-        for answer in rows.iter().map(|said| &said.what) {
-            match (answer.request, &answer.round) {
-                (Some(id), Ok(round)) => accepted.push((id, *round)),
-                (Some(id), Err(reason)) => refuse_request(db, id, reason).await?,
-                (None, _) => {}
-            }
-        }
-        if accepted.is_empty() {
-            return Ok(());
-        }
-        let mut query = QueryBuilder::new("UPDATE restock_request r JOIN (");
-        for (at, (id, round)) in accepted.into_iter().enumerate() {
-            query.push(if at == 0 { "SELECT CAST(" } else { " UNION ALL SELECT CAST(" });
-            query.push_bind(id).push(" AS SIGNED) AS id, CAST(");
-            query.push_bind(round.0).push(" AS UNSIGNED) AS round");
-        }
-        query.push(
-            ") n ON n.id = r.id SET r.state = 'ACCEPTED', r.restock_round = n.round, r.reason = NULL
-             WHERE r.state = 'PENDING'",
-        );
-        query.build().execute(db).await.map(drop)
-    }
-}
-
-/// Writes that a pending request can have no round.
-pub(super) async fn refuse_request(db: &mut MySqlConnection, id: i64, reason: &str) -> sqlx::Result<()> {
-    sqlx::query("UPDATE restock_request SET state = 'REFUSED', reason = ? WHERE id = ? AND state = 'PENDING'")
-        .bind(reason)
-        .bind(id)
-        .execute(db)
-        .await
-        .map(drop)
 }
 
 #[cfg(test)]

@@ -8,3 +8,6 @@ mod hands;
 mod pauses;
 mod rounds;
 mod shop;
+mod terminal;
+mod up;
+mod watch;

@@ -33,7 +33,7 @@ async fn status_shows_what_stands_still() {
     shop.done(&["unpause", "42"]).await;
     let row = &shop.json(&["status", "42"]).await[0];
     assert_eq!(
-        (&row["status"], &row["paused"], &row["refused_rows"]),
+        (&row["status"], &row["paused"], &row["refused"]),
         (&json!("CANCELED_BY_ADMIN"), &json!(false), &json!(0))
     );
     shop.done(&["pause"]).await;

@@ -91,7 +91,7 @@ impl Shop {
         }
     }
 
-    fn command(&self, program: &str, args: &[&str]) -> Command {
+    pub fn command(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RESTOCK_")) {
             command.env_remove(name);

@@ -36,8 +36,8 @@ pub(super) fn remark(lane: &LaneNow, speeds: &Speeds) -> String {
             said.push(format!("{count} {what}"));
         }
     }
-    if row.refused_rows > 0 {
-        said.push(format!("MySQL refused {} rows, see `restock-cli dead list`", row.refused_rows));
+    if row.refused > 0 {
+        said.push(format!("MySQL refused {} rows: `restock-cli dead list`", row.refused));
     }
     said.join(", ")
 }
@@ -110,7 +110,7 @@ fn is_news(before: Option<&Moment>, lane: &LaneNow) -> bool {
         (other.row.product, &other.row.channel, other.row.round) == (row.product, &row.channel, row.round)
     };
     before.lanes.iter().find(is_same).is_none_or(|old| {
-        let of = |lane: &LaneNow| (lane.row.status, settled(&lane.row), lane.row.paused, lane.row.refused_rows);
+        let of = |lane: &LaneNow| (lane.row.status, settled(&lane.row), lane.row.paused, lane.row.refused);
         of(old) != of(lane) || old.owner != lane.owner
     })
 }

@@ -2,6 +2,7 @@
 
 mod advance;
 mod begin;
+mod bury;
 mod cancel;
 mod enqueue;
 mod evict;
@@ -26,6 +27,7 @@ use crate::ids::ParseError;
 
 pub use advance::{Advance, Advanced, PendingAdvance, Stop};
 pub use begin::{Begin, BeginReply, Begun, FirstLook};
+pub use bury::Unreadable;
 pub use cancel::Canceled;
 pub use enqueue::{Enqueue, Enqueued, channel_list};
 pub use evict::{Evict, Evicted};

@@ -8,6 +8,7 @@ fn all() -> Vec<&'static Script> {
     vec![
         &advance::SCRIPT,
         &begin::SCRIPT,
+        &bury::SCRIPT,
         &cancel::SCRIPT,
         &enqueue::SCRIPT,
         &evict::SCRIPT,
