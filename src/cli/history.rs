@@ -72,12 +72,17 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 fn choose(args: &Args, product: ProductId, found: Vec<Channel>) -> Result<Vec<Channel>, Failure> {
     let round = args.round;
     if found.is_empty() {
-        return Err(Failure::new(Exit::NotFound, format!("product {product} has no round {round}; see `status`")));
+        return Err(Failure::new(
+            Exit::NotFound,
+            format!("product {product} has no round {round}; see `restock-cli status {product}`"),
+        ));
     }
     match &args.channel {
         Some(channel) if found.contains(channel) => Ok(vec![channel.clone()]),
         Some(channel) => {
-            let what = format!("round {round} of product {product} did not go by {channel}; see `status`");
+            let what = format!(
+                "round {round} of product {product} did not go by {channel}; see `restock-cli status {product}`"
+            );
             Err(Failure::new(Exit::NotFound, what))
         }
         None if found.len() > 1 && (args.after.is_some() || args.limit.is_some()) => {

@@ -3,9 +3,11 @@
 pub mod actions;
 pub mod cancel;
 pub mod enqueue;
+mod examples;
 pub mod exit;
 pub mod history;
 pub mod import;
+mod manual;
 pub mod migrate;
 pub mod output;
 pub mod pause;
@@ -110,6 +112,10 @@ enum Command {
     /// Run everything for development: private servers, flusher and worker in one process
     #[cfg(feature = "local-servers")]
     Up(Box<up::Args>),
+    /// Print the completions of a shell: put them where it looks for them
+    Completions(manual::CompletionArgs),
+    /// Print the manual page, or write all of them into a folder
+    Man(manual::ManArgs),
     /// Watch a restock from end to end on private servers
     #[cfg(feature = "local-servers")]
     Demo,
@@ -232,7 +238,7 @@ impl Context {
 
 /// Runs the command of this process' arguments, prints what went wrong, and answers how to exit.
 pub async fn run() -> Exit {
-    let matches = Cli::command().get_matches();
+    let matches = command().get_matches();
     let Cli { backends, logging, output, by, command } = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
@@ -243,17 +249,28 @@ pub async fn run() -> Exit {
         Command::Status(args) if args.takes_the_terminal(output) => logging.silent(),
         _ => logging,
     };
+    if let Some(done) = manual::run(&command) {
+        return done.unwrap_or_else(|error| fail(&error, &context));
+    }
     let done = match prepare(&context, &logging) {
         Ok(()) => dispatch(&context, command).await,
         Err(error) => Err(error),
     };
-    done.unwrap_or_else(|error| {
-        let failure = Failure::of(&error, &context.backends);
-        if !failure.message.is_empty() {
-            output::note(&format!("restock-cli: {failure}"));
-        }
-        failure.code
-    })
+    done.unwrap_or_else(|error| fail(&error, &context))
+}
+
+/// Says in one line what went wrong.
+fn fail(error: &anyhow::Error, context: &Context) -> Exit {
+    let failure = Failure::of(error, &context.backends);
+    if !failure.message.is_empty() {
+        output::note(&format!("restock-cli: {failure}"));
+    }
+    failure.code
+}
+
+/// The whole command line, with an example in the help of each command.
+fn command() -> clap::Command {
+    examples::add(Cli::command())
 }
 
 fn prepare(context: &Context, logging: &Logging) -> anyhow::Result<()> {
@@ -285,6 +302,8 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Pending => pending::run(context).await,
         Command::TestSend(args) => test_send::run(context, *args).await,
         Command::Reclaim(args) => reclaim::run(context, args).await,
+        // Done before anything was prepared.
+        Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),
         #[cfg(feature = "local-servers")]
         Command::Up(args) => up::run(context, *args).await,
         #[cfg(feature = "local-servers")]

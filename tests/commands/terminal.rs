@@ -52,7 +52,7 @@ impl Terminal {
                 }
             }
         });
-        Self { child, keyboard, output, screen: vt100::Parser::new(rows, columns, 0), raw: Vec::new() }
+        Self { child, keyboard, output, screen: parser(rows, columns), raw: Vec::new() }
     }
 
     pub fn press(&mut self, keys: &[u8]) {
@@ -108,4 +108,9 @@ impl Terminal {
         self.raw.extend_from_slice(bytes);
         self.screen.process(bytes);
     }
+}
+
+fn parser(rows: u16, columns: u16) -> vt100::Parser {
+    let size = |cells: u16| cells.try_into().expect("a terminal has rows and columns");
+    vt100::Parser::new(size(rows), size(columns), 0)
 }
