@@ -64,7 +64,7 @@ async fn ctrl_c_and_sigterm_leave_it_clean_too_and_no_color_is_honoured() {
 #[tokio::test]
 async fn a_small_screen_shows_what_it_can() {
     let shop = waiting().await;
-    for (rows, columns, word) in [(1, 20, "queued"), (2, 10, "42"), (3, 120, "more below"), (6, 5, "42")] {
+    for (rows, columns, word) in [(1, 20, "queued"), (2, 10, "42"), (3, 120, "canceled by ann"), (6, 5, "42")] {
         let mut terminal = watch(&shop, rows, columns);
         terminal.until(word, |screen| screen.contains(word));
         terminal.press(b"\x1b[B");
