@@ -191,6 +191,17 @@ impl Logging {
     }
 }
 
+/// Makes this process ready to work: its log, ring as its TLS provider, and addresses that can be used.
+///
+/// # Errors
+/// Names the option that cannot be used.
+pub fn prepare(backends: &Backends, logging: &Logging) -> Result<(), ConfigError> {
+    logging.install()?;
+    backends.validate()?;
+    install_tls_provider();
+    Ok(())
+}
+
 /// Makes ring the TLS provider of this process, once; later calls change nothing.
 pub fn install_tls_provider() {
     // Failing means that one is installed.

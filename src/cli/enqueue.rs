@@ -16,6 +16,7 @@ use super::{
 use crate::{
     ids::{IdempotencyKey, ProductId, ProductRef, Round},
     producer::{self, Accepted, Producer},
+    redis::{Patience, Redis},
     stores::Stores,
 };
 
@@ -78,24 +79,46 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
 }
 
+/// MySQL is asked only for what Redis does not know.
 async fn direct(context: &Context, name: &ProductRef, args: &Args) -> anyhow::Result<Exit> {
+    if let ProductRef::Id(product) = name {
+        let backends = &context.backends;
+        let redis = Redis::connect(&backends.redis_url, &backends.namespace, Patience::Short).await?;
+        let known = producer::enqueue_known(&redis, *product, args.quantity, args.key.as_ref()).await?;
+        if let Some(accepted) = known {
+            output::record(context.output, &EnqueueRow::from(accepted))?;
+            return if args.wait { wait_for(&context.stores().await?, accepted).await } else { Ok(Exit::Done) };
+        }
+    }
+    let (producer, accepted) = direct_with_mysql(context, name, args).await.map_err(|error| {
+        let failure = Failure::of(&error, &context.backends);
+        match failure.code {
+            Exit::Unreachable => Failure::new(
+                Exit::Unreachable,
+                format!("nothing was announced: Redis alone does not know product {name}, or not since it was started: {failure}"),
+            ),
+            _ => failure,
+        }
+    })?;
+    output::record(context.output, &EnqueueRow::from(accepted))?;
+    if args.wait { wait_for(producer.stores(), accepted).await } else { Ok(Exit::Done) }
+}
+
+async fn direct_with_mysql(context: &Context, name: &ProductRef, args: &Args) -> anyhow::Result<(Producer, Accepted)> {
     let producer = Producer::new(context.stores().await?);
     let product = match name {
-        // MySQL is asked only for what Redis does not know.
         ProductRef::Id(product) => *product,
         ProductRef::Sku(_) => context.product(&producer.stores().mysql, name).await?.id,
     };
     let accepted = producer.enqueue_direct(product, args.quantity, args.key.as_ref()).await?;
-    output::record(context.output, &EnqueueRow::from(accepted))?;
-    match accepted.round {
-        Some(round) if args.wait => {
-            let stores = producer.stores();
-            let channels = producer.channels();
-            let watches = channels.iter().map(|channel| Watch::new(product, channel.clone(), round)).collect();
-            wait::until_ended(&stores.mysql, Some(&stores.redis), stores.settings.partitions, watches).await
-        }
-        _ => Ok(Exit::Done),
-    }
+    Ok((producer, accepted))
+}
+
+async fn wait_for(stores: &Stores, accepted: Accepted) -> anyhow::Result<Exit> {
+    let Some(round) = accepted.round else { return Ok(Exit::Done) };
+    let channels = stores.settings.channels.iter().cloned();
+    let watches = channels.map(|channel| Watch::new(accepted.product, channel, round)).collect();
+    wait::until_ended(&stores.mysql, Some(&stores.redis), stores.settings.partitions, watches).await
 }
 
 async fn through_the_outbox(context: &Context, name: &ProductRef, args: &Args) -> anyhow::Result<Exit> {

@@ -1,8 +1,9 @@
 //! How a command ends: its exit code, and one line on stderr when it fails.
 
-use std::{fmt, io, process::ExitCode};
+use std::{fmt, io, iter, process::ExitCode};
 
 use crate::{
+    channel::ChannelError,
     config::{Backends, ConfigError},
     ids::ParseError,
     mysql::{
@@ -13,6 +14,7 @@ use crate::{
     redis::RedisError,
     report::ReportError,
     stores::{OpenError, StoreError},
+    worker::NotEnabled,
 };
 
 /// The exit codes of the contract.
@@ -68,10 +70,10 @@ impl Failure {
     /// error anywhere among its causes.
     #[must_use]
     pub fn of(error: &anyhow::Error, backends: &Backends) -> Self {
-        error.chain().find_map(|cause| Self::of_cause(cause, backends)).unwrap_or_else(|| {
-            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-            Self::new(Exit::Failure, causes.join(": "))
-        })
+        error
+            .chain()
+            .find_map(|cause| Self::of_cause(cause, backends))
+            .unwrap_or_else(|| Self::new(Exit::Failure, with_causes(error.as_ref())))
     }
 
     fn of_cause(cause: &(dyn std::error::Error + 'static), backends: &Backends) -> Option<Self> {
@@ -83,6 +85,8 @@ impl Failure {
             return Some(Self::of_redis(error, backends));
         } else if let Some(error) = cause.downcast_ref::<io::Error>() {
             return Self::of_io(error);
+        } else if let Some(error) = cause.downcast_ref::<ChannelError>() {
+            return Some(Self::of_channel(error));
         } else {
             code_of_part(cause)?
         };
@@ -128,6 +132,11 @@ impl Failure {
                 format!("MySQL at {at} failed: {}; see its log, and `restock-cli doctor`", database_message(error)),
             )
         }
+    }
+
+    fn of_channel(error: &ChannelError) -> Self {
+        let code = if matches!(error, ChannelError::Client(_)) { Exit::Failure } else { Exit::Usage };
+        Self::new(code, with_causes(error))
     }
 
     /// A reader of our output that went away, as in `restock-cli history … | head`, is no failure to speak of.
@@ -182,7 +191,7 @@ fn redis_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a R
 
 /// The code of an error of a part, other than one that it only passes on.
 fn code_of_part(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
-    if cause.is::<ParseError>() || cause.is::<ConfigError>() {
+    if cause.is::<ParseError>() || cause.is::<ConfigError>() || cause.is::<NotEnabled>() {
         Some(Exit::Usage)
     } else if let Some(error) = cause.downcast_ref::<SettingError>() {
         code_of_setting(error)
@@ -234,14 +243,22 @@ fn code_of_producer(error: &ProducerError) -> Option<Exit> {
     }
 }
 
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 fn database_message(error: &sqlx::Error) -> String {
     error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
+/// The text without line ends and the other control characters that a server, a file or an argument put into it.
+pub(super) fn one_line(text: &str) -> String {
+    text.split(|c: char| c.is_control() || c == ' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One line, whatever a server put into its message.
-        f.write_str(&self.message.lines().collect::<Vec<_>>().join(" "))
+        f.write_str(&one_line(&self.message))
     }
 }
 

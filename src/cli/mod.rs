@@ -1,7 +1,9 @@
 //! `restock-cli`: one file per command. Data goes to stdout, everything else to stderr; the exit codes are in [`exit`].
 
 pub mod actions;
+pub mod arguments;
 pub mod cancel;
+pub mod doctor;
 pub mod enqueue;
 mod examples;
 pub mod exit;
@@ -18,6 +20,7 @@ pub mod reclaim;
 pub mod resume;
 #[cfg(feature = "local-servers")]
 pub mod servers;
+pub mod service;
 pub mod settings;
 pub mod status;
 pub mod stock;
@@ -25,14 +28,17 @@ pub mod subscribe;
 pub mod test_send;
 #[cfg(feature = "local-servers")]
 pub mod up;
+pub mod verify;
 mod wait;
 pub mod why;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
+use clap::{ArgMatches, CommandFactory, Parser, Subcommand, parser::ValueSource};
 use sqlx::MySqlPool;
 
+#[cfg(feature = "local-servers")]
+use crate::demo::End;
 use crate::{
-    config::{Backends, Logging, install_tls_provider},
+    config::{self, Backends, Logging},
     ids::ProductRef,
     mysql::{
         action::{self, Deed, Operator},
@@ -109,6 +115,10 @@ enum Command {
     TestSend(Box<test_send::Args>),
     /// End the leases of silent owners, so that any worker takes over
     Reclaim(reclaim::Args),
+    /// See whether servers, settings and processes can keep the promises
+    Doctor(doctor::Args),
+    /// Check both stores against each other and against the rules, and mend what can be mended
+    Verify(verify::Args),
     /// Run everything for development: private servers, flusher and worker in one process
     #[cfg(feature = "local-servers")]
     Up(Box<up::Args>),
@@ -238,11 +248,8 @@ impl Context {
 
 /// Runs the command of this process' arguments, prints what went wrong, and answers how to exit.
 pub async fn run() -> Exit {
-    let matches = command().get_matches();
-    let Cli { backends, logging, output, by, command } = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
-    };
+    let (cli, matches) = arguments::parse_with::<Cli>(command());
+    let Cli { backends, logging, output, by, command } = cli;
     let by = by.unwrap_or_else(Operator::of_system);
     let context = Context { backends, given: Given::of(&matches), output, by };
     let logging = match &command {
@@ -252,9 +259,9 @@ pub async fn run() -> Exit {
     if let Some(done) = manual::run(&command) {
         return done.unwrap_or_else(|error| fail(&error, &context));
     }
-    let done = match prepare(&context, &logging) {
+    let done = match config::prepare(&context.backends, &logging) {
         Ok(()) => dispatch(&context, command).await,
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     };
     done.unwrap_or_else(|error| fail(&error, &context))
 }
@@ -271,13 +278,6 @@ fn fail(error: &anyhow::Error, context: &Context) -> Exit {
 /// The whole command line, with an example in the help of each command.
 fn command() -> clap::Command {
     examples::add(Cli::command())
-}
-
-fn prepare(context: &Context, logging: &Logging) -> anyhow::Result<()> {
-    logging.install()?;
-    context.backends.validate()?;
-    install_tls_provider();
-    Ok(())
 }
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
@@ -302,12 +302,18 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Pending => pending::run(context).await,
         Command::TestSend(args) => test_send::run(context, *args).await,
         Command::Reclaim(args) => reclaim::run(context, args).await,
+        Command::Verify(args) => verify::run(context, args).await,
+        Command::Doctor(args) => doctor::run(context, args).await,
         // Done before anything was prepared.
         Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),
         #[cfg(feature = "local-servers")]
         Command::Up(args) => up::run(context, *args).await,
         #[cfg(feature = "local-servers")]
-        Command::Demo => Ok(if crate::demo::run().await? { Exit::Done } else { Exit::Failure }),
+        Command::Demo => match crate::demo::run().await? {
+            End::Right => Ok(Exit::Done),
+            End::Wrong => Ok(Exit::Failure),
+            End::Stopped(signal) => std::process::exit(128 + signal),
+        },
         #[cfg(feature = "local-servers")]
         Command::Servers(args) => servers::run(args).await,
     }

@@ -4,12 +4,7 @@
 //! CC BY 4.0; see `demo/data/README.md`. The data has no wishes to be notified: a customer's first purchase stands for
 //! one here.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fs::File,
-    io::BufWriter,
-    path::{Path, PathBuf},
-};
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
 use flate2::read::GzDecoder;
@@ -102,28 +97,35 @@ impl Data {
         self.products.iter().map(|product| product.line.len()).sum()
     }
 
-    /// Writes the files that `restock-cli import` reads, and says where.
+    /// What `restock-cli import products` reads.
     ///
     /// # Errors
-    /// When the folder cannot be written to.
-    pub fn write(&self, folder: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
-        let (products, wishes) = (folder.join("products.csv"), folder.join("subscriptions.csv"));
-        let mut to = csv::Writer::from_writer(BufWriter::new(File::create(&products)?));
-        to.write_record(["id", "sku", "name", "stock"])?;
-        for product in &self.products {
-            to.write_record([&product.id.to_string(), &product.sku, &product.name, "0"])?;
-        }
-        to.flush()?;
-        let mut to = csv::Writer::from_writer(BufWriter::new(File::create(&wishes)?));
-        to.write_record(["product_id", "user_id", "created_at"])?;
-        for product in &self.products {
-            for (customer, at) in &product.line {
-                to.write_record([&product.id.to_string(), &customer.to_string(), at])?;
-            }
-        }
-        to.flush()?;
-        Ok((products, wishes))
+    /// Those of the writer: none, in memory.
+    pub fn products_csv(&self) -> anyhow::Result<Vec<u8>> {
+        let rows =
+            self.products.iter().map(|product| [product.id.to_string(), product.sku.clone(), product.name.clone()]);
+        csv_of(["id", "sku", "name"], rows)
     }
+
+    /// What `restock-cli import subscriptions` reads.
+    ///
+    /// # Errors
+    /// Those of the writer: none, in memory.
+    pub fn wishes_csv(&self) -> anyhow::Result<Vec<u8>> {
+        let rows = self.products.iter().flat_map(|product| {
+            product.line.iter().map(|(customer, at)| [product.id.to_string(), customer.to_string(), at.clone()])
+        });
+        csv_of(["product_id", "user_id", "created_at"], rows)
+    }
+}
+
+fn csv_of(heading: [&str; 3], rows: impl Iterator<Item = [String; 3]>) -> anyhow::Result<Vec<u8>> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(heading)?;
+    for row in rows {
+        csv.write_record(row)?;
+    }
+    Ok(csv.into_inner()?)
 }
 
 #[cfg(test)]

@@ -9,7 +9,10 @@ use crate::{
         product,
         request::{self, Request, RequestState},
     },
-    redis::scripts::{Enqueue, Enqueued},
+    redis::{
+        Redis,
+        scripts::{Enqueue, Enqueued},
+    },
 };
 
 /// A restock that will be announced.
@@ -153,29 +156,58 @@ impl Producer {
         key: Option<&str>,
         request: Option<i64>,
     ) -> Result<Round, ProducerError> {
+        let (partition, backlog_max) = (self.stores.partition_of(product), BACKLOG_MAX);
         for _ in 0..TRIES_MAX {
             let channels = self.channels();
-            let enqueue = Enqueue {
-                partition: self.stores.partition_of(product),
-                product,
-                quantity,
-                key,
-                request,
-                backlog_max: BACKLOG_MAX,
-                channels: &channels,
-            };
-            match self.stores.redis.enqueue(&enqueue).await? {
-                Enqueued::Queued(round) | Enqueued::Known(round) => return Ok(round),
-                Enqueued::NoStock(stock) => return Err(ProducerError::NoStock { product, stock }),
-                Enqueued::Conflict(quantity) => {
-                    let key = key.unwrap_or_default().to_owned();
-                    return Err(ProducerError::KeyConflict { product, key, quantity: i64::from(quantity) });
-                }
-                Enqueued::Full => return Err(ProducerError::Backlog),
-                Enqueued::Channels(_) => self.agree_on_channels(product).await?,
-                Enqueued::Unchecked => self.check(product).await?,
+            let enqueue = Enqueue { partition, product, quantity, key, request, backlog_max, channels: &channels };
+            match answer(&enqueue, self.stores.redis.enqueue(&enqueue).await?)? {
+                Answer::Round(round) => return Ok(round),
+                Answer::OtherChannels => self.agree_on_channels(product).await?,
+                Answer::Unchecked => self.check(product).await?,
             }
         }
         Err(ProducerError::Unsettled(product))
+    }
+}
+
+/// Announces a restock with Redis alone; `None` when Redis does not know the product, or not since its restart.
+///
+/// # Errors
+/// As [`Producer::enqueue_direct`], but for those of MySQL.
+pub async fn enqueue_known(
+    redis: &Redis,
+    product: ProductId,
+    quantity: u32,
+    key: Option<&IdempotencyKey>,
+) -> Result<Option<Accepted>, ProducerError> {
+    let Some((partition, channels)) = redis.mirrored(product).await? else { return Ok(None) };
+    let (key, backlog_max) = (key.map(IdempotencyKey::as_str), BACKLOG_MAX);
+    let enqueue = Enqueue { partition, product, quantity, key, request: None, backlog_max, channels: &channels };
+    Ok(match answer(&enqueue, redis.enqueue(&enqueue).await?)? {
+        Answer::Round(round) => Some(Accepted { product, round: Some(round), request: None }),
+        // The channels have changed this very moment: MySQL says which they are.
+        Answer::OtherChannels | Answer::Unchecked => None,
+    })
+}
+
+/// What `enqueue` answered, when it did not refuse.
+enum Answer {
+    Round(Round),
+    OtherChannels,
+    Unchecked,
+}
+
+fn answer(call: &Enqueue<'_>, enqueued: Enqueued) -> Result<Answer, ProducerError> {
+    let product = call.product;
+    match enqueued {
+        Enqueued::Queued(round) | Enqueued::Known(round) => Ok(Answer::Round(round)),
+        Enqueued::NoStock(stock) => Err(ProducerError::NoStock { product, stock }),
+        Enqueued::Conflict(quantity) => {
+            let key = call.key.unwrap_or_default().to_owned();
+            Err(ProducerError::KeyConflict { product, key, quantity: i64::from(quantity) })
+        }
+        Enqueued::Full => Err(ProducerError::Backlog),
+        Enqueued::Channels(_) => Ok(Answer::OtherChannels),
+        Enqueued::Unchecked => Ok(Answer::Unchecked),
     }
 }

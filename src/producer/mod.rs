@@ -19,7 +19,7 @@ use crate::{
     stores::{Checked, Stores},
 };
 
-pub use enqueue::{Accepted, Order, accept, accept_all};
+pub use enqueue::{Accepted, Order, accept, accept_all, enqueue_known};
 pub use error::ProducerError;
 pub use preview::{WouldCancel, WouldResume};
 pub use resume::{Continued, Resume};

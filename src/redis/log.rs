@@ -155,23 +155,6 @@ impl Redis {
         Ok(())
     }
 
-    /// The greatest request of the outbox that was answered, as [`Redis::set_newest_request`] left it.
-    ///
-    /// # Errors
-    /// As any call.
-    pub async fn newest_request(&self, partition: Partition) -> Result<Option<i64>, RedisError> {
-        Ok(self.client.hget(self.keys.meta(partition), "newest_request").await?)
-    }
-
-    /// Remembers the greatest request of the outbox that was answered, for a MySQL that is set back.
-    ///
-    /// # Errors
-    /// As any call.
-    pub async fn set_newest_request(&self, partition: Partition, request: i64) -> Result<(), RedisError> {
-        let _: () = self.client.hset(self.keys.meta(partition), ("newest_request", request)).await?;
-        Ok(())
-    }
-
     /// Up to `count` products in Redis that last changed at or before `upto_ms` of Redis' clock, the oldest first,
     /// without the first `skip` of them.
     ///
@@ -218,14 +201,5 @@ impl Redis {
     ) -> Result<T, RedisError> {
         let slot = ClusterHash::Custom(fred::util::redis_keyslot(self.keys.signal(partition).as_bytes()));
         Ok(self.client.custom(CustomCommand::new_static(command, slot, false), args).await?)
-    }
-
-    /// Mirrors the enabled channels, for the scripts that must know them all.
-    ///
-    /// # Errors
-    /// As any call.
-    pub async fn mirror_channels(&self, partition: Partition, channels: &str) -> Result<(), RedisError> {
-        let _: () = self.client.hset(self.keys.meta(partition), ("channels", channels)).await?;
-        Ok(())
     }
 }

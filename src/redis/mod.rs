@@ -3,16 +3,21 @@
 //! * [`connect`](Redis::connect) and the error type are here, addresses and policies in `connect`;
 //! * [`keys`] builds every key name;
 //! * [`scripts`] has one typed wrapper per Lua file;
-//! * [`jobs`] reads the job streams, [`pending`] looks at them, [`dead`] at what was set aside, [`log`] reads the log stream, [`lane`] lanes as they
-//!   stand;
+//! * [`jobs`] reads the job streams, [`pending`] looks at them, [`dead`] at what was set aside, [`log`] reads the log
+//!   stream, [`lane`] lanes as they stand;
+//! * `mirror` has what is copied there from MySQL;
+//! * [`inspect`] looks at what is there, for those who check it; [`entry_id`] orders entries;
 //! * [`signal`] listens for stop signals.
 
 mod connect;
 pub mod dead;
+pub mod entry_id;
+pub mod inspect;
 pub mod jobs;
 pub mod keys;
 pub mod lane;
 pub mod log;
+mod mirror;
 pub mod pending;
 pub mod scripts;
 pub mod signal;

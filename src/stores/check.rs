@@ -11,12 +11,12 @@ use super::{LaneStamps, StoreError, Stores, lane_stamps};
 use crate::{
     ids::{Channel, ProductId, Round},
     mysql::{history, wait_for_locks},
-    redis::scripts::{Hydrate, Hydrated, LaneRecord},
+    redis::scripts::{Hydrate, Hydrated, LaneRecord, channel_list},
     round::{RoundState, Stamp, Status},
 };
 
 /// How often a check starts over because another one came between.
-const TRIES_MAX: u32 = 10;
+const TRIES_MAX: u32 = 20;
 /// How long a check waits for somebody else's lock on the product.
 const LOCK_WAIT: Duration = Duration::from_secs(3);
 /// The longest pause before the first of them, in ms; it grows with each.
@@ -34,7 +34,9 @@ pub enum Checked {
 /// How one attempt ended.
 enum Attempt {
     Done(u64),
-    /// Another check came between; a later epoch must be above this one.
+    /// Redis is at this epoch: a later one must be above it.
+    Behind(u64),
+    /// Another check has reserved an epoch after this one.
     Overtaken(u64),
     NoSuchProduct,
 }
@@ -57,16 +59,26 @@ impl Stores {
     pub async fn check(&self, product: ProductId) -> Result<Checked, StoreError> {
         let mut above = 0;
         for attempt in 1..=TRIES_MAX {
-            match self.attempt(product, above).await? {
+            let overtaken = match self.attempt(product, above).await? {
                 Attempt::Done(installed) => {
                     tracing::debug!(%product, installed, "checked against MySQL");
                     return Ok(Checked::Done(installed));
                 }
                 Attempt::NoSuchProduct => return Ok(Checked::NoSuchProduct),
-                Attempt::Overtaken(by) => above = by,
-            }
+                Attempt::Behind(epoch) => {
+                    above = epoch;
+                    None
+                }
+                Attempt::Overtaken(epoch) => Some(epoch),
+            };
             let pause_ms = rand::random_range(0..=PAUSE_MS * u64::from(attempt));
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            // A check that began after this one has read all that this one would: many at once need only one.
+            if let Some(epoch) = overtaken
+                && self.redis.product_epoch(self.partition_of(product), product).await? > Some(epoch)
+            {
+                return Ok(Checked::Done(0));
+            }
         }
         Err(StoreError::Contended(product))
     }
@@ -86,7 +98,7 @@ impl Stores {
         .await?;
         let Some(record) = record else { return Ok(Attempt::NoSuchProduct) };
         if record.reserved_epoch != epoch {
-            return Ok(Attempt::Overtaken(0));
+            return Ok(Attempt::Overtaken(epoch));
         }
         let (lanes, last_round) = self.read_lanes_of(&mut tx, product).await?;
         let hydrate = Hydrate {
@@ -100,11 +112,14 @@ impl Stores {
             epoch,
             lanes,
         };
+        // Who knows the product there can find it there, with MySQL away.
+        let channels = channel_list(&self.settings.channels);
+        self.redis.mirror_first(hydrate.partition, self.settings.partitions, &channels).await?;
         let hydrated = self.redis.hydrate(&hydrate).await?;
         tx.rollback().await?;
         Ok(match hydrated {
             Hydrated::Done(installed) => Attempt::Done(installed),
-            Hydrated::Newer(epoch) => Attempt::Overtaken(epoch),
+            Hydrated::Newer(epoch) => Attempt::Behind(epoch),
         })
     }
 

@@ -2,14 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, btree_map::Entry as Slot};
 
-use super::{
-    entry::{Answer, Change, ProductState, Subject, read, subject},
-    entry_id::EntryId,
-};
+use super::entry::{Answer, Change, ProductState, Subject, read, subject};
 use crate::{
     ids::{Channel, ProductId, Round},
     outcome::Settled,
-    redis::log::LogEntry,
+    redis::{entry_id::EntryId, log::LogEntry},
     round::{RoundState, Stamp},
 };
 
@@ -83,8 +80,9 @@ impl Batch {
                     keep_newest(&mut rounds, (product, round, channel), Said { entry, what: *state });
                 }
                 Ok(Change::Request(what)) => {
-                    let known = what.request.and_then(|id| answers.insert(id, batch.answers.len()));
-                    if known.is_none_or(|at| batch.answers[at].what != what) {
+                    let last = what.request.and_then(|id| answers.get(&id)).map(|at| &batch.answers[*at].what);
+                    if last != Some(&what) {
+                        answers.extend(what.request.map(|id| (id, batch.answers.len())));
                         batch.answers.push(Said { entry, what });
                     }
                 }
@@ -201,6 +199,20 @@ mod tests {
             let entries: Vec<_> = entries.iter().map(|(ms, product)| entry(*ms, product)).collect();
             assert_eq!(cut(&entries), expected, "{entries:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_given_many_times_is_written_once() {
+        let answer = |round: &str| {
+            let (id, mut entry) = entry(1, "7");
+            for (field, value) in [("k", "request"), ("id", "4"), ("key", "#4"), ("s", "ACCEPTED"), ("r", round)] {
+                entry.fields.insert(field.to_owned(), value.to_owned());
+            }
+            (id, entry)
+        };
+        let batch = Batch::fold(&["1", "1", "1", "2", "2", "1"].map(answer));
+        let rounds: Vec<_> = batch.answers.iter().map(|said| said.what.round.as_ref().unwrap().0).collect();
+        assert_eq!(rounds, [1, 2, 1]);
     }
 
     #[test]

@@ -10,11 +10,11 @@ use sqlx::MySqlConnection;
 use super::{
     batch::{Batch, Said, Unreadable},
     entry::Subject,
-    entry_id::EntryId,
     rows::Row,
 };
 use crate::{
     ids::{Channel, Partition, ProductId},
+    redis::entry_id::EntryId,
     round::Stamp,
 };
 

@@ -13,7 +13,6 @@ use super::{
     apply::{Applied, Move, apply},
     batch::{BATCH_ENTRIES, Batch, take},
     dead::{Dead, Refusals},
-    entry_id::EntryId,
     lead,
     position::{Match, Position, hold_requests, judge, pass_requests},
     reconcile,
@@ -23,6 +22,7 @@ use crate::{
     ids::{Partition, ProductId},
     redis::{
         RedisError,
+        entry_id::EntryId,
         log::LogEntry,
         scripts::{Relogged, random_hex},
     },

@@ -34,9 +34,11 @@ pub struct Reconciled {
     pub canceled: usize,
 }
 
-/// Mirrors the enabled channels, then goes through all open rounds of a partition.
+/// Mirrors the settings, then goes through all open rounds of a partition.
 pub(super) async fn step(stores: &Stores, partition: Partition) -> Result<Reconciled, StoreError> {
-    stores.redis.mirror_channels(partition, &channel_list(&stores.settings.channels)).await?;
+    let channels = channel_list(&stores.settings.channels);
+    stores.redis.mirror_channels(partition, &channels).await?;
+    stores.redis.mirror_first(partition, stores.settings.partitions, &channels).await?;
     let mut done = Reconciled::default();
     for status in [Status::Queued, Status::InProgress] {
         let mut after = ProductId(0);

@@ -39,7 +39,7 @@ use crate::{
     stores::Stores,
 };
 
-pub use config::{OnPersonError, WorkerOptions};
+pub use config::{NotEnabled, OnPersonError, WorkerOptions};
 
 /// The most products that one worker checks against MySQL in a second: a cold start must not storm it.
 const CHECKS_PER_SECOND: NonZeroU32 = NonZeroU32::new(500).expect("not zero");

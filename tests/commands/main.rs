@@ -3,11 +3,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod direct;
 mod failures;
 mod hands;
 mod pauses;
 mod rounds;
 mod shop;
+mod snapshots;
 mod terminal;
 mod up;
+mod usage;
+mod waiting;
 mod watch;

@@ -17,6 +17,9 @@ use tokio::{
 use super::support::servers::servers;
 
 const DEADLINE: Duration = Duration::from_secs(30);
+pub const CLI: &str = env!("CARGO_BIN_EXE_restock-cli");
+pub const WORKER: &str = env!("CARGO_BIN_EXE_restock-worker");
+pub const FLUSHER: &str = env!("CARGO_BIN_EXE_restock-flusher");
 
 pub struct Shop {
     pub redis_url: String,
@@ -91,25 +94,14 @@ impl Shop {
         }
     }
 
-    pub fn command(&self, program: &str, args: &[&str]) -> Command {
-        let mut command = Command::new(program);
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RESTOCK_")) {
-            command.env_remove(name);
-        }
-        command.env("RESTOCK_REDIS_URL", &self.redis_url).env("RESTOCK_MYSQL_URL", &self.mysql_url);
-        command.env("RESTOCK_NAMESPACE", &self.namespace).env("RESTOCK_LOG", "off").args(args);
-        command
-    }
-
     /// A worker that runs until it is dropped.
     pub fn worker(&self, args: &[&str]) -> Child {
-        self.command(env!("CARGO_BIN_EXE_restock-worker"), args).kill_on_drop(true).spawn().expect("it starts")
+        self.program(WORKER).args(args).spawn().expect("it starts")
     }
 
     /// A flusher that runs until it is dropped.
     pub fn flusher(&self) -> Child {
-        let mut command = self.command(env!("CARGO_BIN_EXE_restock-flusher"), &["--flush-interval-ms", "50"]);
-        command.kill_on_drop(true).spawn().expect("it starts")
+        self.program(FLUSHER).args(["--flush-interval-ms", "50"]).spawn().expect("it starts")
     }
 
     /// Sends one command to the Redis server as it is.
@@ -141,18 +133,18 @@ impl Shop {
 
     /// With this text on stdin.
     pub async fn run_with(&self, args: &[&str], stdin: &str) -> Ended {
-        let mut command = self.command(env!("CARGO_BIN_EXE_restock-cli"), args);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().expect("the program starts");
-        let mut input = child.stdin.take().expect("stdin is a pipe");
-        // Who does not read stdin may have ended already.
-        let _ = input.write_all(stdin.as_bytes()).await;
-        drop(input);
-        let Output { status, stdout, stderr } = child.wait_with_output().await.expect("the program ends");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints UTF-8");
-        let ended = Ended { code: status.code().expect("no signal"), stdout: text(stdout), stderr: text(stderr) };
-        assert!(!ended.stderr.contains("hunter2") && !ended.stdout.contains("hunter2"), "a password: {ended:?}");
-        ended
+        finish(self.program(CLI).args(args), stdin).await
+    }
+
+    /// A program that works for this deployment, with nothing else in its environment that it would listen to.
+    pub fn program(&self, path: &str) -> Command {
+        let mut command = Command::new(path);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RESTOCK_")) {
+            command.env_remove(name);
+        }
+        command.env("RESTOCK_REDIS_URL", &self.redis_url).env("RESTOCK_MYSQL_URL", &self.mysql_url);
+        command.env("RESTOCK_NAMESPACE", &self.namespace).env("RESTOCK_LOG", "off").kill_on_drop(true);
+        command
     }
 
     /// Runs a command that must succeed.
@@ -167,6 +159,21 @@ impl Shop {
         let args: Vec<&str> = args.iter().copied().chain(["--output", "json"]).collect();
         self.run(&args).await.json()
     }
+}
+
+/// Runs a program to its end, with this text on stdin.
+pub async fn finish(command: &mut Command, stdin: &str) -> Ended {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    let mut input = child.stdin.take().expect("stdin is a pipe");
+    // Who does not read stdin may have ended already.
+    let _ = input.write_all(stdin.as_bytes()).await;
+    drop(input);
+    let Output { status, stdout, stderr } = child.wait_with_output().await.expect("the program ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints UTF-8");
+    let ended = Ended { code: status.code().expect("no signal"), stdout: text(stdout), stderr: text(stderr) };
+    assert!(!ended.stderr.contains("hunter2") && !ended.stdout.contains("hunter2"), "a password: {ended:?}");
+    ended
 }
 
 /// A port at which nobody listens: it was free just now.

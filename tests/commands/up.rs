@@ -14,9 +14,8 @@ use tokio::{
     process::{Child, ChildStdout, Command},
 };
 
-use super::shop::Shop;
+use super::shop::{CLI, Shop};
 
-const CLI: &str = env!("CARGO_BIN_EXE_restock-cli");
 /// Servers, a schema, and a sample of a quarter of a million rows on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(180);
 
@@ -69,8 +68,8 @@ async fn it_works_on_private_servers_and_leaves_nothing() {
     };
     // The first command to try, as it is printed, with the addresses in the environment.
     let first = text(&ready["first_command"]);
-    let mut shell = shop.command("/bin/sh", &["-c", &first]);
-    let ended = shell.output().await.expect("a shell");
+    let mut shell = shop.program("/bin/sh");
+    let ended = shell.args(["-c", &first]).output().await.expect("a shell");
     assert!(ended.status.success(), "{first}: {ended:?}");
     let status = shop.json(&["status"]).await;
     assert_eq!(
@@ -91,11 +90,13 @@ async fn it_works_on_private_servers_and_leaves_nothing() {
 #[tokio::test]
 async fn given_servers_keep_what_was_done() {
     let shop = Shop::empty().await;
-    let mut command = shop.command(CLI, &["up", "--output", "json", "--channels", "null", "--rate", "0"]);
+    let mut command = shop.program(CLI);
+    command.args(["up", "--output", "json", "--channels", "null", "--rate", "0"]);
     let (child, _output, ready) = start(&mut command).await;
     assert_eq!((&ready["redis_url"], &ready["channels"][0]), (&shop.redis_url.clone().into(), &"null".into()));
     assert!(text(&ready["first_command"]).contains("product add 42"));
-    let ended = shop.command("/bin/sh", &["-c", &text(&ready["first_command"])]).output().await.expect("a shell");
+    let mut shell = shop.program("/bin/sh");
+    let ended = shell.args(["-c", &text(&ready["first_command"])]).output().await.expect("a shell");
     assert!(ended.status.success(), "{ended:?}");
     stop(child).await;
     let status = shop.json(&["status", "42"]).await;

@@ -4,11 +4,16 @@ use std::process::Stdio;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+};
 
-use super::{shop::Shop, terminal::Terminal};
+use super::{
+    shop::{CLI, Shop},
+    terminal::Terminal,
+};
 
-const CLI: &str = env!("CARGO_BIN_EXE_restock-cli");
 /// What switches a terminal to another colour.
 const COLOUR: &str = "\u{1b}[38;5;";
 
@@ -22,8 +27,14 @@ async fn waiting() -> Shop {
     shop
 }
 
+fn watching(shop: &Shop) -> Command {
+    let mut command = shop.program(CLI);
+    command.args(["status", "--watch"]);
+    command
+}
+
 fn watch(shop: &Shop, rows: u16, columns: u16) -> Terminal {
-    Terminal::start(shop.command(CLI, &["status", "--watch"]), rows, columns)
+    Terminal::start(watching(shop), rows, columns)
 }
 
 #[tokio::test]
@@ -51,7 +62,7 @@ async fn ctrl_c_and_sigterm_leave_it_clean_too_and_no_color_is_honoured() {
     terminal.press(b"\x03");
     assert_eq!(terminal.end().0.code(), Some(0));
 
-    let mut command = shop.command(CLI, &["status", "--watch"]);
+    let mut command = watching(&shop);
     command.env("NO_COLOR", "1");
     let mut terminal = Terminal::start(command, 24, 80);
     terminal.until("a lane", |screen| screen.contains("queued"));
@@ -84,7 +95,7 @@ async fn what_is_wrong_at_first_is_one_line_and_no_screen() {
 #[tokio::test]
 async fn without_a_terminal_there_are_lines_of_what_is_new() {
     let shop = waiting().await;
-    let mut command = shop.command(CLI, &["status", "--watch"]);
+    let mut command = watching(&shop);
     let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("it starts");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     let mut next = async || lines.next_line().await.expect("it reads").expect("a line");
@@ -102,8 +113,9 @@ async fn without_a_terminal_there_are_lines_of_what_is_new() {
 #[tokio::test]
 async fn for_programs_each_look_is_a_json_document_on_a_line() {
     let shop = waiting().await;
-    let mut command = shop.command(CLI, &["status", "42", "--watch", "--output", "json"]);
-    let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("it starts");
+    let mut command = watching(&shop);
+    let mut child =
+        command.args(["42", "--output", "json"]).stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("it starts");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     for _ in 0..2 {
         let line = lines.next_line().await.expect("it reads").expect("a line");

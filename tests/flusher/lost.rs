@@ -154,7 +154,7 @@ async fn an_open_lane_without_an_entry_gets_one() {
 async fn checks_at_the_same_time_all_end_well() {
     let shop = Shop::open().await;
     shop.product(7, 3, &[101]).await;
-    let checks = (0..8).map(|_| {
+    let checks = (0..40).map(|_| {
         let stores = shop.stores.clone();
         tokio::spawn(async move { stores.check(ProductId(7)).await })
     });

@@ -2,6 +2,7 @@
 
 mod fixture;
 mod lost;
+mod outbox;
 mod poison;
 mod process;
 mod refused;

@@ -21,7 +21,7 @@ async fn finish_with(shop: &Shop, reason: String) {
     let mut begun = shop.take().await;
     let settlement = Settlement { cursor: begun.hold.cursor(), ..Default::default() };
     let finish = Finish { settlement, status: Status::CanceledByError, reason, blocked_user: None };
-    assert!(begun.hold.finish(&finish).await.unwrap());
+    assert!(begun.hold.finish(&finish).await.expect("Redis answers"));
 }
 
 fn mark(product: i64, rows: u64) -> Refused {

@@ -154,7 +154,9 @@ fn wish(number: u64, record: &StringRecord) -> Result<Wish, String> {
 mod tests {
     use super::*;
 
-    fn read(text: &'static str) -> Result<Vec<(u64, String, u32, Option<String>)>, String> {
+    type Seen = (u64, String, u32, Option<String>);
+
+    fn read(text: &'static str) -> Result<Vec<Seen>, String> {
         let wishes = wishes("f", Box::new(text.as_bytes())).map_err(|error| error.to_string())?;
         let seen = |wish: Wish| {
             (wish.number, wish.product.to_string(), wish.quantity, wish.key.map(|key| key.as_str().to_owned()))

@@ -1,5 +1,7 @@
 //! What is in the shop of `up` at first, and a first command that does something with it.
 
+use std::fs;
+
 use chrono::Utc;
 use tokio::task::spawn_blocking;
 
@@ -39,7 +41,9 @@ async fn add_sample(pool: &sqlx::MySqlPool) -> anyhow::Result<String> {
     let catalogue = Catalogue::load(pool).await?;
     let (products, folder, wishes, first) = spawn_blocking(move || {
         let (data, folder) = (Sample::read()?, tempfile::tempdir()?);
-        let (products, wishes) = data.write(folder.path())?;
+        let (products, wishes) = (folder.path().join("products.csv"), folder.path().join("wishes.csv"));
+        fs::write(&products, data.products_csv()?)?;
+        fs::write(&wishes, data.wishes_csv()?)?;
         let first = data.most_wanted(1).first().map(|product| (product.sku.clone(), product.line.len()));
         let checked = import::check_products(&Source::File(products), &catalogue, |_| {})?;
         anyhow::Ok((checked, folder, wishes, first))
