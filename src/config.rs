@@ -1,6 +1,9 @@
 //! Options that every role shares: where the backends are, and how to log.
 
-use std::io::{self, IsTerminal};
+use std::{
+    env,
+    io::{self, IsTerminal},
+};
 
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
@@ -179,9 +182,8 @@ impl Logging {
             filter => format!("sqlx=warn,fred=warn,{filter}"),
         })
         .map_err(|error| ConfigError::LogFilter(error.to_string()))?;
-        // Colours only on a terminal; the library itself looks at NO_COLOR.
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-        let log = if io::stderr().is_terminal() { log } else { log.with_ansi(false) };
+        let is_coloured = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(is_coloured);
         // Failing means that a subscriber is installed: the one of the first call.
         let _ = match self.log_format {
             LogFormat::Text => log.try_init(),

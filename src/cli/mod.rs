@@ -3,6 +3,7 @@
 pub mod actions;
 pub mod arguments;
 pub mod cancel;
+pub mod dead;
 pub mod doctor;
 pub mod enqueue;
 mod examples;
@@ -111,6 +112,8 @@ enum Command {
     Why(why::Args),
     /// Show which entry of the job streams is with whom
     Pending,
+    /// See what was given up, and try it again or forget it
+    Dead(dead::Args),
     /// Send one message to one user, to see what a channel answers
     TestSend(Box<test_send::Args>),
     /// End the leases of silent owners, so that any worker takes over
@@ -300,6 +303,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::History(args) => history::run(context, args).await,
         Command::Why(args) => why::run(context, args).await,
         Command::Pending => pending::run(context).await,
+        Command::Dead(args) => dead::run(context, args).await,
         Command::TestSend(args) => test_send::run(context, *args).await,
         Command::Reclaim(args) => reclaim::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::ids::rfc3339;
@@ -119,6 +120,14 @@ fn colour_of(cell: &str) -> Option<Color> {
         "SUPERSEDED" | "SKIPPED" => Some(Color::DarkGrey),
         _ if cell.ends_with(", paused") => Some(Color::DarkYellow),
         _ => None,
+    }
+}
+
+/// The same bar in this form.
+pub(super) fn styled(bar: ProgressBar, form: &str) -> ProgressBar {
+    match ProgressStyle::with_template(form) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
     }
 }
 
