@@ -42,7 +42,7 @@ fn parse_place(text: &str) -> Result<Place, ParseError> {
 }
 
 impl Record for HistoryRow {
-    const HEADINGS: &'static [&'static str] = &[">USER", "PLACE", "OUTCOME", "SENT AT", "CHANNEL"];
+    const HEADINGS: &'static [&'static str] = &[">USER", "PLACE", "OUTCOME", "SENT AT", ">TRIES", "CHANNEL"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -50,6 +50,7 @@ impl Record for HistoryRow {
             time_us(self.place.0),
             self.outcome.to_string(),
             self.sent_at.clone(),
+            self.tries.to_string(),
             self.channel.to_string(),
         ]
     }
