@@ -80,9 +80,7 @@ end
 put(lane, 'tries', '0')
 put(lane, 'attempts', '0')
 log_round(lane, people)
-if not has_live_entry(lane) then
-  add_entry(lane, 'j')
-end
+ensure_entry(lane, 'j')
 save(lane)
 redis.call('ZADD', KEYS[6], now_ms, get(lane, 'product'))
 redis.call('SET', KEYS[7], get(lane, 'round'), 'PX', 60000)
