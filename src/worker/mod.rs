@@ -14,6 +14,7 @@ mod config;
 mod crew;
 mod departure;
 mod ending;
+mod errand;
 mod flight;
 mod keeping;
 mod landing;
@@ -75,7 +76,7 @@ pub(crate) struct Deps {
 
 impl Deps {
     fn drain_us(&self) -> i64 {
-        i64::try_from(self.options.drain_ms * 1000).unwrap_or(i64::MAX)
+        i64::try_from(self.options.drain().as_micros()).unwrap_or(i64::MAX)
     }
 
     fn renew_us(&self) -> i64 {
