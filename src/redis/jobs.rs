@@ -7,7 +7,7 @@ use fred::{
     types::{ClientUnblockFlag, Value},
 };
 
-use super::{Reconnects, Redis, RedisError, dead::texts, scripts::Unreadable};
+use super::{Reconnects, Redis, RedisError, dead::texts, inspect::JobStream, scripts::Unreadable};
 use crate::ids::{Channel, LaneId, Partition, ProductId};
 
 /// The consumer group that all workers share.
@@ -99,6 +99,11 @@ impl Jobs {
         }
     }
 
+    /// Closes the connection, which nobody else may be using.
+    pub async fn close(&self) {
+        self.redis.close().await;
+    }
+
     /// Creates the groups where they are missing, from the start of the streams.
     ///
     /// # Errors
@@ -138,24 +143,25 @@ impl Jobs {
         }
     }
 
-    /// Puts everything that is pending for this consumer back in line, and takes its name out of the groups. Nobody may
-    /// read as this consumer any more.
+    /// Puts what is pending for this consumer back in line, but for what `is_worked` says, and takes its name out of the
+    /// groups when nothing is pending for it then.
     ///
     /// # Errors
     /// As any call; what is left then is taken over when it is idle for long enough.
-    pub async fn leave(&self) -> Result<(), RedisError> {
+    pub async fn leave(&self, is_worked: impl Fn(&Entry) -> bool) -> Result<(), RedisError> {
         for line in [Line::Fresh, Line::Again] {
+            let mut after = "0".to_owned();
             loop {
-                let entries = self.pending_after(line, "0", LEAVE_MAX).await?;
-                if entries.is_empty() {
-                    break;
-                }
-                for entry in entries {
-                    let requeued = self.redis.requeue(&entry).await?;
+                let entries = self.pending_after(line, &after, LEAVE_MAX).await?;
+                let Some(last) = entries.last() else { break };
+                after.clone_from(&last.id);
+                for entry in entries.iter().filter(|entry| !is_worked(entry)) {
+                    let requeued = self.redis.requeue(entry).await?;
                     tracing::info!(lane = %entry.lane, entry = entry.name(), how = ?requeued, "put back in line");
                 }
             }
-            let _: u64 = self.redis.client.xgroup_delconsumer(self.key(line), GROUP, self.consumer.as_str()).await?;
+            let stream = JobStream { partition: self.partition, channel: self.channel.clone(), line };
+            self.redis.drop_consumer(&stream, &self.consumer, 0).await?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@
 
 mod connect;
 pub mod dead;
+mod entries;
 pub mod entry_id;
 pub mod inspect;
 pub mod jobs;

@@ -62,11 +62,15 @@ impl Board {
         Entered::Here(signal)
     }
 
-    /// Forgets a lane.
-    pub(super) fn leave(&self, lane: &LaneId) {
+    fn leave(&self, lane: &LaneId) {
         if let Some(post) = self.posts().lanes.remove(lane) {
             post.left.cancel();
         }
+    }
+
+    /// Forgets a lane when the guard is dropped, whatever happened to its task.
+    pub(super) fn leave_with<'a>(&'a self, lane: &'a LaneId) -> impl Drop + 'a {
+        Leaving { board: self, lane }
     }
 
     /// Whether a lane is in hand by this very entry.
@@ -95,5 +99,16 @@ impl Board {
                 post.signal.lapse();
             }
         }
+    }
+}
+
+struct Leaving<'a> {
+    board: &'a Board,
+    lane: &'a LaneId,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.board.leave(self.lane);
     }
 }

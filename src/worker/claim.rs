@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::OwnedSemaphorePermit,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -53,9 +53,10 @@ impl Claimer {
         while timeout(UNBLOCK_EVERY, claims.wait()).await.is_err() {
             self.waiter.stop_waiting().await;
         }
+        self.waiter.close().await;
         self.lanes.close();
         self.lanes.wait().await;
-        if let Err(error) = self.jobs.leave().await {
+        if let Err(error) = self.jobs.leave(|entry| self.deps.board.has(entry)).await {
             tracing::warn!(%error, "could not hand back what was received; it is taken over later");
         }
     }
@@ -88,8 +89,8 @@ impl Claimer {
                 }
                 Err(error) => self.recover(&error).await,
             }
-            let broken = reconnects.iter_mut().filter_map(|one| one.happened().then_some(())).count();
-            if broken > 0 {
+            let [shared, own] = &mut reconnects;
+            if shared.happened() | own.happened() {
                 self.receive_pending().await;
             }
         }
@@ -156,19 +157,29 @@ impl Claimer {
         }
     }
 
-    /// Takes over entries whose owner fell silent, until the worker stops.
+    /// Takes over entries whose owner fell silent, until the worker stops. Once Redis was away everybody looks silent:
+    /// the owners come first then, who renew their leases as soon as they reach it.
     async fn reclaim(self) {
         let idle_ms = self.deps.options.claim_idle_ms;
         let mut turn = interval(Duration::from_millis((idle_ms / 4).clamp(100, 5_000)));
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reconnects = self.jobs.reconnects();
+        let mut not_before = Instant::now();
         loop {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
                 _ = turn.tick() => {}
             }
-            if let Err(error) = self.jobs.touch().await {
+            let touched = self.jobs.touch().await;
+            if let Err(error) = &touched {
                 tracing::debug!(%error, "could not give a sign of life");
+            }
+            if reconnects.happened() || touched.is_err() {
+                not_before = Instant::now() + Duration::from_millis(idle_ms / 3);
+            }
+            if Instant::now() < not_before {
+                continue;
             }
             for line in [Line::Fresh, Line::Again] {
                 if let Err(error) = self.sweep(line, idle_ms).await {

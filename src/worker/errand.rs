@@ -61,6 +61,7 @@ impl Errand {
                 return self.wait_again(&claimer).await;
             }
         };
+        let leaving = deps.board.leave_with(&self.entry.lane);
         let taken = take(deps, &claimer.exit, &self.entry, signal, &claimer.stop).await;
         let busy = match taken {
             Taken::Lane(lane) => {
@@ -70,7 +71,7 @@ impl Errand {
             Taken::Busy(left) => Some(left),
             Taken::Nothing => None,
         };
-        deps.board.leave(&self.entry.lane);
+        drop(leaving);
         drop(slot);
         if let Some(left) = busy {
             self.come_back(&claimer, left).await;

@@ -69,3 +69,27 @@ async fn redis_emptied_and_mysql_stopped_in_the_middle_lose_nobody() {
         assert!(times <= most, "user {user} was told {times} times");
     }
 }
+
+/// All leases run out while Redis is away; the owners have them again before anybody looks for silent ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_away_for_longer_than_a_lease_costs_nobody_a_lane() {
+    let own = Arc::new(Servers::start().await.expect("private servers start"));
+    let shop = Shop::open_on(own.clone(), 500, |_| Reaction::accept()).await;
+    let options = ["--claim-idle-ms", "1000"];
+    let _roles = (shop.flusher(), [(); 4].map(|()| shop.worker(&options)));
+    for product in 1..=4 {
+        shop.product(product, 100, 800).await;
+        shop.enqueue(product, 0).await;
+    }
+    for away in 1..=3 {
+        shop.receiver.wait_for(away * 500).await;
+        own.redis.stop().await.expect("Redis stops");
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        own.redis.start_again().await.expect("Redis starts again");
+    }
+    for product in 1..=4 {
+        shop.completed(product, FIRST).await;
+        shop.assert_told(product, FIRST, 1..=800).await;
+    }
+    assert_eq!(shop.receiver.count(), 4 * 800, "nobody is told twice");
+}

@@ -44,11 +44,31 @@ async fn a_consumer_that_leaves_has_nothing_pending_and_no_name() {
     let bench = Bench::with_stock(10).await;
     bench.enqueue(0).await;
     bench.entry().await;
-    bench.jobs().leave().await.expect("Redis answers");
+    bench.jobs().leave(|_| false).await.expect("Redis answers");
     let key = bench.redis.keys().jobs(P0, &webhook());
     let groups = bench.raw(&format!("XINFO CONSUMERS {key} workers")).await;
     assert!(groups.starts_with("*0"), "{groups}");
     assert!(bench.jobs().has_waiting().await.expect("Redis answers"));
+}
+
+/// XACK or XGROUP DELCONSUMER by hand leave an entry on the stream that no reader is given any more.
+#[tokio::test]
+async fn an_entry_that_reaches_nobody_any_more_is_replaced() {
+    for by_hand in ["XACK {key} workers {id}", "XGROUP DELCONSUMER {key} workers tester"] {
+        let bench = Bench::with_stock(10).await;
+        bench.enqueue(0).await;
+        let named = [(lane(), bench.view().await.entry.expect("an entry"))];
+        let live = async || bench.redis.have_entries(P0, &named).await.expect("Redis answers");
+        assert_eq!(live().await, [true], "not given out yet");
+        let entry = bench.entry().await;
+        assert_eq!(live().await, [true], "pending");
+        let key = bench.redis.keys().jobs(P0, &webhook());
+        bench.raw(&by_hand.replace("{key}", &key).replace("{id}", &entry.id)).await;
+        assert_eq!(live().await, [false], "{by_hand}");
+        bench.hydrate(10, 2).await;
+        assert_eq!(bench.entries().await, 1);
+        assert_eq!(bench.take(60_000).await.upto, Some(place(100)));
+    }
 }
 
 #[tokio::test]
