@@ -31,7 +31,9 @@ const INSERTS_PER_COMMIT: usize = 50;
 const TURNS: usize = 3;
 
 /// A row of the history.
-type Told = (i64, u32, String, NaiveDateTime, i64, String, NaiveDateTime);
+type Told = (i64, u32, String, NaiveDateTime, i64, String, NaiveDateTime, u16);
+
+const COLUMNS: &str = "product_id, restock_round, channel, place, user_id, outcome, sent_at, tries";
 
 /// What one round showed.
 pub(crate) struct Round {
@@ -135,7 +137,7 @@ async fn like_history(shop: &Shop, table: &str) -> anyhow::Result<()> {
 
 async fn history(shop: &Shop) -> anyhow::Result<Vec<Told>> {
     Ok(sqlx::query_as(
-        "SELECT product_id, restock_round, channel, place, user_id, CAST(outcome AS CHAR), sent_at
+        "SELECT product_id, restock_round, channel, place, user_id, CAST(outcome AS CHAR), sent_at, tries
          FROM product_user_notification_history WHERE product_id = 1 AND restock_round = 1 ORDER BY place",
     )
     .fetch_all(&shop.stores.mysql)
@@ -151,9 +153,7 @@ async fn by_insert(shop: &Shop, people: u64) -> anyhow::Result<Speed> {
     for batch in rows.chunks(INSERT_ROWS * INSERTS_PER_COMMIT) {
         let mut tx = db.begin().await?;
         for rows in batch.chunks(INSERT_ROWS) {
-            let mut query = QueryBuilder::new(
-                "INSERT INTO by_insert (product_id, restock_round, channel, place, user_id, outcome, sent_at) ",
-            );
+            let mut query = QueryBuilder::new(format!("INSERT INTO by_insert ({COLUMNS}) "));
             query.push_values(rows, |mut to, row| {
                 to.push_bind(row.0)
                     .push_bind(row.1)
@@ -161,7 +161,8 @@ async fn by_insert(shop: &Shop, people: u64) -> anyhow::Result<Speed> {
                     .push_bind(row.3)
                     .push_bind(row.4)
                     .push_bind(row.5.as_str())
-                    .push_bind(row.6);
+                    .push_bind(row.6)
+                    .push_bind(row.7);
             });
             query.build().execute(&mut *tx).await?;
         }
@@ -182,7 +183,7 @@ async fn by_load(shop: &Shop, people: u64) -> anyhow::Result<Speed> {
     write_rows(file.as_file(), &history(shop).await?)?;
     let path = file.path().to_str().context("the temporary folder has an odd name")?;
     let port = shop.servers.mysql.port().to_string();
-    let sql = format!("LOAD DATA LOCAL INFILE '{path}' INTO TABLE by_load; SHOW WARNINGS");
+    let sql = format!("LOAD DATA LOCAL INFILE '{path}' INTO TABLE by_load ({COLUMNS}); SHOW WARNINGS");
     let mut failure = None;
     for client in ["mariadb", "mysql"] {
         let (start, before) = (Instant::now(), cpu_s(mysql));
@@ -215,8 +216,8 @@ fn speed(rows: u64, took: Duration, cpu_s: f64) -> Speed {
 
 fn write_rows(file: &File, rows: &[Told]) -> anyhow::Result<()> {
     let mut file = BufWriter::new(file);
-    for (product, round, channel, place, user, outcome, sent_at) in rows {
-        writeln!(file, "{product}\t{round}\t{channel}\t{place}\t{user}\t{outcome}\t{sent_at}")?;
+    for (product, round, channel, place, user, outcome, sent_at, tries) in rows {
+        writeln!(file, "{product}\t{round}\t{channel}\t{place}\t{user}\t{outcome}\t{sent_at}\t{tries}")?;
     }
     Ok(file.flush()?)
 }
