@@ -160,7 +160,15 @@ impl Bench {
 
     pub(crate) async fn begin(&self, entry: &Entry, claim_idle_ms: u64, look: FirstLook) -> BeginReply {
         let token = random_hex();
-        let begin = Begin { entry, token: &token, consumer: "tester", claim_idle_ms, attempts_max: 1, look };
+        let begin = Begin {
+            entry,
+            token: &token,
+            consumer: "tester",
+            claim_idle_ms,
+            attempts_max: 1,
+            look,
+            backlog_max: 100_000,
+        };
         self.redis.begin(&begin).await.expect("Redis answers")
     }
 
