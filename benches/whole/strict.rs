@@ -56,8 +56,13 @@ pub(crate) async fn run(_: &Options, report: &mut Report) -> anyhow::Result<()> 
 async fn advance_only(shop: &Shop) -> anyhow::Result<f64> {
     let mut hold = Box::new(take(shop, 2).await?).hold;
     let mut call = |n: u32| {
-        let person =
-            Settled { place: place(n), user: UserId(n.into()), outcome: Outcome::Sent, at_us: 1_700_000_000_000_000 };
+        let person = Settled {
+            place: place(n),
+            user: UserId(n.into()),
+            outcome: Outcome::Sent,
+            at_us: 1_700_000_000_000_000,
+            tries: 1,
+        };
         let settlement = match n {
             0 => Settlement::default(),
             _ => Settlement {

@@ -23,6 +23,7 @@ fn people() -> Vec<Settled> {
         user: UserId(1_000_000 + n),
         outcome: if n % 100 == 0 { Outcome::Failed } else { Outcome::Sent },
         at_us: 1_763_683_200_000_000 + n,
+        tries: 1,
     };
     (0..WINDOW).map(person).collect()
 }
