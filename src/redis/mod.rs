@@ -5,8 +5,8 @@
 //! * [`scripts`] has one typed wrapper per Lua file;
 //! * [`jobs`] reads the job streams, [`pending`] looks at them, [`dead`] at what was set aside, [`log`] reads the log
 //!   stream, [`lane`] lanes as they stand;
-//! * [`inspect`] looks at what is there, for those who check it; [`entry_id`] orders entries;
 //! * `mirror` has what is copied there from MySQL;
+//! * [`inspect`] looks at what is there, for those who check it; [`entry_id`] orders entries;
 //! * [`signal`] listens for stop signals.
 
 mod connect;

@@ -111,7 +111,7 @@ impl Counter {
     async fn count_missed(&mut self, db: &MySqlPool) -> sqlx::Result<()> {
         loop {
             let missed: Vec<RoundRow> = sqlx::query_as(
-                "SELECT h.*, NULL AS sku FROM product_notification_history h
+                "SELECT h.*, NULL AS sku, FALSE AS is_paused FROM product_notification_history h
                  WHERE total IS NULL AND started_at IS NOT NULL AND MOD(product_id, ?) = ? LIMIT ?",
             )
             .bind(self.partitions)

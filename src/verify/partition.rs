@@ -123,7 +123,7 @@ impl Verifier {
         let _ = self.flushed(partition).await?;
         tokio::time::sleep(super::LOOK_AGAIN).await;
         let again = self.look_at_requests(partition, only).await?;
-        report.extend(again.into_iter().filter(|finding| first.contains(finding)));
+        report.extend(again.into_iter().filter(|finding| first.iter().any(|before| before.is_same(finding))));
         Ok(())
     }
 

@@ -162,8 +162,10 @@ impl Verifier {
         let of = PeopleOf { product: state.lane.product, round: state.round, channel: state.lane.channel.clone() };
         let mut outcomes = Outcomes { verifier: self, of, after: None, page: VecDeque::new(), is_last: false };
         let mut line = Line { verifier: self, state, after: state.from, upto, page: VecDeque::new(), is_last: false };
+        // A round that starts over owes an outcome also to those who were ahead in the one before.
+        let goes_on = before.filter(|before| before.status.is_canceled() && before.cursor == state.from);
         let inherited: BTreeSet<Place> =
-            before.map(|before| before.ahead.iter().copied().collect()).unwrap_or_default();
+            goes_on.map(|before| before.ahead.iter().copied().collect()).unwrap_or_default();
         let ahead: BTreeSet<Place> = state.ahead.iter().copied().collect();
         // Whoever was ahead in a round whose row was pruned is not known any more.
         let is_judged = state.from.is_none() || before.is_some();

@@ -12,7 +12,7 @@ use super::{Deps, claim::Claimer};
 use crate::{
     channel::{ChannelOptions, Sender},
     ids::{Channel, Partition},
-    redis::{RedisError, jobs::Jobs},
+    redis::{RedisError, inspect::job_streams, jobs::Jobs},
 };
 
 /// The pause before a channel that could not be served is tried again.
@@ -144,11 +144,21 @@ impl Crew {
         Ok(())
     }
 
-    /// Waits until all lanes are handed back.
+    /// Waits until all lanes are handed back, then leaves the groups: a consumer that is still there has died.
     pub(super) async fn drain(self) {
         self.lanes.close();
         self.lanes.wait().await;
         self.claims.close();
         self.claims.wait().await;
+        let stores = &self.deps.stores;
+        for (partition, channel) in stores.partitions().flat_map(|p| self.served.keys().map(move |c| (p, c))) {
+            for stream in job_streams(partition, channel) {
+                // What is pending for it stays, for whoever takes it over.
+                if let Err(error) = stores.redis.drop_consumer(&stream, &self.deps.consumer, 0).await {
+                    tracing::debug!(%error, "could not leave the group");
+                    return;
+                }
+            }
+        }
     }
 }
