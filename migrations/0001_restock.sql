@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS product_user_notification (
     created_at DATETIME(6) NOT NULL,
     user_id    BIGINT NOT NULL,
     is_active  TINYINT(1) NOT NULL DEFAULT 1,
+    -- When the row was made: an import gives people older places, and a round that had passed them owes them nothing.
+    added_at   DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
     PRIMARY KEY (product_id, created_at),
     UNIQUE KEY product_user (product_id, user_id)
 ) DEFAULT CHARACTER SET utf8mb4;

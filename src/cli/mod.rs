@@ -3,6 +3,8 @@
 pub mod actions;
 pub mod arguments;
 pub mod cancel;
+pub mod dead;
+pub mod doctor;
 pub mod enqueue;
 pub mod exit;
 pub mod history;
@@ -23,6 +25,7 @@ pub mod status;
 pub mod stock;
 pub mod subscribe;
 pub mod test_send;
+pub mod verify;
 mod wait;
 pub mod why;
 
@@ -105,10 +108,16 @@ enum Command {
     Why(why::Args),
     /// Show which entry of the job streams is with whom
     Pending,
+    /// See what was given up, and try it again or forget it
+    Dead(dead::Args),
     /// Send one message to one user, to see what a channel answers
     TestSend(Box<test_send::Args>),
     /// End the leases of silent owners, so that any worker takes over
     Reclaim(reclaim::Args),
+    /// See whether servers, settings and processes can keep the promises
+    Doctor(doctor::Args),
+    /// Check both stores against each other and against the rules, and mend what can be mended
+    Verify(verify::Args),
     /// Watch a restock from end to end on private servers
     #[cfg(feature = "local-servers")]
     Demo,
@@ -247,8 +256,11 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::History(args) => history::run(context, args).await,
         Command::Why(args) => why::run(context, args).await,
         Command::Pending => pending::run(context).await,
+        Command::Dead(args) => dead::run(context, args).await,
         Command::TestSend(args) => test_send::run(context, *args).await,
         Command::Reclaim(args) => reclaim::run(context, args).await,
+        Command::Verify(args) => verify::run(context, args).await,
+        Command::Doctor(args) => doctor::run(context, args).await,
         #[cfg(feature = "local-servers")]
         Command::Demo => match crate::demo::run().await? {
             End::Right => Ok(Exit::Done),

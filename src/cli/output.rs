@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::ids::rfc3339;
@@ -86,6 +87,14 @@ fn table<R: Record>(records: &[R]) -> anyhow::Result<()> {
         table.add_row(record.cells());
     }
     line(&table.trim_fmt())
+}
+
+/// The same bar in this form.
+pub(super) fn styled(bar: ProgressBar, form: &str) -> ProgressBar {
+    match ProgressStyle::with_template(form) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }
 
 /// A cell that may be empty.

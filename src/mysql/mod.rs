@@ -8,7 +8,7 @@
 //! | [`product`] | `product` |
 //! | [`line`](mod@line), [`subscription`], [`import`] | `product_line`, `product_user_notification` |
 //! | [`request`] | `restock_request` |
-//! | [`refused`](mod@refused) | `log_dead` (reading) |
+//! | [`refused`](mod@refused) | `log_dead` |
 //! | [`action`] | `operator_action` |
 //! | [`history`] | `product_notification_history`, `product_user_notification_history` (reading) |
 //!

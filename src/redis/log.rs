@@ -116,6 +116,20 @@ impl Redis {
         Ok(())
     }
 
+    /// Adds an entry with these fields.
+    ///
+    /// # Errors
+    /// As any call; whether it was added is then not known.
+    pub async fn append_log(
+        &self,
+        partition: Partition,
+        fields: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(), RedisError> {
+        let fields: Vec<(String, String)> = fields.into_iter().collect();
+        let _: String = self.client.xadd(self.keys.log(partition), false, None, "*", fields).await?;
+        Ok(())
+    }
+
     /// Lets idempotency keys expire, once MySQL has what they led to.
     ///
     /// # Errors

@@ -6,10 +6,13 @@
 //! * [`jobs`] reads the job streams, [`pending`] looks at them, [`dead`] at what was set aside, [`log`] reads the log
 //!   stream, [`lane`] lanes as they stand;
 //! * `mirror` has what is copied there from MySQL;
+//! * [`inspect`] looks at what is there, for those who check it; [`entry_id`] orders entries;
 //! * [`signal`] listens for stop signals.
 
 mod connect;
 pub mod dead;
+pub mod entry_id;
+pub mod inspect;
 pub mod jobs;
 pub mod keys;
 pub mod lane;

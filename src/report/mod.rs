@@ -8,9 +8,11 @@
 //! | [`status`] | where every lane stands |
 //! | [`history`] | what became of each person in a round |
 //! | [`why`] | what became of one person in all rounds, or why nothing did |
+//! | [`dead`] | rounds given up, unreadable entries, refused rows |
 //! | [`forecast`] | what a restock would do |
 //! | [`pending`] | which entry is with whom, for how long |
 
+pub mod dead;
 pub mod forecast;
 pub mod history;
 mod live;

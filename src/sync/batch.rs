@@ -2,14 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, btree_map::Entry as Slot};
 
-use super::{
-    entry::{Answer, Change, ProductState, Subject, read, subject},
-    entry_id::EntryId,
-};
+use super::entry::{Answer, Change, ProductState, Subject, read, subject};
 use crate::{
     ids::{Channel, ProductId, Round},
     outcome::Settled,
-    redis::log::LogEntry,
+    redis::{entry_id::EntryId, log::LogEntry},
     round::{RoundState, Stamp},
 };
 
@@ -82,6 +79,7 @@ impl Batch {
                     }));
                     keep_newest(&mut rounds, (product, round, channel), Said { entry, what: *state });
                 }
+                Ok(Change::People(people)) => batch.people.extend(people.into_iter().map(|what| Said { entry, what })),
                 Ok(Change::Request(what)) => {
                     let last = what.request.and_then(|id| answers.get(&id)).map(|at| &batch.answers[*at].what);
                     if last != Some(&what) {
@@ -90,7 +88,7 @@ impl Batch {
                     }
                 }
                 Err(error) => {
-                    let fields = format!("{:?}", raw.fields);
+                    let fields = serde_json::to_string(&raw.fields).unwrap_or_default();
                     let what = Unreadable { about: subject(raw), fields, error: error.to_string() };
                     batch.unreadable.push(Said { entry, what });
                 }

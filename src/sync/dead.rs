@@ -10,11 +10,11 @@ use sqlx::MySqlConnection;
 use super::{
     batch::{Batch, Said, Unreadable},
     entry::Subject,
-    entry_id::EntryId,
     rows::Row,
 };
 use crate::{
     ids::{Channel, Partition, ProductId},
+    redis::entry_id::EntryId,
     round::Stamp,
 };
 
@@ -53,7 +53,7 @@ impl Dead {
             stamp: row.what.stamp(),
             content: hasher.finish(),
             sqlstate: error.and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned(),
-            detail: format!("{:?}", row.what),
+            detail: serde_json::to_string(&row.what.words()).unwrap_or_default(),
             message: error.map_or_else(String::new, |error| error.message().to_owned()),
         }
     }

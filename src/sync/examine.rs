@@ -5,14 +5,13 @@ use std::time::Instant;
 use sqlx::MySqlConnection;
 
 use super::{
-    entry_id::EntryId,
     flush::{Flush, parse_id},
     lead,
     position::{Match, Position, hold_requests, judge, pass_requests},
     reconcile,
 };
 use crate::{
-    redis::{RedisError, scripts::random_hex},
+    redis::{RedisError, entry_id::EntryId, scripts::random_hex},
     stores::StoreError,
 };
 

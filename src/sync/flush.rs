@@ -13,13 +13,12 @@ use super::{
     apply::{Applied, Move, apply},
     batch::{BATCH_ENTRIES, Batch, take},
     dead::{Dead, Refusals},
-    entry_id::EntryId,
     position::Position,
     totals::{Begun, Totals},
 };
 use crate::{
     ids::{Partition, ProductId},
-    redis::{RedisError, log::LogEntry, scripts::Relogged},
+    redis::{RedisError, entry_id::EntryId, log::LogEntry, scripts::Relogged},
     stores::{StoreError, Stores, lane_stamps},
 };
 

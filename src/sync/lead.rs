@@ -65,6 +65,21 @@ impl Lead {
         }))
     }
 
+    /// Whether anybody leads a partition.
+    ///
+    /// # Errors
+    /// Those of MySQL.
+    pub async fn is_taken(stores: &Stores, partition: Partition) -> sqlx::Result<bool> {
+        let by: Option<u64> = sqlx::query_scalar(
+            "SELECT IS_USED_LOCK(CONCAT('restock-flush-', LEFT(SHA2(CONCAT(DATABASE(), '/', ?, '/', ?), 256), 32)))",
+        )
+        .bind(stores.settings.namespace.as_str())
+        .bind(partition.0)
+        .fetch_one(&stores.mysql)
+        .await?;
+        Ok(by.is_some())
+    }
+
     /// Applies the next batch of the log.
     ///
     /// # Errors

@@ -2,10 +2,9 @@
 
 use sqlx::{Connection, MySqlConnection};
 
-use super::entry_id::EntryId;
 use crate::{
     ids::{ParseError, Partition},
-    redis::log::LogHead,
+    redis::{entry_id::EntryId, log::LogHead},
 };
 
 /// The last entry that MySQL has, in which life of the log.

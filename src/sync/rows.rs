@@ -9,6 +9,7 @@ use sqlx::{MySqlConnection, QueryBuilder};
 use super::{
     batch::{Person, Said},
     entry::{ProductState, Subject},
+    words::{self, Words},
 };
 use crate::{
     ids::{LaneId, Place},
@@ -33,6 +34,9 @@ pub(super) trait Row: fmt::Debug + Sized + Send + Sync {
     fn stamp(&self) -> Option<Stamp> {
         None
     }
+
+    /// All of it, as an entry of the log.
+    fn words(&self) -> Words;
 
     /// All of it but how new it is: to log the same content again, which was refused, would be of no use.
     fn content(&self) -> String {
@@ -62,6 +66,10 @@ impl Row for ProductState {
 
     fn content(&self) -> String {
         format!("{:?}", Self { stamp: Stamp::default(), ..self.clone() })
+    }
+
+    fn words(&self) -> Words {
+        words::of_product(self)
     }
 
     fn name(&self) -> String {
@@ -134,6 +142,10 @@ impl Row for RoundState {
         format!("{:?}", Self { stamp: Stamp::default(), ..self.clone() })
     }
 
+    fn words(&self) -> Words {
+        words::of_round(self)
+    }
+
     fn name(&self) -> String {
         format!("round {} of {}", self.round, self.lane)
     }
@@ -182,6 +194,10 @@ impl Row for Person {
 
     fn about(&self) -> Subject {
         Subject { product: Some(self.product), channel: Some(self.channel.clone()), round: Some(self.round) }
+    }
+
+    fn words(&self) -> Words {
+        words::of_person(self)
     }
 
     fn name(&self) -> String {

@@ -149,6 +149,9 @@ impl Claimer {
                 () = self.stop.cancelled() => return,
                 _ = turn.tick() => {}
             }
+            if let Err(error) = self.jobs.touch().await {
+                tracing::debug!(%error, "could not give a sign of life");
+            }
             for line in [Line::Fresh, Line::Again] {
                 if let Err(error) = self.sweep(line, idle_ms).await {
                     tracing::debug!(%error, "could not look for silent owners");

@@ -3,9 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod dead;
 mod direct;
 mod failures;
 mod hands;
+mod orders;
 mod pauses;
 mod rounds;
 mod shop;

@@ -1,5 +1,12 @@
 //! Arguments that make no sense: one line that says what to do, and exit 2, from every program.
 
+use std::{process::Stdio, time::Duration};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    time::timeout,
+};
+
 use super::shop::{CLI, Ended, FLUSHER, Shop, WORKER, finish};
 
 /// A shop that nothing gets to: arguments are looked at first.
@@ -38,6 +45,27 @@ async fn bad_arguments_are_one_line_that_names_the_help() {
         let ended = run(CLI, args).await;
         ended.fails(2, words);
         assert!(ended.stderr.starts_with("restock-cli: ") && !ended.stderr.contains('\u{1b}'), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_operators_commands_answer_alike() {
+    let cases: [(&[&str], &[&str]); 12] = [
+        (&["enqueue", "42", "--dry-run", "--wait"], &["'--dry-run'", "'--wait'", "`restock-cli enqueue --help`"]),
+        (&["enqueue", "42", "--from", "-"], &["--from", "`restock-cli enqueue --help`"]),
+        (&["enqueue", "--from", "-", "--direct"], &["--from", "--direct"]),
+        (&["resume", "42", "--dry-run", "--wait"], &["'--dry-run'", "'--wait'"]),
+        (&["resume", "42", "--skip", "--retry-failed"], &["'--skip'", "'--retry-failed'"]),
+        (&["why", "42"], &["--user <USER>", "`restock-cli why --help`"]),
+        (&["reclaim", "--min-idle-ms", "soon"], &["'soon'", "--min-idle-ms"]),
+        (&["dead"], &["no command is given", "`restock-cli dead --help`"]),
+        (&["dead", "replay"], &["--all", "`restock-cli dead replay --help`"]),
+        (&["dead", "drop", "--all", "row:1"], &["--all", "`restock-cli dead drop --help`"]),
+        (&["dead", "replay", "17"], &["'17'", "`restock-cli dead list` shows"]),
+        (&["test-send", "42"], &["--user <USER>", "`restock-cli test-send --help`"]),
+    ];
+    for (args, words) in cases {
+        run(CLI, args).await.fails(2, words);
     }
 }
 
@@ -96,6 +124,17 @@ async fn a_channel_that_cannot_be_made_is_usage() {
 }
 
 #[tokio::test]
+async fn a_log_that_is_no_terminal_has_no_colours() {
+    // Nobody is at the addresses, which the log says; then the drain begins.
+    let mut flusher = nowhere().program(FLUSHER);
+    let mut flusher = flusher.env("RESTOCK_LOG", "info").stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut log = BufReader::new(flusher.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    timeout(Duration::from_secs(30), log.read_line(&mut line)).await.expect("a line in time").expect("it is read");
+    assert!(line.contains("WARN") && line.contains("127.0.0.1:1") && !line.contains('\u{1b}'), "{line}");
+}
+
+#[tokio::test]
 async fn help_and_version_go_to_stdout() {
     for (program, name) in [(CLI, "restock-cli"), (WORKER, "restock-worker"), (FLUSHER, "restock-flusher")] {
         let (help, version) = (run(program, &["--help"]).await, run(program, &["--version"]).await);
@@ -103,11 +142,4 @@ async fn help_and_version_go_to_stdout() {
         assert_eq!((version.code, version.stdout), (0, format!("{name} {}\n", env!("CARGO_PKG_VERSION"))));
     }
     assert!(run(CLI, &["help", "enqueue"]).await.stdout.contains("--quantity"));
-}
-
-#[tokio::test]
-async fn what_is_not_built_yet_says_so() {
-    for args in [&["enqueue", "42", "--dry-run"][..], &["enqueue", "--from", "x.csv"]] {
-        run(CLI, args).await.fails(2, &["later version"]);
-    }
 }

@@ -4,6 +4,7 @@ mod advance;
 mod begin;
 mod bury;
 mod cancel;
+mod drop_consumer;
 mod enqueue;
 mod evict;
 mod finish;

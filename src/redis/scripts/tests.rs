@@ -10,6 +10,7 @@ fn all() -> Vec<&'static Script> {
         &begin::SCRIPT,
         &bury::SCRIPT,
         &cancel::SCRIPT,
+        &drop_consumer::SCRIPT,
         &enqueue::SCRIPT,
         &evict::SCRIPT,
         &finish::SCRIPT,
