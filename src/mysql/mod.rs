@@ -28,6 +28,7 @@ pub mod request;
 pub mod schema;
 pub mod setting;
 pub mod subscription;
+pub mod total;
 
 use std::{io, time::Duration};
 

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     ids::{LaneId, ParseError, Partition, Place, ProductId, Round},
-    mysql::line,
+    mysql::total,
     round::RoundState,
 };
 
@@ -39,6 +39,10 @@ impl Begun {
     pub(super) fn of(state: &RoundState) -> Option<Self> {
         let &RoundState { round, from, upto, .. } = state;
         state.started_us.map(|_| Self { lane: state.lane.clone(), round, from, upto })
+    }
+
+    async fn count(&self, db: &MySqlPool) -> sqlx::Result<()> {
+        total::count(db, &self.lane, self.round, (self.from, self.upto)).await.map(drop)
     }
 
     fn read((product, channel, round, from, upto): BegunRow) -> sqlx::Result<Self> {
@@ -110,7 +114,7 @@ impl Counter {
         if self.counted.contains(&key) {
             return Ok(());
         }
-        count(db, &begun).await?;
+        begun.count(db).await?;
         if self.counted.len() >= COUNTED_MAX {
             self.counted.clear();
         }
@@ -132,44 +136,11 @@ impl Counter {
             .await?;
             let is_last = missed.len() < MISSED_ROWS as usize;
             for row in missed {
-                count(db, &Begun::read(row)?).await?;
+                Begun::read(row)?.count(db).await?;
             }
             if is_last {
                 return Ok(());
             }
         }
     }
-}
-
-async fn count(db: &MySqlPool, begun: &Begun) -> sqlx::Result<()> {
-    let Begun { lane, round, from, upto } = begun;
-    let counted: Option<Option<u64>> = sqlx::query_scalar(
-        "SELECT total FROM product_notification_history
-         WHERE product_id = ? AND restock_round = ? AND channel = ?",
-    )
-    .bind(lane.product.0)
-    .bind(round.0)
-    .bind(lane.channel.as_str())
-    .fetch_optional(db)
-    .await?;
-    if counted != Some(None) {
-        return Ok(());
-    }
-    let total = match upto {
-        None => 0,
-        Some(upto) => line::count_active(db, lane.product, *from, *upto).await?,
-    };
-    // Counted late, somebody who was told may have left the line since.
-    sqlx::query(
-        "UPDATE product_notification_history
-         SET total = GREATEST(?, sent_count + skipped_count + failed_count + unknown_count)
-         WHERE product_id = ? AND restock_round = ? AND channel = ? AND total IS NULL",
-    )
-    .bind(total)
-    .bind(lane.product.0)
-    .bind(round.0)
-    .bind(lane.channel.as_str())
-    .execute(db)
-    .await
-    .map(drop)
 }
