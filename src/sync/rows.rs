@@ -209,7 +209,7 @@ impl Row for Person {
     async fn write(rows: &[Said<Self>], db: &mut MySqlConnection) -> sqlx::Result<()> {
         let mut query = QueryBuilder::new(
             "INSERT INTO product_user_notification_history
-             (product_id, restock_round, channel, place, user_id, outcome, sent_at) ",
+             (product_id, restock_round, channel, place, user_id, outcome, sent_at, tries) ",
         );
         query.push_values(rows, |mut row, Said { what, .. }| {
             row.push_bind(what.product.0)
@@ -218,10 +218,12 @@ impl Row for Person {
                 .push_bind(what.settled.place.datetime())
                 .push_bind(what.settled.user.0)
                 .push_bind(what.settled.outcome.as_str())
-                .push_bind(Place(what.settled.at_us).datetime());
+                .push_bind(Place(what.settled.at_us).datetime())
+                .push_bind(u16::try_from(what.settled.tries).unwrap_or(u16::MAX));
         });
         const STANDS: &str = "outcome = 'SENT' OR (VALUES(outcome) <> 'SENT' AND VALUES(sent_at) < sent_at)";
-        query.push(" ON DUPLICATE KEY UPDATE sent_at = IF(").push(STANDS);
+        query.push(" ON DUPLICATE KEY UPDATE tries = IF(").push(STANDS);
+        query.push(", tries, VALUES(tries)), sent_at = IF(").push(STANDS);
         query.push(", sent_at, VALUES(sent_at)), outcome = IF(").push(STANDS);
         query.push(", outcome, VALUES(outcome))");
         query.build().execute(db).await.map(drop)

@@ -5,7 +5,7 @@ use std::fmt;
 use super::Verifier;
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId, Round},
-    mysql::{request, setting::KNOWN_CHANNELS},
+    mysql::{line, request, setting::KNOWN_CHANNELS},
     producer::{Producer, ProducerError},
     redis::{
         inspect::JobStream,
@@ -267,6 +267,20 @@ impl Verifier {
     async fn count(&self, lane: &LaneId, round: Round) -> sqlx::Result<bool> {
         let db = &self.stores.mysql;
         let Some(row) = crate::mysql::history::round_of(db, lane, round).await? else { return Ok(false) };
-        crate::mysql::total::count(db, lane, round, (row.state.from, row.state.upto)).await
+        let total = match row.state.upto {
+            None => 0,
+            Some(upto) => line::count_active(db, lane.product, row.state.from, upto).await?,
+        };
+        let counted = sqlx::query(
+            "UPDATE product_notification_history SET total = ?
+             WHERE product_id = ? AND restock_round = ? AND channel = ? AND total IS NULL",
+        )
+        .bind(total)
+        .bind(lane.product.0)
+        .bind(round.0)
+        .bind(lane.channel.as_str())
+        .execute(db)
+        .await?;
+        Ok(counted.rows_affected() > 0)
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! | module | checks |
 //! |---|---|
-//! | [`partition`](self::partition) | the log and its position, what is mirrored, held and stuck requests, refused rows |
-//! | [`streams`](self::streams) | groups, entries, what is pending, consumers |
-//! | [`live`](self::live) | what Redis holds against MySQL, and each lane against its entry, its owner, its product |
-//! | [`rounds`](self::rounds) | the rounds of MySQL: none missing, each where the one before stopped |
-//! | [`people`](self::people) | who has an outcome in a round: holes, repeats, order, counts |
+//! | [`partition`] | the log and its position, what is mirrored, held and stuck requests, refused rows |
+//! | [`streams`] | groups, entries, what is pending, consumers |
+//! | [`live`] | what Redis holds against MySQL, and each lane against its entry, its owner, its product |
+//! | [`rounds`] | the rounds of MySQL: none missing, each where the one before stopped |
+//! | [`people`] | who has an outcome in a round: holes, repeats, order, counts |
 //! | [`mend`] | repairs, through the same scripts that the processes use |
 //!
 //! Nothing is stopped for it. What looks wrong is looked at again, after the log was flushed up to what was seen, and

@@ -25,6 +25,8 @@ pub struct PersonRow {
     pub outcome: Outcome,
     /// When the deciding attempt started, UTC.
     pub sent_at: NaiveDateTime,
+    /// Attempts made for them, since the round was last resumed.
+    pub tries: u32,
 }
 
 impl<'r> FromRow<'r, MySqlRow> for PersonRow {
@@ -36,6 +38,7 @@ impl<'r> FromRow<'r, MySqlRow> for PersonRow {
             user: UserId(row.try_get("user_id")?),
             outcome: text("outcome")?.parse().map_err(decode_error)?,
             sent_at: row.try_get("sent_at")?,
+            tries: u32::from(row.try_get::<u16, _>("tries")?),
         })
     }
 }
@@ -92,7 +95,7 @@ pub async fn people(
     limit: u32,
 ) -> sqlx::Result<Vec<PersonRow>> {
     sqlx::query_as(
-        "SELECT channel, place, user_id, outcome, sent_at FROM product_user_notification_history
+        "SELECT channel, place, user_id, outcome, sent_at, tries FROM product_user_notification_history
          WHERE product_id = ? AND restock_round = ? AND channel = ? AND place > ? ORDER BY place LIMIT ?",
     )
     .bind(of.product.0)
@@ -116,7 +119,7 @@ pub async fn person(
 ) -> sqlx::Result<Option<PersonRow>> {
     let place = place.map(Place::datetime);
     sqlx::query_as(
-        "SELECT channel, place, user_id, outcome, sent_at FROM product_user_notification_history
+        "SELECT channel, place, user_id, outcome, sent_at, tries FROM product_user_notification_history
          WHERE product_id = ? AND restock_round = ? AND channel = ? AND place BETWEEN ? AND ? AND user_id = ?
          ORDER BY place DESC LIMIT 1",
     )
