@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use url::Url;
 
 use crate::ids::Namespace;
@@ -76,6 +76,7 @@ pub enum ConfigError {
     LogFilter(String),
 }
 
+const LOG_FILTER_DEFAULT: &str = "info";
 const REDIS_OPTION: &str = "--redis-url / RESTOCK_REDIS_URL";
 const MYSQL_OPTION: &str = "--mysql-url / RESTOCK_MYSQL_URL";
 const REDIS_EXAMPLE: &str = "redis://127.0.0.1:6379";
@@ -160,19 +161,32 @@ pub struct Logging {
     )]
     pub log_format: LogFormat,
     /// What to log, such as `info` or `restock=debug`
-    #[arg(long = "log", env = "RESTOCK_LOG", default_value = "info", global = true, value_name = "FILTER")]
+    #[arg(long = "log", env = "RESTOCK_LOG", default_value = LOG_FILTER_DEFAULT, global = true, value_name = "FILTER")]
     pub log_filter: String,
 }
 
 impl Logging {
+    /// Only errors, unless somebody asked for something: for what tells its own story on the terminal.
+    pub fn quieten(&mut self) {
+        if self.log_filter == LOG_FILTER_DEFAULT {
+            "error".clone_into(&mut self.log_filter);
+        }
+    }
+
     /// Sends the log of this process to stderr. A second call changes nothing.
     ///
     /// # Errors
     /// When the filter cannot be read.
     pub fn install(&self) -> Result<(), ConfigError> {
-        // The libraries' own lines come first, so that the given filter can still ask for more of them.
-        let filter = EnvFilter::try_new(format!("sqlx=warn,fred=warn,{}", self.log_filter))
-            .map_err(|error| ConfigError::LogFilter(error.to_string()))?;
+        let parse =
+            |filter: &str| EnvFilter::try_new(filter).map_err(|error| ConfigError::LogFilter(error.to_string()));
+        let given = parse(&self.log_filter)?;
+        let filter = if given.max_level_hint().is_some_and(|level| level <= LevelFilter::WARN) {
+            given
+        } else {
+            // The libraries' own lines come first, so that the given filter can still ask for more of them.
+            parse(&format!("sqlx=warn,fred=warn,{}", self.log_filter))?
+        };
         let is_coloured = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(is_coloured);
         // Failing means that a subscriber is installed: the one of the first call.

@@ -124,6 +124,15 @@ enum Command {
     Servers(servers::Args),
 }
 
+impl Command {
+    fn is_demo(&self) -> bool {
+        #[cfg(feature = "local-servers")]
+        return matches!(self, Self::Demo);
+        #[cfg(not(feature = "local-servers"))]
+        false
+    }
+}
+
 /// What every command gets.
 #[derive(Debug)]
 pub struct Context {
@@ -218,7 +227,10 @@ impl Context {
 
 /// Runs the command of this process' arguments, prints what went wrong, and answers how to exit.
 pub async fn run() -> Exit {
-    let Cli { backends, logging, output, by, command } = arguments::parse();
+    let Cli { backends, mut logging, output, by, command } = arguments::parse();
+    if command.is_demo() {
+        logging.quieten();
+    }
     let context = Context { backends, output, by: by.unwrap_or_else(Operator::of_system) };
     let done = match config::prepare(&context.backends, &logging) {
         Ok(()) => dispatch(&context, command).await,
