@@ -30,8 +30,9 @@ const LANES: usize = 6;
 /// Of these, so many get more stock than is bought during the round.
 const PLENTY: usize = 2;
 const WORKERS: usize = 3;
-/// Somebody buys each product this often.
-const SALE_EVERY: Duration = Duration::from_millis(200);
+/// Somebody buys each product whenever so many messages have arrived: by messages and not by time, so that a slow machine
+/// sees the same story.
+const SALE_EVERY: usize = 100;
 /// The worker with most lanes is killed after so many messages.
 const KILL_AFTER: usize = 500;
 /// No act may take longer.
@@ -142,7 +143,7 @@ async fn first_round(cast: &mut Cast<'_>, wanted: &[&Product]) -> anyhow::Result
     }
     let stores = cast.producer.stores().clone();
     let mut watch = Watch::new(&stores, wanted.to_vec(), HashMap::new());
-    let (start, mut opened, mut sold, mut killed) = (Instant::now(), None, 0, None);
+    let (start, mut sold, mut killed) = (Instant::now(), 0, None);
     loop {
         let views = watch.look(&cast.crew).await?;
         let received = cast.stage.receiver.count();
@@ -160,14 +161,10 @@ async fn first_round(cast: &mut Cast<'_>, wanted: &[&Product]) -> anyhow::Result
             let first = wanted.iter().map(|product| product.id).zip(views).collect();
             return Ok((first, killed.context("no worker was killed: the round was too short")?));
         }
-        // People buy from the first message on, so that a slow start does not sell out a product nobody heard of.
-        if received > 0 {
-            let opened = *opened.get_or_insert_with(Instant::now);
-            while opened.elapsed() > SALE_EVERY * (sold + 1) {
-                sell(&cast.producer, wanted, sold as usize).await?;
-                sold += 1;
-            }
+        for nth in sold..received / SALE_EVERY {
+            sell(&cast.producer, wanted, nth).await?;
         }
+        sold = sold.max(received / SALE_EVERY);
         cast.pause("round 1", start).await?;
     }
 }
