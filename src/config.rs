@@ -76,7 +76,6 @@ pub enum ConfigError {
     LogFilter(String),
 }
 
-const LOG_FILTER_DEFAULT: &str = "info";
 const REDIS_OPTION: &str = "--redis-url / RESTOCK_REDIS_URL";
 const MYSQL_OPTION: &str = "--mysql-url / RESTOCK_MYSQL_URL";
 const REDIS_EXAMPLE: &str = "redis://127.0.0.1:6379";
@@ -161,16 +160,15 @@ pub struct Logging {
     )]
     pub log_format: LogFormat,
     /// What to log, such as `info` or `restock=debug`
-    #[arg(long = "log", env = "RESTOCK_LOG", default_value = LOG_FILTER_DEFAULT, global = true, value_name = "FILTER")]
+    #[arg(long = "log", env = "RESTOCK_LOG", default_value = "info", global = true, value_name = "FILTER")]
     pub log_filter: String,
 }
 
 impl Logging {
-    /// Only errors, unless somebody asked for something: for what tells its own story on the terminal.
-    pub fn quieten(&mut self) {
-        if self.log_filter == LOG_FILTER_DEFAULT {
-            "error".clone_into(&mut self.log_filter);
-        }
+    /// Says nothing, where a log would spoil the screen.
+    #[must_use]
+    pub fn silent(self) -> Self {
+        Self { log_filter: "off".to_owned(), ..self }
     }
 
     /// Sends the log of this process to stderr. A second call changes nothing.

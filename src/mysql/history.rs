@@ -177,6 +177,8 @@ pub struct PersonRow {
     pub outcome: Outcome,
     /// When the deciding attempt started, UTC.
     pub sent_at: NaiveDateTime,
+    /// Attempts made for them, since the round was last resumed.
+    pub tries: u32,
 }
 
 impl<'r> FromRow<'r, MySqlRow> for PersonRow {
@@ -188,6 +190,7 @@ impl<'r> FromRow<'r, MySqlRow> for PersonRow {
             user: UserId(row.try_get("user_id")?),
             outcome: text("outcome")?.parse().map_err(decode_error)?,
             sent_at: row.try_get("sent_at")?,
+            tries: u32::from(row.try_get::<u16, _>("tries")?),
         })
     }
 }
@@ -261,7 +264,7 @@ pub async fn people(
     limit: u32,
 ) -> sqlx::Result<Vec<PersonRow>> {
     sqlx::query_as(
-        "SELECT channel, place, user_id, outcome, sent_at FROM product_user_notification_history
+        "SELECT channel, place, user_id, outcome, sent_at, tries FROM product_user_notification_history
          WHERE product_id = ? AND restock_round = ? AND channel = ? AND place > ? ORDER BY place LIMIT ?",
     )
     .bind(of.product.0)
@@ -285,7 +288,7 @@ pub async fn person(
 ) -> sqlx::Result<Option<PersonRow>> {
     let place = place.map(Place::datetime);
     sqlx::query_as(
-        "SELECT channel, place, user_id, outcome, sent_at FROM product_user_notification_history
+        "SELECT channel, place, user_id, outcome, sent_at, tries FROM product_user_notification_history
          WHERE product_id = ? AND restock_round = ? AND channel = ? AND place BETWEEN ? AND ? AND user_id = ?
          ORDER BY place DESC LIMIT 1",
     )
@@ -297,4 +300,34 @@ pub async fn person(
     .bind(user.0)
     .fetch_optional(db)
     .await
+}
+
+/// The round and channel of a product that have outcomes and come next after this one.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn next_with_outcomes(
+    db: impl MySqlExecutor<'_>,
+    product: ProductId,
+    after: Option<(Round, Channel)>,
+) -> sqlx::Result<Option<(Round, Channel)>> {
+    let (round, channel) = after.map_or((0, String::new()), |(round, channel)| (round.0, channel.to_string()));
+    // Two ranges of the key, because a comparison of two columns at once reads it from the start.
+    let next: Option<(u32, String)> = sqlx::query_as(
+        "(SELECT restock_round, channel FROM product_user_notification_history
+          WHERE product_id = ? AND restock_round = ? AND channel > ? ORDER BY restock_round, channel LIMIT 1)
+         UNION ALL
+         (SELECT restock_round, channel FROM product_user_notification_history
+          WHERE product_id = ? AND restock_round > ? ORDER BY restock_round, channel LIMIT 1)
+         ORDER BY restock_round, channel LIMIT 1",
+    )
+    .bind(product.0)
+    .bind(round)
+    .bind(channel)
+    .bind(product.0)
+    .bind(round)
+    .fetch_optional(db)
+    .await?;
+    let Some((round, channel)) = next else { return Ok(None) };
+    Ok(Some((Round(round), channel.parse().map_err(decode_error)?)))
 }

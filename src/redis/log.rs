@@ -66,6 +66,25 @@ impl Redis {
         })
     }
 
+    /// How many entries of a partition's log are not deleted yet, and the age of the oldest, ms; 0 without any.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn log_lag(&self, partition: Partition) -> Result<(u64, i64), RedisError> {
+        let key = self.keys.log(partition);
+        let pipeline = self.client.pipeline();
+        let _: () = pipeline.xlen(&key).await?;
+        let _: () = pipeline.xrange(&key, "-", "+", Some(1)).await?;
+        let (entries, first): (u64, fred::types::Value) = pipeline.all().await?;
+        if entries == 0 || first.is_null() {
+            return Ok((entries, 0));
+        }
+        let first: Vec<(String, HashMap<Bytes, Bytes>)> = first.into_xread_value()?;
+        let written_ms = first.first().and_then(|(id, _)| id.split('-').next()?.parse::<i64>().ok());
+        let now_ms = self.now_ms(partition).await?;
+        Ok((entries, written_ms.map_or(0, |written_ms| (now_ms - written_ms).max(0))))
+    }
+
     /// Gives the log an incarnation where it has none, and returns the one it has.
     ///
     /// # Errors
@@ -113,6 +132,20 @@ impl Redis {
         for chunk in ids.chunks(1000) {
             let _: () = self.client.xdel(self.keys.log(partition), chunk.to_vec()).await?;
         }
+        Ok(())
+    }
+
+    /// Adds an entry with these fields.
+    ///
+    /// # Errors
+    /// As any call; whether it was added is then not known.
+    pub async fn append_log(
+        &self,
+        partition: Partition,
+        fields: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(), RedisError> {
+        let fields: Vec<(String, String)> = fields.into_iter().collect();
+        let _: String = self.client.xadd(self.keys.log(partition), false, None, "*", fields).await?;
         Ok(())
     }
 

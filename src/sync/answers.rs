@@ -6,6 +6,7 @@ use super::{
     batch::Said,
     entry::{Answer, Subject},
     rows::Row,
+    words::{self, Words},
 };
 use crate::ids::{ProductId, Round};
 
@@ -14,6 +15,10 @@ impl Row for Answer {
 
     fn about(&self) -> Subject {
         Subject { product: Some(self.product), round: self.round.as_ref().ok().copied(), channel: None }
+    }
+
+    fn words(&self) -> Words {
+        words::of_answer(self)
     }
 
     fn name(&self) -> String {

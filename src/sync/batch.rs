@@ -79,6 +79,7 @@ impl Batch {
                     }));
                     keep_newest(&mut rounds, (product, round, channel), Said { entry, what: *state });
                 }
+                Ok(Change::People(people)) => batch.people.extend(people.into_iter().map(|what| Said { entry, what })),
                 Ok(Change::Request(what)) => {
                     let last = what.request.and_then(|id| answers.get(&id)).map(|at| &batch.answers[*at].what);
                     if last != Some(&what) {
@@ -87,7 +88,7 @@ impl Batch {
                     }
                 }
                 Err(error) => {
-                    let fields = format!("{:?}", raw.fields);
+                    let fields = serde_json::to_string(&raw.fields).unwrap_or_default();
                     let what = Unreadable { about: subject(raw), fields, error: error.to_string() };
                     batch.unreadable.push(Said { entry, what });
                 }

@@ -53,7 +53,7 @@ impl Dead {
             stamp: row.what.stamp(),
             content: hasher.finish(),
             sqlstate: error.and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned(),
-            detail: format!("{:?}", row.what),
+            detail: serde_json::to_string(&row.what.words()).unwrap_or_default(),
             message: error.map_or_else(String::new, |error| error.message().to_owned()),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, str::FromStr};
 
+use super::batch::Person;
 use crate::{
     ids::{Channel, LaneId, ParseError, ProductId, Round},
     outcome::{self, Settled},
@@ -43,6 +44,8 @@ pub(super) enum Change {
     Product(ProductState),
     Round(Box<RoundState>, Vec<Settled>),
     Request(Answer),
+    /// People without the state of their round: refused rows that are tried again.
+    People(Vec<Person>),
 }
 
 /// Reads an entry.
@@ -63,6 +66,11 @@ pub(super) fn read(entry: &LogEntry) -> Result<Change, ParseError> {
             stamp: fields.stamp()?,
         })),
         "round" => Ok(Change::Round(Box::new(round(&fields)?), people(fields.text("people"))?)),
+        "people" => {
+            let (product, channel, round) = (fields.need("p")?, fields.need::<Channel>("c")?, fields.need("r")?);
+            let person = |settled| Person { product, round, channel: channel.clone(), settled };
+            Ok(Change::People(people(fields.text("people"))?.into_iter().map(person).collect()))
+        }
         "request" => Ok(Change::Request(Answer {
             product: fields.need("p")?,
             request: fields.get("id")?,
@@ -72,7 +80,7 @@ pub(super) fn read(entry: &LogEntry) -> Result<Change, ParseError> {
                 _ => Err(fields.text("why").to_owned()),
             },
         })),
-        other => Err(ParseError::new("kind of log entry", other, "product, round or request")),
+        other => Err(ParseError::new("kind of log entry", other, "product, round, people or request")),
     }
 }
 

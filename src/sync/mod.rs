@@ -16,15 +16,18 @@ mod batch;
 mod dead;
 mod entry;
 mod evict;
+mod examine;
 mod flush;
 mod lead;
 mod options;
 mod position;
 mod reconcile;
 mod relay;
+mod replay;
 mod rows;
 mod serve;
 mod totals;
+mod words;
 
 use std::time::Duration;
 
@@ -36,6 +39,7 @@ pub use lead::Lead;
 pub use options::FlusherOptions;
 pub use reconcile::Reconciled;
 pub use relay::Relayed;
+pub use replay::{ReplayError, replay, words_of};
 
 use crate::{mysql::setting::Settings, stores::Stores};
 

@@ -9,6 +9,7 @@ use sqlx::{MySqlConnection, QueryBuilder};
 use super::{
     batch::{Person, Said},
     entry::{ProductState, Subject},
+    words::{self, Words},
 };
 use crate::{
     ids::{LaneId, Place},
@@ -33,6 +34,9 @@ pub(super) trait Row: fmt::Debug + Sized + Send + Sync {
     fn stamp(&self) -> Option<Stamp> {
         None
     }
+
+    /// All of it, as an entry of the log.
+    fn words(&self) -> Words;
 
     /// All of it but how new it is: to log the same content again, which was refused, would be of no use.
     fn content(&self) -> String {
@@ -62,6 +66,10 @@ impl Row for ProductState {
 
     fn content(&self) -> String {
         format!("{:?}", Self { stamp: Stamp::default(), ..self.clone() })
+    }
+
+    fn words(&self) -> Words {
+        words::of_product(self)
     }
 
     fn name(&self) -> String {
@@ -134,6 +142,10 @@ impl Row for RoundState {
         format!("{:?}", Self { stamp: Stamp::default(), ..self.clone() })
     }
 
+    fn words(&self) -> Words {
+        words::of_round(self)
+    }
+
     fn name(&self) -> String {
         format!("round {} of {}", self.round, self.lane)
     }
@@ -184,6 +196,10 @@ impl Row for Person {
         Subject { product: Some(self.product), channel: Some(self.channel.clone()), round: Some(self.round) }
     }
 
+    fn words(&self) -> Words {
+        words::of_person(self)
+    }
+
     fn name(&self) -> String {
         format!("user {} in round {} of {}/{}", self.settled.user, self.round, self.product, self.channel)
     }
@@ -193,7 +209,7 @@ impl Row for Person {
     async fn write(rows: &[Said<Self>], db: &mut MySqlConnection) -> sqlx::Result<()> {
         let mut query = QueryBuilder::new(
             "INSERT INTO product_user_notification_history
-             (product_id, restock_round, channel, place, user_id, outcome, sent_at) ",
+             (product_id, restock_round, channel, place, user_id, outcome, sent_at, tries) ",
         );
         query.push_values(rows, |mut row, Said { what, .. }| {
             row.push_bind(what.product.0)
@@ -202,10 +218,12 @@ impl Row for Person {
                 .push_bind(what.settled.place.datetime())
                 .push_bind(what.settled.user.0)
                 .push_bind(what.settled.outcome.as_str())
-                .push_bind(Place(what.settled.at_us).datetime());
+                .push_bind(Place(what.settled.at_us).datetime())
+                .push_bind(u16::try_from(what.settled.tries).unwrap_or(u16::MAX));
         });
         const STANDS: &str = "outcome = 'SENT' OR (VALUES(outcome) <> 'SENT' AND VALUES(sent_at) < sent_at)";
-        query.push(" ON DUPLICATE KEY UPDATE sent_at = IF(").push(STANDS);
+        query.push(" ON DUPLICATE KEY UPDATE tries = IF(").push(STANDS);
+        query.push(", tries, VALUES(tries)), sent_at = IF(").push(STANDS);
         query.push(", sent_at, VALUES(sent_at)), outcome = IF(").push(STANDS);
         query.push(", outcome, VALUES(outcome))");
         query.build().execute(db).await.map(drop)

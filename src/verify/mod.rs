@@ -2,11 +2,11 @@
 //!
 //! | module | checks |
 //! |---|---|
-//! | [`partition`](self::partition) | the log and its position, what is mirrored, held and stuck requests, refused rows |
-//! | [`streams`](self::streams) | groups, entries, what is pending, consumers |
-//! | [`live`](self::live) | what Redis holds against MySQL, and each lane against its entry, its owner, its product |
-//! | [`rounds`](self::rounds) | the rounds of MySQL: none missing, each where the one before stopped |
-//! | [`people`](self::people) | who has an outcome in a round: holes, repeats, order, counts |
+//! | [`partition`] | the log and its position, what is mirrored, held and stuck requests, refused rows |
+//! | [`streams`] | groups, entries, what is pending, consumers |
+//! | [`live`] | what Redis holds against MySQL, and each lane against its entry, its owner, its product |
+//! | [`rounds`] | the rounds of MySQL: none missing, each where the one before stopped |
+//! | [`people`] | who has an outcome in a round: holes, repeats, order, counts |
 //! | [`mend`] | repairs, through the same scripts that the processes use |
 //!
 //! Nothing is stopped for it. What looks wrong is looked at again, after the log was flushed up to what was seen, and
@@ -45,8 +45,6 @@ pub use mend::Mend;
 const LOOK_AGAIN: Duration = Duration::from_millis(150);
 /// How often the position is read while waiting for the flusher.
 const POLL: Duration = Duration::from_millis(50);
-/// The largest window that a worker can be given.
-const WINDOW_MAX: usize = 5_000;
 /// Products read at once.
 const PAGE_PRODUCTS: u32 = 200;
 
@@ -107,7 +105,7 @@ impl Verifier {
         Self {
             stores,
             patience: Patience::default(),
-            window_max: WINDOW_MAX,
+            window_max: crate::limit::WINDOW_MAX as usize,
             bar: ProgressBar::hidden(),
             stuck: Mutex::default(),
         }

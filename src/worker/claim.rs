@@ -41,9 +41,16 @@ pub(super) struct Claimer {
 impl Claimer {
     /// Reads new entries until the worker stops.
     pub(super) async fn read(self) {
+        self.read_on().await;
+        self.waiter.close().await;
+    }
+
+    async fn read_on(&self) {
         let mut place = 0;
         loop {
             tokio::select! {
+                // First: picked at random, a stop would be overlooked by half of the turns, each as long as a read.
+                biased;
                 () = self.stop.cancelled() => return,
                 free = self.deps.slots.clone().acquire_owned() => match free {
                     // Only a look whether there is room: an idle reader must not keep a place from the others.
@@ -80,6 +87,7 @@ impl Claimer {
     async fn receive(&self, entry: Entry) {
         let slot = loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
                 slot = self.deps.slots.clone().acquire_owned() => match slot {
                     Ok(slot) => break slot,

@@ -122,10 +122,12 @@ pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisErr
         options,
         consumer,
     });
-    tokio::spawn(pass_on(deps.clone(), signals));
+    let listener = tokio::spawn(pass_on(deps.clone(), signals));
     let mut crew = Crew::new(deps.clone(), channels, senders, stop);
     crew.follow_settings().await?;
     crew.drain().await;
+    // The process may go on without this worker: nothing of it may stay connected.
+    listener.abort();
     deps.stores.redis.close().await;
     Ok(())
 }

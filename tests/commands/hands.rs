@@ -1,5 +1,8 @@
 //! Seeing why, and who has what; taking a lane away from a dead owner.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use restock::demo::receiver::{Reaction, Receiver};
 use serde_json::json;
 
 use super::shop::Shop;
@@ -60,6 +63,30 @@ async fn who_is_next_in_line_is_shown_with_their_tries() {
     assert!(round["reason"].as_str().expect("a reason").contains("which ended the round: no answer"), "{round}");
     let behind = shop.json(&["why", "42", "--user", "1002"]).await;
     assert!(behind["rounds"][0]["tries"].is_null(), "{behind}");
+    let tries = &round["tries"];
+    shop.done(&["resume", "42", "--skip"]).await;
+    let given_up = shop.until(&["why", "42", "--user", "1001"], |why| why["rounds"][0]["outcome"].is_string()).await;
+    let round = &given_up["rounds"][0];
+    assert_eq!((&round["outcome"], &round["tries"]), (&json!("UNKNOWN"), tries));
+    assert!(round["reason"].as_str().expect("a reason").contains("may have been told"), "{round}");
+}
+
+#[tokio::test]
+async fn how_often_somebody_was_tried_is_kept() {
+    let shop = Shop::open().await;
+    shop.done(&["subscribe", "42", "1001", "1002"]).await;
+    let refused = AtomicBool::new(false);
+    let receiver = Receiver::start(move |delivery| match delivery.key.user.0 {
+        1002 if !refused.swap(true, Ordering::Relaxed) => Reaction::status(503),
+        _ => Reaction::accept(),
+    })
+    .await
+    .expect("the receiver starts");
+    let _roles = (shop.flusher(), shop.worker(&["--webhook-url", &receiver.url()]));
+    shop.done(&["enqueue", "42", "--wait"]).await;
+    let rows = shop.json(&["history", "42", "--round", "1"]).await;
+    assert_eq!((&rows[0]["tries"], &rows[1]["tries"]), (&json!(1), &json!(2)));
+    assert_eq!(shop.json(&["why", "42", "--user", "1002"]).await["rounds"][0]["tries"], 2);
 }
 
 #[tokio::test]

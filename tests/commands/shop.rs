@@ -104,6 +104,11 @@ impl Shop {
         self.program(FLUSHER).args(["--flush-interval-ms", "50"]).spawn().expect("it starts")
     }
 
+    pub async fn execute(&self, sql: &'static str) {
+        let pool = restock::mysql::connect(&self.mysql_url.clone().into(), 1).await.expect("MySQL answers");
+        sqlx::raw_sql(sql).execute(&pool).await.expect("the statement runs");
+    }
+
     /// Sends one command to the Redis server as it is.
     pub async fn redis(&self, command: &str) -> String {
         let address = self.redis_url.trim_start_matches("redis://");

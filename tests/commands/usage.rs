@@ -49,6 +49,27 @@ async fn bad_arguments_are_one_line_that_names_the_help() {
 }
 
 #[tokio::test]
+async fn the_operators_commands_answer_alike() {
+    let cases: [(&[&str], &[&str]); 12] = [
+        (&["enqueue", "42", "--dry-run", "--wait"], &["'--dry-run'", "'--wait'", "`restock-cli enqueue --help`"]),
+        (&["enqueue", "42", "--from", "-"], &["--from", "`restock-cli enqueue --help`"]),
+        (&["enqueue", "--from", "-", "--direct"], &["--from", "--direct"]),
+        (&["resume", "42", "--dry-run", "--wait"], &["'--dry-run'", "'--wait'"]),
+        (&["resume", "42", "--skip", "--retry-failed"], &["'--skip'", "'--retry-failed'"]),
+        (&["why", "42"], &["--user <USER>", "`restock-cli why --help`"]),
+        (&["reclaim", "--min-idle-ms", "soon"], &["'soon'", "--min-idle-ms"]),
+        (&["dead"], &["no command is given", "`restock-cli dead --help`"]),
+        (&["dead", "replay"], &["--all", "`restock-cli dead replay --help`"]),
+        (&["dead", "drop", "--all", "row:1"], &["--all", "`restock-cli dead drop --help`"]),
+        (&["dead", "replay", "17"], &["'17'", "`restock-cli dead list` shows"]),
+        (&["test-send", "42"], &["--user <USER>", "`restock-cli test-send --help`"]),
+    ];
+    for (args, words) in cases {
+        run(CLI, args).await.fails(2, words);
+    }
+}
+
+#[tokio::test]
 async fn worker_and_flusher_answer_alike() {
     for (program, name) in [(WORKER, "restock-worker"), (FLUSHER, "restock-flusher")] {
         run(program, &["--lane"]).await.fails(2, &[name, "'--lane'", &format!("`{name} --help`")]);

@@ -42,7 +42,7 @@ pub(crate) fn place(n: i64) -> Place {
 
 /// These people as told.
 pub(crate) fn told(people: impl IntoIterator<Item = i64>) -> Vec<Settled> {
-    let one = |n| Settled { place: place(n), user: UserId(n), outcome: Outcome::Sent, at_us: n };
+    let one = |n| Settled { place: place(n), user: UserId(n), outcome: Outcome::Sent, at_us: n, tries: 1 };
     people.into_iter().map(one).collect()
 }
 

@@ -3,12 +3,12 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, Read},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
 };
 
 use anyhow::Context as _;
-use csv::{ReaderBuilder, StringRecord, Trim};
+use csv::{ReaderBuilder, Trim};
 use sqlx::MySqlPool;
 
 use super::super::exit::{Exit, Failure};
@@ -92,27 +92,22 @@ pub(super) fn of_line(name: &str, number: u64, error: &anyhow::Error, backends: 
 }
 
 fn wishes(name: &str, input: Box<dyn Read>) -> anyhow::Result<Vec<Wish>> {
-    let mut reader =
-        ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).comment(Some(b'#')).from_reader(input);
     let (mut wishes, mut bad): (Vec<Wish>, Vec<(u64, String)>) = (Vec::new(), Vec::new());
-    let mut record = StringRecord::new();
     let mut is_first = true;
-    loop {
-        let number = reader.position().line();
-        match reader.read_record(&mut record) {
-            Ok(false) => break,
-            Ok(true) => {
-                let number = record.position().map_or(number, csv::Position::line);
-                if std::mem::take(&mut is_first) && matches!(record.get(0), Some("product_id" | "product")) {
-                    continue;
-                }
-                match wish(number, &record) {
-                    Ok(wish) => wishes.push(wish),
-                    Err(why) => bad.push((number, why)),
-                }
-            }
-            Err(error) if error.is_io_error() => return Err(error).context(format!("reading {name}")),
-            Err(_) => bad.push((number, "it is not UTF-8".to_owned())),
+    for (number, bytes) in (1..).zip(BufReader::new(input).split(b'\n')) {
+        let bytes = bytes.with_context(|| format!("reading {name}"))?;
+        let Ok(text) = str::from_utf8(&bytes) else {
+            bad.push((number, "it is not UTF-8".to_owned()));
+            continue;
+        };
+        let text = text.trim();
+        let is_heading = std::mem::take(&mut is_first) && text.starts_with("product");
+        if is_heading || text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        match wish(number, text) {
+            Ok(wish) => wishes.push(wish),
+            Err(why) => bad.push((number, why)),
         }
         if wishes.len() > LINES_MAX {
             let what = format!("{name} has more than {LINES_MAX} lines: split it; nothing was enqueued");
@@ -132,7 +127,10 @@ fn wishes(name: &str, input: Box<dyn Read>) -> anyhow::Result<Vec<Wish>> {
     }
 }
 
-fn wish(number: u64, record: &StringRecord) -> Result<Wish, String> {
+fn wish(number: u64, text: &str) -> Result<Wish, String> {
+    let mut reader =
+        ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(text.as_bytes());
+    let record = reader.records().next().and_then(Result::ok).unwrap_or_default();
     let field = |at: usize| record.get(at).filter(|text| !text.is_empty());
     if record.len() > 3 {
         return Err(format!("it has {} fields, and is to be `product_id[,quantity][,key]`", record.len()));
