@@ -49,10 +49,8 @@ local function held()
 end
 
 if get(lane, 'entry') ~= ARGV[1] or not (get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS') then
-  local stray = { fields = { entry = ARGV[1] }, writes = {}, late = {}, jobs = KEYS[4], again = KEYS[5], key = KEYS[1] }
-  drop_entry(stray)
-  stray.writes = {}
-  save(stray)
+  delete_entry(lane, ARGV[1])
+  save(lane)
   return { 'stale' }
 end
 if get(lane, 'token') == ARGV[2] then

@@ -79,7 +79,8 @@ impl Stage {
         let (written, ended) = tokio::join!(write, child.wait_with_output());
         let ended = ended?;
         if !ended.status.success() {
-            bail!("restock-cli {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&ended.stderr));
+            let said = String::from_utf8_lossy(&ended.stderr);
+            bail!("restock-cli {} ended with {}: {said}", arguments.join(" "), ended.status);
         }
         written.context("restock-cli did not read its input")
     }

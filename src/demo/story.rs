@@ -72,7 +72,9 @@ impl Cast<'_> {
 
 pub(super) async fn tell() -> anyhow::Result<bool> {
     let started = Instant::now();
-    say("A real shop's orders (Chen, D. (2015), Online Retail, UCI, CC BY 4.0), and servers just for this run.\n")?;
+    say(
+        "The orders of a real shop: Chen, D. (2015), Online Retail, UCI, CC BY 4.0.\nThe servers are just for this run.\n",
+    )?;
     let (data, stage) = tokio::try_join!(async { spawn_blocking(Data::read).await? }, Stage::set())?;
     open_shop(&stage, &data).await?;
     let wanted = data.most_wanted(LANES);
@@ -101,12 +103,7 @@ async fn open_shop(stage: &Stage, data: &Data) -> anyhow::Result<()> {
     let (count, of_products) = (HumanCount(data.products.len() as u64), "< products.csv");
     shown.push((vec!["import", "products", "-"], products, of_products, format!("{count} products")));
     let (count, of_wishes) = (HumanCount(data.wishes() as u64), "< wishes.csv");
-    shown.push((
-        vec!["import", "subscriptions", "-"],
-        wishes,
-        of_wishes,
-        format!("{count} wishes: each customer's first purchase of each product"),
-    ));
+    shown.push((vec!["import", "subscriptions", "-"], wishes, of_wishes, format!("{count} wishes")));
     for (arguments, input, from, what) in shown {
         stage.cli(&arguments, input).await?;
         let command = format!("{} {from}", arguments.join(" "));

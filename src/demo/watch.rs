@@ -65,7 +65,7 @@ impl<'a> Watch<'a> {
     fn line(&self, view: &LaneView, product: &Product, crew: &Crew) -> String {
         let (told, all) = (self.told(view, product), product.line.len());
         let full = BAR_WIDTH * usize::try_from(told).unwrap_or(all).min(all) / all.max(1);
-        let (full, rest) = ("█".repeat(full), "░".repeat(BAR_WIDTH - full));
+        let (full, rest) = ("━".repeat(full), "─".repeat(BAR_WIDTH - full));
         let status = view.status.to_string();
         let (full, status) = match view.status {
             Status::Completed => (style(full).green(), style(status).green()),
@@ -100,9 +100,11 @@ impl<'a> Watch<'a> {
     pub(super) fn finish(&self) -> anyhow::Result<()> {
         self.bars.iter().for_each(ProgressBar::abandon);
         if self.printed_s.is_some() {
-            self.lines.iter().try_for_each(|line| say(line))?;
+            self.lines.iter().try_for_each(|line| say(line))
+        } else {
+            // The cursor stands behind the last line.
+            say("")
         }
-        Ok(())
     }
 }
 

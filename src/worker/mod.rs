@@ -14,6 +14,7 @@ mod config;
 mod crew;
 mod departure;
 mod ending;
+mod errand;
 mod flight;
 mod keeping;
 mod landing;
@@ -75,7 +76,7 @@ pub(crate) struct Deps {
 
 impl Deps {
     fn drain_us(&self) -> i64 {
-        i64::try_from(self.options.drain_ms * 1000).unwrap_or(i64::MAX)
+        i64::try_from(self.options.drain().as_micros()).unwrap_or(i64::MAX)
     }
 
     fn renew_us(&self) -> i64 {
@@ -122,10 +123,12 @@ pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisErr
         options,
         consumer,
     });
-    tokio::spawn(pass_on(deps.clone(), signals));
+    let listener = tokio::spawn(pass_on(deps.clone(), signals));
     let mut crew = Crew::new(deps.clone(), channels, senders, stop);
     crew.follow_settings().await?;
     crew.drain().await;
+    // The process may go on without this worker: nothing of it may stay connected.
+    listener.abort();
     deps.stores.redis.close().await;
     Ok(())
 }

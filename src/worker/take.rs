@@ -11,7 +11,7 @@ use super::{
     flight::LaneSignal,
     lane::Lane,
     line::{Line, Source},
-    window::{Tries, Window},
+    window::{SeatNo, Tries, Window},
 };
 use crate::{
     channel::ProductCard,
@@ -36,7 +36,8 @@ pub(super) enum Taken {
     Nothing,
 }
 
-/// Begins the lane of an entry. Waits for stores that do not answer, until `stop`.
+/// Begins the lane of an entry. Waits for stores that do not answer, until `stop`; a call under way is waited for, or
+/// the lane could be held by nobody.
 pub(super) async fn take(
     deps: &Arc<Deps>,
     exit: &Arc<Exit>,
@@ -46,15 +47,13 @@ pub(super) async fn take(
 ) -> Taken {
     let token = random_hex();
     let mut look = None;
-    loop {
-        let step = tokio::select! {
-            () = stop.cancelled() => return Taken::Nothing,
-            step = begin(deps, entry, &token, &mut look) => step,
-        };
-        let reply = match step {
-            Ok(reply) => reply,
+    while !stop.is_cancelled() {
+        let step = match begin(deps, entry, &token, &mut look).await {
+            Ok(step) => step,
             Err(error) if error.is_passing() => {
                 tracing::debug!(lane = %entry.lane, %error, "cannot begin yet");
+                // The line may have grown by the time that the stores answer again.
+                look = None;
                 sleep(RETRY_PAUSE).await;
                 continue;
             }
@@ -63,7 +62,7 @@ pub(super) async fn take(
                 return Taken::Nothing;
             }
         };
-        match reply {
+        match step {
             Step::Again => {}
             Step::Busy(ms) => return Taken::Busy(Duration::from_millis(ms + 1)),
             Step::Nothing => return Taken::Nothing,
@@ -73,6 +72,7 @@ pub(super) async fn take(
             }
         }
     }
+    Taken::Nothing
 }
 
 enum Step {
@@ -171,6 +171,8 @@ fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, Post { exit, card, signal
         asked: None,
         call: None,
         authorised: None,
+        authorised_before: SeatNo::default(),
+        asked_before: SeatNo::default(),
         last_advance: now,
         renew_at: now.plus_us(deps.renew_us()),
         not_before: now,

@@ -1,5 +1,12 @@
 //! Arguments that make no sense: one line that says what to do, and exit 2, from every program.
 
+use std::{process::Stdio, time::Duration};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    time::timeout,
+};
+
 use super::shop::{CLI, Ended, FLUSHER, Shop, WORKER, finish};
 
 /// A shop that nothing gets to: arguments are looked at first.
@@ -114,6 +121,17 @@ async fn a_channel_that_cannot_be_made_is_usage() {
     worker(&["--only", "file"]).await.fails(2, &["--only", "`file`", "`restock-cli settings`"]);
     shop.done(&["settings", "set", "channels=file"]).await;
     worker(&["--file-path", "/nowhere/x"]).await.fails(2, &["--file-path", "/nowhere/x", "No such file"]);
+}
+
+#[tokio::test]
+async fn a_log_that_is_no_terminal_has_no_colours() {
+    // Nobody is at the addresses, which the log says; then the drain begins.
+    let mut flusher = nowhere().program(FLUSHER);
+    let mut flusher = flusher.env("RESTOCK_LOG", "info").stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut log = BufReader::new(flusher.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    timeout(Duration::from_secs(30), log.read_line(&mut line)).await.expect("a line in time").expect("it is read");
+    assert!(line.contains("WARN") && line.contains("127.0.0.1:1") && !line.contains('\u{1b}'), "{line}");
 }
 
 #[tokio::test]

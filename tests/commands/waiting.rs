@@ -122,3 +122,23 @@ async fn a_request_that_is_refused_later_is_a_conflict() {
     scene.shop.done(&["stock", "set", "42", "0"]).await;
     scene.shop.run(&["enqueue", "42", "--wait"]).await.fails(4, &["42", "no stock"]);
 }
+
+#[tokio::test]
+async fn a_round_announced_right_after_the_channels_changed_is_for_the_new_ones() {
+    let scene = Scene::set(Reaction::accept).await;
+    let pool = restock::mysql::connect(&scene.shop.mysql_url.clone().into(), 1).await.expect("MySQL answers");
+    // By the outbox, so that the flusher queues them with the settings that it has.
+    let announce = async || {
+        sqlx::query("INSERT INTO restock_request (product_id) VALUES (42)").execute(&pool).await.expect("a row");
+        let open = "SELECT COUNT(*) FROM restock_request WHERE restock_round IS NULL";
+        let accepted =
+            async { while sqlx::query_scalar::<_, i64>(open).fetch_one(&pool).await.expect("a count") > 0 {} };
+        timeout(DEADLINE, accepted).await.expect("it is accepted");
+    };
+    announce().await;
+    scene.shop.done(&["settings", "set", "channels=file"]).await;
+    announce().await;
+    let of_file = "SELECT CAST(MAX(restock_round) AS SIGNED) FROM product_notification_history WHERE channel = 'file'";
+    let round: Option<i64> = sqlx::query_scalar(of_file).fetch_one(&pool).await.expect("a round");
+    assert_eq!(round, Some(2));
+}
