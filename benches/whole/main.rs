@@ -46,9 +46,6 @@ struct Options {
     /// Where the figures are written
     #[arg(long, env = "RESTOCK_BENCH_JSON", default_value = "target/bench.json")]
     json: PathBuf,
-    /// Where the plots of the docs are written; none without it
-    #[arg(long, env = "RESTOCK_BENCH_PLOTS")]
-    plots: Option<PathBuf>,
     /// Cargo passes it to every bench
     #[arg(long, hide = true)]
     bench: bool,

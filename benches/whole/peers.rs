@@ -1,9 +1,8 @@
 //! Ours beside other job queues, on the same private Redis in one run. `make bench-peers` installs them first.
 
-use std::{path::Path, process::Stdio, time::Instant};
+use std::{process::Stdio, time::Instant};
 
 use anyhow::{Context, ensure};
-use plotters::prelude::*;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::Command,
@@ -40,9 +39,6 @@ pub(crate) async fn run(options: &Options, report: &mut Report) -> anyhow::Resul
         report.add(row.limit("script calls without state", limit.per_second));
         report.add(Row::new("peers", format!("{name}: Redis CPU of a job"), *redis_us, "µs"));
     }
-    if let Some(folder) = &options.plots {
-        plot(&folder.join("performance-peers.svg"), &bars)?;
-    }
     Ok(())
 }
 
@@ -68,22 +64,4 @@ async fn peer(shop: &Shop, command: &mut Command, count: u64) -> anyhow::Result<
     ensure!(lines.next_line().await?.as_deref() == Some("done"), "it broke off");
     let (took, cpu) = (start.elapsed().as_secs_f64(), cpu_s(redis) - before);
     Ok((count as f64 / took, cpu * 1e6 / count as f64))
-}
-
-fn plot(path: &Path, bars: &[Bar]) -> anyhow::Result<()> {
-    let whole = SVGBackend::new(path, (720, 60 + 70 * bars.len() as u32)).into_drawing_area();
-    whole.fill(&WHITE)?;
-    let best = bars.iter().map(|bar| bar.1).fold(f64::MIN_POSITIVE, f64::max);
-    let text = ("sans-serif", 15).into_font();
-    whole.draw(&Text::new("jobs a second, share of the fastest", (12, 12), text.clone()))?;
-    for (at, (name, per_second, redis_us)) in bars.iter().enumerate() {
-        let (top, share) = (40 + 70 * at as i32, per_second / best);
-        let end = 12 + (share * 560.0) as i32;
-        whole.draw(&Text::new(format!("{name}: {redis_us:.0} µs of Redis a job"), (12, top), text.clone()))?;
-        whole.draw(&Rectangle::new([(12, top + 22), (end, top + 46)], BLUE.filled()))?;
-        whole.draw(&Text::new(format!("{share:.2}"), (end + 8, top + 26), text.clone()))?;
-    }
-    whole.present()?;
-    say(&format!("  wrote {}", path.display()));
-    Ok(())
 }

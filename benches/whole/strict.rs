@@ -18,6 +18,7 @@ use crate::{
     Options,
     report::{Report, Row},
     shop::Shop,
+    wire::Wire,
 };
 
 /// People of the lane, and calls of the loop.
@@ -31,10 +32,14 @@ pub(crate) async fn run(_: &Options, report: &mut Report) -> anyhow::Result<()> 
     let limit = advance_only(&shop).await?;
 
     let worker = shop.worker(&["--window", "1"])?;
+    let mut wire = Wire::open(&shop.servers.redis).await?;
+    let calls_before = wire.script_calls().await?;
     let watch = shop.watch(&[&worker, &flusher]);
     let round = shop.enqueue(1).await?;
     shop.completed(1, round).await?;
     let used = watch.read();
+    let calls = wire.script_calls().await? - calls_before;
+    ensure!(calls > PEOPLE.into(), "{calls} calls are no stock check for each of {PEOPLE} messages");
     let row = history::round_of(&shop.stores.mysql, &shop.lane(1), round).await?.context("the round is gone")?;
     let (started, ended) = (row.state.started_us.unwrap_or(0), row.state.ended_us.unwrap_or(0));
     let figure = f64::from(PEOPLE) * 1e6 / (ended - started) as f64;

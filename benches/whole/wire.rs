@@ -36,6 +36,14 @@ impl Wire {
         Ok(self.ask(&format!("XLEN {stream}")).await?.parse()?)
     }
 
+    /// Scripts called since the server started.
+    pub(crate) async fn script_calls(&mut self) -> anyhow::Result<u64> {
+        let info = self.ask("INFO commandstats").await?;
+        let calls = info.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+        let calls = calls.and_then(|rest| rest.split(',').next());
+        Ok(calls.context("INFO commandstats names no evalsha")?.parse()?)
+    }
+
     /// Bytes that its data takes.
     pub(crate) async fn used_memory(&mut self) -> anyhow::Result<u64> {
         let info = self.ask("INFO memory").await?;

@@ -133,6 +133,12 @@ pub async fn wait_for_locks(db: &mut MySqlConnection, most: Duration) -> sqlx::R
     sqlx::query("SET SESSION innodb_lock_wait_timeout = ?").bind(seconds).execute(db).await.map(drop)
 }
 
+/// Whether a row with the same key was there before.
+#[must_use]
+pub fn is_duplicate(error: &sqlx::Error) -> bool {
+    number(error) == Some(1062)
+}
+
 /// Whether the transaction was given up for another one, and is to be run again.
 #[must_use]
 pub fn is_deadlock(error: &sqlx::Error) -> bool {

@@ -18,7 +18,6 @@ await once(process.stdin, 'data');
 
 let left = count;
 const done = new Promise((resolve) => {
-  // Of the concurrencies 50 to 500 none was faster.
   const worker = new Worker('bench', async () => {}, { connection, concurrency: 100 });
   worker.on('completed', () => { left -= 1; if (left === 0) resolve(); });
 });
