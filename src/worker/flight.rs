@@ -11,6 +11,7 @@ use super::window::SeatNo;
 use crate::{
     channel::{Answer, Message, Sender},
     clock::{BootTime, wall_us},
+    pace::Permit,
 };
 
 /// After this time an authorisation starts nothing any more, in µs.
@@ -59,8 +60,8 @@ pub(crate) struct Flight {
     pub(crate) message: Message,
     /// When the authorisation under which it starts was asked for.
     pub(crate) handed: BootTime,
-    /// After this moment its permit is lost.
-    pub(crate) latest: Option<BootTime>,
+    /// The right to start, where there is a pace.
+    pub(crate) permit: Option<Permit>,
     pub(crate) signal: Arc<LaneSignal>,
     pub(crate) connection: OwnedSemaphorePermit,
 }
@@ -75,11 +76,17 @@ pub(crate) struct Landed {
 impl Flight {
     /// Starts at the first poll, unless the authorisation or the permit has lapsed by then.
     pub(crate) async fn fly(mut self) -> Landed {
+        // The time that is told comes before the check, so that it lies within the permit's span whatever happens
+        // between the two.
+        let started_us = wall_us();
         let now = BootTime::now();
-        if !self.signal.is_fresh(self.handed, now) || self.latest.is_some_and(|latest| latest < now) {
+        let is_late = self.permit.as_ref().is_some_and(|permit| permit.span().latest < now);
+        if is_late || !self.signal.is_fresh(self.handed, now) {
             return Landed { seat: self.seat, answer: None };
         }
-        let started_us = wall_us();
+        if let Some(permit) = self.permit.take() {
+            permit.spend();
+        }
         self.message.started_us = started_us;
         let answer = self.sender.send(self.message).await;
         drop(self.connection);

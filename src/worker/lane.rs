@@ -149,7 +149,7 @@ impl Lane {
             return;
         }
         let Some(handed) = self.authorised else { return };
-        while let Turn::Now(latest) = self.allowance.turn(now) {
+        while self.allowance.turn(now) == Turn::Now {
             let retry = self.due_retry(now);
             let Some(seat) = retry.map(|(_, seat)| seat).or_else(|| self.unstarted.first().copied()) else { return };
             let Ok(connection) = self.exit.connection() else { return };
@@ -165,9 +165,9 @@ impl Lane {
                 user: person.user,
                 started_us: 0,
             };
-            self.allowance.spend();
+            let permit = self.allowance.take();
             let (sender, signal) = (self.exit.sender.clone(), self.signal.clone());
-            let flight = Flight { seat, sender, message, handed, latest, signal, connection };
+            let flight = Flight { seat, sender, message, handed, permit, signal, connection };
             self.flights.push(flight.fly().boxed());
         }
     }
@@ -179,7 +179,7 @@ impl Lane {
         let wanted = (self.startable(now) + self.room(now)).min(PERMITS_MAX);
         let missing = wanted.saturating_sub(self.allowance.in_hand(now));
         if missing > 0 {
-            let pacer = self.deps.pacer.clone();
+            let pacer = self.exit.pacer.clone();
             self.asked = Some(async move { pacer.acquire(missing).await }.boxed());
         }
     }
@@ -294,11 +294,15 @@ impl Lane {
         if self.not_before > now {
             sooner(self.not_before);
         }
+        // What lapses is given back while its second lasts.
+        if let Some(lapse) = self.allowance.lapses_at() {
+            sooner(lapse);
+        }
         if self.ending.is_none() && self.startable(now) > 0 {
             match self.allowance.turn(now) {
                 Turn::At(moment) => sooner(moment),
-                Turn::Now(_) if self.is_fresh(now) => sooner(now.plus_us(CONNECTION_PAUSE_US)),
-                Turn::Now(_) | Turn::Never => {}
+                Turn::Now if self.is_fresh(now) => sooner(now.plus_us(CONNECTION_PAUSE_US)),
+                Turn::Now | Turn::Never => {}
             }
         }
         wake.max(now.plus_us(if self.renew_at <= now { 1_000 } else { 0 }))

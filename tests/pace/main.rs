@@ -3,8 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod changes;
 mod crew;
 mod exact;
+mod machine;
 mod settings;
 #[path = "../restock/shop.rs"]
 #[expect(dead_code, reason = "the tests of this folder need less of a shop than those of its own")]

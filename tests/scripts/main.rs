@@ -5,5 +5,6 @@ mod support;
 
 mod fixture;
 mod holds;
+mod pace;
 mod pauses;
 mod rounds;

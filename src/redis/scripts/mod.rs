@@ -35,7 +35,7 @@ pub use pause::Paused;
 pub use release::Released;
 pub use relog::Relogged;
 pub use renew::{PendingRenew, Renew};
-pub use reserve_pace::{PaceUse, Reserve, Reserved};
+pub use reserve_pace::{PaceUse, Reserve, Reserved, TOTAL};
 pub use resume::{Resumed, Skip};
 pub use stock::{StockChange, StockChanged};
 
