@@ -18,10 +18,14 @@ use crate::redis::{
     jobs::{Entry, Jobs, Line},
 };
 
-/// A worker that is full for this long while others wait gives a lane back.
+/// A job in hand for which there is no place for so long asks for one.
 const GIVE_BACK_AFTER: Duration = Duration::from_secs(1);
 /// Of this many places one goes to lanes that were handed back first.
 const AGAIN_EVERY: u64 = 4;
+/// And another one to the newest round: a small one must not wait until a thousand large ones have begun.
+const NEWEST_AT: u64 = 2;
+/// How often a full worker looks whether others wait.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The most entries taken over by one call.
 const CLAIM_MAX: u64 = 100;
 
@@ -67,6 +71,11 @@ impl Claimer {
     async fn next(&self, place: u64) -> Result<Vec<Entry>, RedisError> {
         let lines =
             if place.is_multiple_of(AGAIN_EVERY) { [Line::Again, Line::Fresh] } else { [Line::Fresh, Line::Again] };
+        if place % AGAIN_EVERY == NEWEST_AT
+            && let Some(entry) = self.jobs.take_newest().await?
+        {
+            return Ok(vec![entry]);
+        }
         for line in lines {
             let entries = self.jobs.take(line, 1).await?;
             if !entries.is_empty() {
@@ -176,12 +185,12 @@ impl Claimer {
         }
     }
 
-    /// While this worker is full and others wait, gives a lane back each second.
+    /// While this worker is full and others wait, gives lanes back that it has had for a while, one at a time.
     pub(super) async fn make_room(self) {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = sleep(GIVE_BACK_AFTER) => {}
+                () = sleep(LOOK_EVERY) => {}
             }
             if self.deps.slots.available_permits() == 0 && self.jobs.has_waiting().await.unwrap_or(false) {
                 self.deps.board.ask_back_oldest();

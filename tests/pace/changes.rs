@@ -48,7 +48,7 @@ async fn a_new_rate_holds_everywhere_within_a_second_and_survives_workers_and_re
     let recording = shop.receiver.recording();
     let most = most_in_a_second_since(&recording, changed_us + SECOND_US);
     let used = starts_between(&recording, changed_us + SECOND_US, changed_us + 3 * SECOND_US);
-    println!("after the change: at most {most} starts in a second, {used} in two");
+    eprintln!("after the change: at most {most} starts in a second, {used} in two");
     assert!(most <= 300 && used > 500, "{most} in a second, {used} in two");
     let rows = shop.cli_json(&["rate"]).await;
     assert_eq!((&rows[0]["name"], &rows[0]["limit"]), (&"total".into(), &300.into()));
@@ -113,7 +113,7 @@ async fn a_channel_with_a_rate_of_its_own_leaves_the_rest_of_the_total_to_the_ot
     let recording = shop.receiver.recording();
     let slow = starts_between(&recording, from_us, to_us);
     let all = (slow + written) as f64 / (to_us - from_us) as f64 * 1e6;
-    println!("webhook {slow}, file {written}, {all:.0}/s together; {rows}");
+    eprintln!("webhook {slow}, file {written}, {all:.0}/s together; {rows}");
     assert!(recording.starts_in_a_second_max() <= 100, "{}", recording.starts_in_a_second_max());
     assert!(slow >= 390, "the slow channel gets four fifths of its own beside a greedy one: {slow} in 5 s");
     assert!((440.0..=501.0).contains(&all), "the total is used: {all}/s");

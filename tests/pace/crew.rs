@@ -28,7 +28,9 @@ impl Shop {
     /// A worker that waits for jobs already.
     pub(crate) async fn ready_worker(&self, options: &[&str]) -> Child {
         let program = env!("CARGO_BIN_EXE_restock-worker");
-        let mut worker = self.role(program).args(options).stderr(Stdio::piped()).spawn().expect("the worker starts");
+        let mut worker = self.role(program);
+        worker.args(options).env("RESTOCK_LOG", "info").stderr(Stdio::piped());
+        let mut worker = worker.spawn().expect("the worker starts");
         let mut said = BufReader::new(worker.stderr.take().expect("it is piped")).lines();
         loop {
             let line = timeout(DEADLINE, said.next_line()).await.expect("it is ready in time").expect("it can be read");

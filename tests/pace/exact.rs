@@ -57,7 +57,7 @@ async fn no_second_has_more_than_the_rate_and_a_busy_crew_uses_nearly_all_of_it(
         let owner = shop.owner(product).await.expect("somebody works it");
         *lanes_of.entry(owner).or_insert(0) += 1;
     }
-    println!("lanes by worker: {lanes_of:?}");
+    eprintln!("lanes by worker: {lanes_of:?}");
     assert!(lanes_of.values().all(|lanes| *lanes <= LANES / 2), "one worker has most: {lanes_of:?}");
     shop.receiver.wait_for(2 * RATE as usize).await;
     let meter = StallMeter::start();
@@ -77,7 +77,7 @@ async fn no_second_has_more_than_the_rate_and_a_busy_crew_uses_nearly_all_of_it(
     let (starts, arrivals) = (recording.starts_in_a_second_max(), recording.arrivals_in_a_second_max());
     let by_second: Vec<usize> =
         (0..20).map(|n| starts_between(&recording, from_us + n * SECOND_US, from_us + (n + 1) * SECOND_US)).collect();
-    println!(
+    eprintln!(
         "used {:.2} % of the rate over 20 s; in the second after the kill {after_kill}; at most {starts} starts and \
          {arrivals} arrivals in a second; the machine stood still for {total:?}, at most \
          {longest:?}; arrival after start, µs, p50 and p99: {:?}; by second {by_second:?}",

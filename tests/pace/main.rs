@@ -6,6 +6,7 @@ mod support;
 mod changes;
 mod crew;
 mod exact;
+mod fair;
 mod machine;
 mod settings;
 #[path = "../restock/shop.rs"]
