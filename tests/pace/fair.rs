@@ -49,15 +49,16 @@ async fn forty_small_rounds_are_told_within_two_seconds_beside_one_of_a_million(
     shop.many_products(101, 40, SMALL).await;
     shop.enqueue(1, 0).await;
     shop.receiver.wait_for(500).await;
-    let mut enqueued_us = Vec::new();
-    for product in 101..=140 {
-        enqueued_us.push(wall_us());
+    let enqueue = async |product| {
+        let from_us = wall_us();
         shop.enqueue(product, 0).await;
-    }
+        (product, from_us)
+    };
+    let enqueued: Vec<(i64, i64)> = stream::iter(101..=140).map(enqueue).buffer_unordered(40).collect().await;
     until("all small rounds are told", || async { (101..=140).all(|product| shop.told_us(product, SMALL).is_some()) })
         .await;
-    let mut took_ms: Vec<i64> = (101..=140)
-        .zip(&enqueued_us)
+    let mut took_ms: Vec<i64> = enqueued
+        .into_iter()
         .map(|(product, from_us)| (shop.told_us(product, SMALL).unwrap_or(i64::MAX) - from_us) / 1000)
         .collect();
     took_ms.sort_unstable();
