@@ -1,6 +1,6 @@
 # Everything a contributor runs. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt build servers
+.PHONY: help demo test check fmt build picture servers
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,10 @@ check: ## formatting, lints, documentation, file headers, links
 
 fmt: ## format the code
 	cargo fmt
+
+picture: servers ## draw docs/demo.svg from a real run
+	cargo build --release --bins
+	scripts/draw-demo.sh
 
 build: ## build the programs for production: without demo and private servers
 	cargo build --release --no-default-features

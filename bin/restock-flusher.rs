@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Parser;
 use restock::{
-    config::{Logging, install_tls_provider},
+    cli::{arguments, service},
+    config::{Backends, Logging},
     mysql::{connect_lazily, setting::PARTITIONS_MAX},
-    stop,
     stores::{SettingsWatch, Stores},
     sync::{self, Flusher, FlusherOptions},
 };
+use tokio_util::sync::CancellationToken;
 
 /// A connection for each partition that it leads, and some for the rest; they are opened when they are needed.
 const CONNECTIONS_MAX: u32 = PARTITIONS_MAX as u32 + 64;
@@ -20,6 +20,8 @@ const CONNECTIONS_MAX: u32 = PARTITIONS_MAX as u32 + 64;
 #[command(name = "restock-flusher", version)]
 struct Command {
     #[command(flatten)]
+    backends: Backends,
+    #[command(flatten)]
     options: FlusherOptions,
     #[command(flatten)]
     logging: Logging,
@@ -27,24 +29,15 @@ struct Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Command::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let Command { backends, options, logging } = arguments::parse();
+    service::run("restock-flusher", &backends, &logging, async |stop| flush(&backends, &options, stop).await).await
 }
 
-async fn run(Command { options, logging }: Command) -> anyhow::Result<()> {
-    logging.install()?;
-    options.validate()?;
-    install_tls_provider();
-    let stop = stop::on_signals().context("cannot listen for signals")?;
-    let Some(stores) = Stores::wait_for(&options.backends, CONNECTIONS_MAX, &stop).await? else { return Ok(()) };
+async fn flush(backends: &Backends, options: &FlusherOptions, stop: CancellationToken) -> anyhow::Result<()> {
+    let Some(stores) = Stores::wait_for(backends, CONNECTIONS_MAX, &stop).await? else { return Ok(()) };
     let redis = stores.redis.clone();
     tracing::info!(partitions = stores.settings.partitions, namespace = %stores.settings.namespace, "flushing");
-    let mut watch = SettingsWatch::start(connect_lazily(&options.backends.mysql_url, 1)?, stores.settings.clone());
+    let mut watch = SettingsWatch::start(connect_lazily(&backends.mysql_url, 1)?, stores.settings.clone());
     let (flush_interval, drain, settings) = (options.flush_interval(), options.drain(), watch.settings());
     tokio::select! {
         () = sync::run(Flusher { stores, flush_interval, drain, settings }, stop) => {}
@@ -52,6 +45,5 @@ async fn run(Command { options, logging }: Command) -> anyhow::Result<()> {
         refusal = watch.refused() => return Err(refusal.into()),
     }
     redis.close().await;
-    tracing::info!("stopped");
     Ok(())
 }

@@ -2,17 +2,17 @@
 
 use std::{collections::HashMap, process::ExitCode};
 
-use anyhow::Context;
 use clap::Parser;
 use restock::{
     channel::ChannelOptions,
-    config::{Backends, Logging, install_tls_provider},
+    cli::{arguments, service},
+    config::{Backends, Logging},
     mysql::connect_lazily,
     redis::scripts::random_hex,
-    stop,
     stores::{SettingsWatch, Stores},
     worker::{self, Worker, WorkerOptions},
 };
+use tokio_util::sync::CancellationToken;
 
 /// Pages of the line and checks of products; lanes wait for one another beyond that.
 const CONNECTIONS_MAX: u32 = 8;
@@ -24,7 +24,7 @@ struct Command {
     #[command(flatten)]
     backends: Backends,
     #[command(flatten)]
-    options: WorkerOptions,
+    worker: WorkerOptions,
     #[command(flatten)]
     channels: ChannelOptions,
     #[command(flatten)]
@@ -33,21 +33,18 @@ struct Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Command::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let Command { backends, worker, channels, logging } = arguments::parse();
+    service::run("restock-worker", &backends, &logging, async |stop| work(&backends, worker, channels, stop).await)
+        .await
 }
 
-async fn run(Command { backends, options, channels, logging }: Command) -> anyhow::Result<()> {
-    logging.install()?;
-    backends.validate()?;
-    install_tls_provider();
-    let stop = stop::on_signals().context("cannot listen for signals")?;
-    let Some(stores) = Stores::wait_for(&backends, CONNECTIONS_MAX, &stop).await? else { return Ok(()) };
+async fn work(
+    backends: &Backends,
+    options: WorkerOptions,
+    channels: ChannelOptions,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let Some(stores) = Stores::wait_for(backends, CONNECTIONS_MAX, &stop).await? else { return Ok(()) };
     options.check_only(&stores.settings.channels)?;
     let mut senders = HashMap::new();
     for channel in options.served(&stores.settings.channels) {
@@ -68,6 +65,5 @@ async fn run(Command { backends, options, channels, logging }: Command) -> anyho
             return Err(refusal.into());
         }
     }
-    tracing::info!("stopped");
     Ok(())
 }

@@ -22,12 +22,12 @@
 -- ARGV[7] people settled as SKIPPED
 -- ARGV[8] people settled as FAILED
 -- ARGV[9] people settled as UNKNOWN
--- ARGV[10] those people, `place,user,letter,at_us;…`
+-- ARGV[10] those people, `place,user,letter,at_us[,tries];…`
 -- ARGV[11] ahead: places settled beyond the cursor that the lane must remember, `place,…`
 -- ARGV[12] tries already made for the next person
 -- ARGV[13] when the first of them started, µs
 -- ARGV[14] people started or settled that this call does not carry, count
--- ARGV[15] 1 when nobody is left up to `upto`
+-- ARGV[15] 1 when nobody is left up to `upto`, or none of the FAILED who are told again
 -- ARGV[16] length of the lease, ms
 -- ARGV[17] entries in the log at which nobody is authorised
 --
@@ -38,6 +38,7 @@
 -- Reply canceled             the round ended as CANCELED_BY_ADMIN
 -- Reply paused               the lane stands still, without a lease or an entry
 -- Reply completed            the round ended as COMPLETED
+-- Reply retried              the FAILED are told again; the round, which had been cut off, goes on by a new entry
 -- Reply lost                 somebody else holds the lane, or it is gone; nothing was written
 -- Cost: O(people settled); one HGETALL, one HSET, at most two XADD.
 
@@ -54,6 +55,10 @@ end
 local now_us, now_ms = now()
 local news = settle(lane)
 local people = ARGV[10]
+if ARGV[15] == '1' and is_retrying(lane) and get(lane, 'retry_of') ~= 'COMPLETED' then
+  leave_retry_and_go_on(lane, people)
+  return answer_hold(lane, { 'retried' })
+end
 if ARGV[15] == '1' then
   end_round(lane, 'COMPLETED', '', people, now_us)
   return answer_hold(lane, { 'completed' })

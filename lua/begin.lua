@@ -22,7 +22,8 @@
 -- ARGV[7] place after which the caller has looked for people
 -- ARGV[8] 1 when it found nobody there, so that the round starts at the first
 --
--- Reply go <round> <from> <cursor> <upto> <ahead> <tries> <tried_at>   the lane is held
+-- Reply go <round> <from> <cursor> <upto> <ahead> <tries> <tried_at> <retry_of> <epoch> <version>   the lane is held;
+--   with a `retry_of` the cursor is that of the FAILED who are told again, and ahead is empty
 -- Reply look <from> <ahead>  first begin of a round that goes on after `from`: look there and begin again
 -- Reply busy <ms>            somebody else's lease runs that much longer
 -- Reply stale                the entry stands for nothing any more and is gone
@@ -42,15 +43,14 @@ local lane = open_lane(KEYS[1], KEYS[4], KEYS[5], KEYS[3])
 local now_us, now_ms = now()
 
 local function held()
-  return { 'go', get(lane, 'round'), get(lane, 'from'), get(lane, 'cursor'), get(lane, 'upto'), get(lane, 'ahead'),
-    get(lane, 'tries'), get(lane, 'tried_at') }
+  local ahead = is_retrying(lane) and '' or get(lane, 'ahead')
+  return { 'go', get(lane, 'round'), get(lane, 'from'), get(lane, position(lane)), get(lane, 'upto'), ahead,
+    get(lane, 'tries'), get(lane, 'tried_at'), get(lane, 'retry_of'), get(lane, 'epoch'), get(lane, 'version') }
 end
 
 if get(lane, 'entry') ~= ARGV[1] or not (get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS') then
-  local stray = { fields = { entry = ARGV[1] }, writes = {}, late = {}, jobs = KEYS[4], again = KEYS[5], key = KEYS[1] }
-  drop_entry(stray)
-  stray.writes = {}
-  save(stray)
+  delete_entry(lane, ARGV[1])
+  save(lane)
   return { 'stale' }
 end
 if get(lane, 'token') == ARGV[2] then
@@ -89,6 +89,7 @@ put(lane, 'token', ARGV[2])
 put(lane, 'was_token', '')
 put(lane, 'owner', ARGV[3])
 put(lane, 'lease_until', whole(now_ms + tonumber(ARGV[4])))
+put(lane, 'lease_ms', ARGV[4])
 put(lane, 'seq', '0')
 put(lane, 'reply', '')
 put(lane, 'stopping', '')

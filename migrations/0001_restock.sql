@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS product_user_notification (
     created_at DATETIME(6) NOT NULL,
     user_id    BIGINT NOT NULL,
     is_active  TINYINT(1) NOT NULL DEFAULT 1,
+    -- When the row was made: an import gives people older places, and a round that had passed them owes them nothing.
+    added_at   DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
     PRIMARY KEY (product_id, created_at),
     UNIQUE KEY product_user (product_id, user_id)
 ) DEFAULT CHARACTER SET utf8mb4;
@@ -62,9 +64,13 @@ CREATE TABLE IF NOT EXISTS product_notification_history (
     queued_at       DATETIME(6) NULL,
     started_at      DATETIME(6) NULL,
     ended_at        DATETIME(6) NULL,
+    -- While those who FAILED are told again: the status that the round had before.
+    retry_of        VARCHAR(24) CHARACTER SET ascii NULL,
     reason          VARCHAR(255) NULL,
     PRIMARY KEY (product_id, restock_round, channel),
-    KEY status (status, product_id)
+    KEY status (status, product_id),
+    -- Rounds that have begun and are not counted yet: few.
+    KEY uncounted (total, started_at)
 ) DEFAULT CHARACTER SET utf8mb4;
 
 -- One row per person and round, inserted in the order of the key.
@@ -76,6 +82,8 @@ CREATE TABLE IF NOT EXISTS product_user_notification_history (
     user_id       BIGINT NOT NULL,
     outcome       ENUM('SENT', 'SKIPPED', 'FAILED', 'UNKNOWN') CHARACTER SET ascii NOT NULL,
     sent_at       DATETIME(6) NOT NULL,
+    -- Attempts made for them, since the round was last resumed.
+    tries         SMALLINT UNSIGNED NOT NULL DEFAULT 1,
     PRIMARY KEY (product_id, restock_round, channel, place)
 ) DEFAULT CHARACTER SET utf8mb4;
 
@@ -102,17 +110,28 @@ CREATE TABLE IF NOT EXISTS flush_position (
     updated_at         DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)
 ) DEFAULT CHARACTER SET utf8mb4;
 
--- Rows that MySQL refused, set aside so that the others flow.
+-- Rows that MySQL refused, set aside so that the others flow: the mark on their lane until they are mended.
 CREATE TABLE IF NOT EXISTS log_dead (
-    id           BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
-    partition_id SMALLINT UNSIGNED NOT NULL,
-    entry        VARCHAR(48) CHARACTER SET ascii NOT NULL,
-    product_id   BIGINT NULL,
-    kind         VARCHAR(16) CHARACTER SET ascii NOT NULL,
-    detail       TEXT NOT NULL,
-    `sqlstate`   CHAR(5) CHARACTER SET ascii NOT NULL,
-    message      VARCHAR(255) NOT NULL,
-    created_at   DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    id            BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    partition_id  SMALLINT UNSIGNED NOT NULL,
+    kind          VARCHAR(16) CHARACTER SET ascii NOT NULL,
+    -- Which row: one that is refused again stands here once, as it was the last time.
+    name          VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    entry         VARCHAR(48) CHARACTER SET ascii NOT NULL,
+    product_id    BIGINT NULL,
+    -- NULL where all lanes of the product, or all rounds of the lane, are concerned.
+    channel       VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NULL,
+    restock_round INT UNSIGNED NULL,
+    epoch         BIGINT UNSIGNED NULL,
+    version       BIGINT UNSIGNED NULL,
+    detail        TEXT NOT NULL,
+    `sqlstate`    CHAR(5) CHARACTER SET ascii NOT NULL,
+    message       VARCHAR(255) NOT NULL,
+    times         INT UNSIGNED NOT NULL DEFAULT 1,
+    created_at    DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    -- When MySQL took a newer state of the same row; or set by whoever has dealt with it.
+    mended_at     DATETIME(6) NULL,
+    UNIQUE KEY row_name (partition_id, kind, name),
     KEY product (product_id)
 ) DEFAULT CHARACTER SET utf8mb4;
 

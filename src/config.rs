@@ -1,6 +1,9 @@
 //! Options that every role shares: where the backends are, and how to log.
 
-use std::io;
+use std::{
+    env,
+    io::{self, IsTerminal},
+};
 
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
@@ -162,15 +165,25 @@ pub struct Logging {
 }
 
 impl Logging {
+    /// Says nothing, where a log would spoil the screen.
+    #[must_use]
+    pub fn silent(self) -> Self {
+        Self { log_filter: "off".to_owned(), ..self }
+    }
+
     /// Sends the log of this process to stderr. A second call changes nothing.
     ///
     /// # Errors
     /// When the filter cannot be read.
     pub fn install(&self) -> Result<(), ConfigError> {
         // The libraries' own lines come first, so that the given filter can still ask for more of them.
-        let filter = EnvFilter::try_new(format!("sqlx=warn,fred=warn,{}", self.log_filter))
-            .map_err(|error| ConfigError::LogFilter(error.to_string()))?;
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+        let filter = EnvFilter::try_new(match self.log_filter.as_str() {
+            "off" => "off".to_owned(),
+            filter => format!("sqlx=warn,fred=warn,{filter}"),
+        })
+        .map_err(|error| ConfigError::LogFilter(error.to_string()))?;
+        let is_coloured = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(is_coloured);
         // Failing means that a subscriber is installed: the one of the first call.
         let _ = match self.log_format {
             LogFormat::Text => log.try_init(),
@@ -178,6 +191,17 @@ impl Logging {
         };
         Ok(())
     }
+}
+
+/// Makes this process ready to work: its log, ring as its TLS provider, and addresses that can be used.
+///
+/// # Errors
+/// Names the option that cannot be used.
+pub fn prepare(backends: &Backends, logging: &Logging) -> Result<(), ConfigError> {
+    logging.install()?;
+    backends.validate()?;
+    install_tls_provider();
+    Ok(())
 }
 
 /// Makes ring the TLS provider of this process, once; later calls change nothing.

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Imports go down only:
-//! `bin → cli | demo → worker | sync → producer | channel | pace → stores → redis | mysql → ids, round, outcome`.
+//! `bin → cli | demo → worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → ids, round, outcome`.
 
 pub mod channel;
 pub mod cli;
@@ -30,8 +30,10 @@ pub mod outcome;
 pub mod pace;
 pub mod producer;
 pub mod redis;
+pub mod report;
 pub mod round;
 pub mod stop;
 pub mod stores;
 pub mod sync;
+pub mod verify;
 pub mod worker;

@@ -129,6 +129,8 @@ pub struct RoundState {
     pub counts: Counts,
     /// How new this state is.
     pub stamp: Stamp,
+    /// Those who FAILED are told again: the status that the round had before.
+    pub retry_of: Option<Status>,
     /// Why it ended, for people.
     pub reason: Option<String>,
     /// When it was queued, began and ended: µs since the epoch.

@@ -1,5 +1,7 @@
-//! Reading the line: a page at any depth costs a page.
+//! Reading the line: a page at any depth costs a page, and nobody is committed behind a reader.
 
+#[path = "line/order.rs"]
+mod order;
 mod support;
 
 use std::{process::Stdio, time::Instant};

@@ -13,7 +13,7 @@ local function check_hold(lane)
   if get(lane, 'seq') == seq and get(lane, 'reply') ~= '' then
     return cjson.decode(get(lane, 'reply'))
   end
-  if not current or count(lane, 'seq') + 1 ~= tonumber(seq) or get(lane, 'cursor') ~= cursor then
+  if not current or count(lane, 'seq') + 1 ~= tonumber(seq) or get(lane, position(lane)) ~= cursor then
     return { 'lost' }
   end
   return nil

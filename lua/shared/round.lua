@@ -6,7 +6,7 @@ local function log_row(lane, row, people)
     'r', row.round, 's', row.status, 'from', row.from, 'cur', row.cursor, 'upto', row.upto,
     'ahead', row.ahead, 'lu', row.last_user, 'bu', row.blocked_user, 'n', row.counts,
     'e', get(lane, 'epoch'), 'v', get(lane, 'version'),
-    'q', row.queued_at, 'b', row.started_at, 'x', row.ended_at, 'why', row.reason, 'people', people)
+    'q', row.queued_at, 'b', row.started_at, 'x', row.ended_at, 'why', row.reason, 'rt', row.retry_of, 'people', people)
 end
 
 -- Logs the lane's current round as it now is, with the people settled by the same call.
@@ -19,7 +19,7 @@ local function log_round(lane, people)
     counts = whole(count(lane, 'sent')) .. ',' .. whole(count(lane, 'skipped')) .. ','
       .. whole(count(lane, 'failed')) .. ',' .. whole(count(lane, 'unknown')),
     queued_at = get(lane, 'queued_at'), started_at = get(lane, 'started_at'),
-    ended_at = get(lane, 'ended_at'), reason = get(lane, 'reason'),
+    ended_at = get(lane, 'ended_at'), reason = get(lane, 'reason'), retry_of = get(lane, 'retry_of'),
   }, people or '')
 end
 
@@ -29,7 +29,7 @@ local function log_unbegun(lane, round, status, queued_at, ended_at, reason)
   log_row(lane, {
     round = round, status = status, from = '', cursor = '', upto = '', ahead = '', last_user = '',
     blocked_user = '', counts = '0,0,0,0', queued_at = queued_at, started_at = '', ended_at = ended_at,
-    reason = reason,
+    reason = reason, retry_of = '',
   }, '')
 end
 
@@ -63,9 +63,16 @@ local function free_lease(lane)
   put(lane, 'lease_until', '0')
 end
 
--- Ends the current round and, when a newer one waits, queues that with an entry of its own.
+-- Ends the current round and, when a newer one waits, queues that with an entry of its own. A round that had been
+-- completed stays so when telling its FAILED again is cut short: the next one starts at the first.
 local function end_round(lane, status, reason, people, now_us)
   free_lease(lane)
+  if is_retrying(lane) then
+    if get(lane, 'retry_of') == 'COMPLETED' and status ~= 'COMPLETED' then
+      status, reason = 'COMPLETED', 'telling the failed again ended: ' .. reason
+    end
+    leave_retry(lane)
+  end
   put(lane, 'status', status)
   put(lane, 'reason', reason)
   put(lane, 'ended_at', now_us)
@@ -88,4 +95,18 @@ local function park(lane, people)
   put(lane, 'stopping', '')
   drop_entry(lane)
   log_round(lane, people)
+end
+
+-- Those who FAILED are told again, and the round had been cut off: it goes on after its cursor, by a fresh entry.
+local function leave_retry_and_go_on(lane, people)
+  free_lease(lane)
+  leave_retry(lane)
+  put(lane, 'status', 'QUEUED')
+  put(lane, 'reason', '')
+  put(lane, 'stopping', '')
+  put(lane, 'tries', '0')
+  put(lane, 'tried_at', '')
+  drop_entry(lane)
+  log_round(lane, people)
+  add_entry(lane, 'j')
 end

@@ -3,25 +3,31 @@
 -- ARGV[4..13]: cursor, last user, counts by outcome, people, ahead, tries and the first try of the next person.
 -- Returns true when there is something to log.
 local function settle(lane)
-  local moved = ARGV[4] ~= get(lane, 'cursor')
-  local news = moved or ARGV[10] ~= '' or ARGV[11] ~= get(lane, 'ahead')
+  local place, retries = position(lane), is_retrying(lane)
+  local moved = ARGV[4] ~= get(lane, place)
+  local news = moved or ARGV[10] ~= '' or (not retries and ARGV[11] ~= get(lane, 'ahead'))
   if moved then
-    put(lane, 'cursor', ARGV[4])
+    put(lane, place, ARGV[4])
     put(lane, 'attempts', '0')
   end
-  if ARGV[5] ~= '' then
+  if ARGV[5] ~= '' and not retries then
     put(lane, 'last_user', ARGV[5])
   end
+  local settled = 0
   for i, field in ipairs({ 'sent', 'skipped', 'failed', 'unknown' }) do
     local more = tonumber(ARGV[5 + i])
+    settled = settled + more
     if more > 0 then
       put(lane, field, whole(count(lane, field) + more))
     end
   end
-  if ARGV[11] ~= get(lane, 'ahead') then
+  if retries then
+    -- Each of them was counted as FAILED before.
+    put(lane, 'failed', whole(math.max(count(lane, 'failed') - settled, 0)))
+  elseif ARGV[11] ~= get(lane, 'ahead') then
     put(lane, 'ahead', ARGV[11])
   end
-  if ARGV[12] ~= get(lane, 'tries') then
+  if ARGV[12] ~= get(lane, 'tries') or ARGV[13] ~= get(lane, 'tried_at') then
     put(lane, 'tries', ARGV[12])
     put(lane, 'tried_at', ARGV[13])
   end

@@ -3,12 +3,12 @@
 use super::{
     Context,
     exit::{Exit, Failure},
-    output,
+    output::{self, Record, or_dash},
 };
 use crate::{
     ids::{Channel, ProductId, ProductRef},
     mysql::action::Deed,
-    producer::{Cancellation, Producer, ProducerError},
+    producer::{Cancellation, Producer, ProducerError, WouldCancel},
 };
 
 /// Options of `cancel`.
@@ -19,6 +19,24 @@ pub struct Args {
     /// Only this channel
     #[arg(long)]
     pub channel: Option<Channel>,
+    /// Only say what would end
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl Record for WouldCancel {
+    const HEADINGS: &'static [&'static str] = &[">PRODUCT", ">ROUND", "CHANNEL", ">WAITING", "OWNER", ">PEOPLE"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.product.to_string(),
+            self.round.to_string(),
+            self.channel.to_string(),
+            or_dash(self.waiting),
+            or_dash(self.owner.as_ref()),
+            self.people.to_string(),
+        ]
+    }
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
@@ -28,9 +46,34 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Some(channel) => vec![channel.clone()],
         None => producer.channels().to_vec(),
     };
+    if args.dry_run {
+        return preview(context, &producer, product, &channels).await;
+    }
     let deed = Deed { channel: args.channel, ..Deed::of_product("cancel", product) };
     let work = cancel(&producer, product, &channels, format!("canceled by {}", context.by.as_str()));
     context.act(&producer.stores().mysql, &deed, work).await?;
+    Ok(Exit::Done)
+}
+
+/// Says what would end, at least one round.
+async fn preview(
+    context: &Context,
+    producer: &Producer,
+    product: ProductId,
+    channels: &[Channel],
+) -> anyhow::Result<Exit> {
+    let mut rows = Vec::new();
+    for channel in channels {
+        match producer.would_cancel(product, channel).await {
+            Ok(row) => rows.push(row),
+            Err(ProducerError::NothingToCancel { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if rows.is_empty() {
+        return Err(nothing(product, channels).into());
+    }
+    output::records(context.output, &rows)?;
     Ok(Exit::Done)
 }
 
@@ -56,7 +99,11 @@ async fn cancel(
     if !said.is_empty() {
         return Ok(said.join("; "));
     }
+    Err(nothing(product, channels).into())
+}
+
+fn nothing(product: ProductId, channels: &[Channel]) -> Failure {
     let names = channels.iter().map(Channel::as_str).collect::<Vec<_>>().join(", ");
     let what = format!("product {product} has nothing to cancel on {names}: no round is open; see `status {product}`");
-    Err(Failure::new(Exit::Conflict, what).into())
+    Failure::new(Exit::Conflict, what)
 }

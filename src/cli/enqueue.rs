@@ -1,5 +1,8 @@
 //! `restock-cli enqueue`: announces a restock.
 
+mod many;
+mod orders;
+
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -13,6 +16,7 @@ use super::{
 use crate::{
     ids::{IdempotencyKey, ProductId, ProductRef, Round},
     producer::{self, Accepted, Producer},
+    redis::{Patience, Redis},
     stores::Stores,
 };
 
@@ -38,8 +42,8 @@ pub struct Args {
     /// Wait until the round has ended
     #[arg(long)]
     pub wait: bool,
-    /// Read `product_id[,quantity][,key]` from a CSV file; - = stdin
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["product", "quantity", "key"])]
+    /// Read `product_id[,quantity][,key]` from a file, one a line; - = stdin. One bad line, and nothing is enqueued
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["product", "quantity", "key", "direct"])]
     pub from: Option<PathBuf>,
 }
 
@@ -65,34 +69,56 @@ impl Record for EnqueueRow {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let name = match &args.product {
-        Some(name) if !args.dry_run => name,
-        _ => {
-            let what = "`enqueue --dry-run` and `enqueue --from` come in a later version; give one product";
-            return Err(Failure::new(Exit::Usage, what).into());
-        }
-    };
-    if args.direct { direct(context, name, &args).await } else { through_the_outbox(context, name, &args).await }
+    match (&args.product, &args.from) {
+        (Some(name), _) if args.dry_run => many::preview_one(context, name, &args).await,
+        (Some(name), _) if args.direct => direct(context, name, &args).await,
+        (Some(name), _) => through_the_outbox(context, name, &args).await,
+        (None, Some(path)) if args.dry_run => many::preview_all(context, path).await,
+        (None, Some(path)) => many::enqueue_all(context, path, &args).await,
+        (None, None) => Err(Failure::new(Exit::Usage, "name a product, or a file of them with --from").into()),
+    }
 }
 
+/// MySQL is asked only for what Redis does not know.
 async fn direct(context: &Context, name: &ProductRef, args: &Args) -> anyhow::Result<Exit> {
+    if let ProductRef::Id(product) = name {
+        let backends = &context.backends;
+        let redis = Redis::connect(&backends.redis_url, &backends.namespace, Patience::Short).await?;
+        let known = producer::enqueue_known(&redis, *product, args.quantity, args.key.as_ref()).await?;
+        if let Some(accepted) = known {
+            output::record(context.output, &EnqueueRow::from(accepted))?;
+            return if args.wait { wait_for(&context.stores().await?, accepted).await } else { Ok(Exit::Done) };
+        }
+    }
+    let (producer, accepted) = direct_with_mysql(context, name, args).await.map_err(|error| {
+        let failure = Failure::of(&error, &context.backends);
+        match failure.code {
+            Exit::Unreachable => Failure::new(
+                Exit::Unreachable,
+                format!("nothing was announced: Redis alone does not know product {name}, or not since it was started: {failure}"),
+            ),
+            _ => failure,
+        }
+    })?;
+    output::record(context.output, &EnqueueRow::from(accepted))?;
+    if args.wait { wait_for(producer.stores(), accepted).await } else { Ok(Exit::Done) }
+}
+
+async fn direct_with_mysql(context: &Context, name: &ProductRef, args: &Args) -> anyhow::Result<(Producer, Accepted)> {
     let producer = Producer::new(context.stores().await?);
     let product = match name {
-        // MySQL is asked only for what Redis does not know.
         ProductRef::Id(product) => *product,
         ProductRef::Sku(_) => context.product(&producer.stores().mysql, name).await?.id,
     };
     let accepted = producer.enqueue_direct(product, args.quantity, args.key.as_ref()).await?;
-    output::record(context.output, &EnqueueRow::from(accepted))?;
-    match accepted.round {
-        Some(round) if args.wait => {
-            let stores = producer.stores();
-            let channels = producer.channels();
-            let watches = channels.iter().map(|channel| Watch::new(product, channel.clone(), round)).collect();
-            wait::until_ended(&stores.mysql, Some(&stores.redis), stores.settings.partitions, watches).await
-        }
-        _ => Ok(Exit::Done),
-    }
+    Ok((producer, accepted))
+}
+
+async fn wait_for(stores: &Stores, accepted: Accepted) -> anyhow::Result<Exit> {
+    let Some(round) = accepted.round else { return Ok(Exit::Done) };
+    let channels = stores.settings.channels.iter().cloned();
+    let watches = channels.map(|channel| Watch::new(accepted.product, channel, round)).collect();
+    wait::until_ended(&stores.mysql, Some(&stores.redis), stores.settings.partitions, watches).await
 }
 
 async fn through_the_outbox(context: &Context, name: &ProductRef, args: &Args) -> anyhow::Result<Exit> {

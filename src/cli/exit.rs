@@ -1,8 +1,9 @@
 //! How a command ends: its exit code, and one line on stderr when it fails.
 
-use std::{fmt, io, process::ExitCode};
+use std::{fmt, io, iter, process::ExitCode};
 
 use crate::{
+    channel::ChannelError,
     config::{Backends, ConfigError},
     ids::ParseError,
     mysql::{
@@ -11,7 +12,9 @@ use crate::{
     },
     producer::ProducerError,
     redis::RedisError,
+    report::ReportError,
     stores::{OpenError, StoreError},
+    worker::NotEnabled,
 };
 
 /// The exit codes of the contract.
@@ -67,10 +70,10 @@ impl Failure {
     /// error anywhere among its causes.
     #[must_use]
     pub fn of(error: &anyhow::Error, backends: &Backends) -> Self {
-        error.chain().find_map(|cause| Self::of_cause(cause, backends)).unwrap_or_else(|| {
-            let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-            Self::new(Exit::Failure, causes.join(": "))
-        })
+        error
+            .chain()
+            .find_map(|cause| Self::of_cause(cause, backends))
+            .unwrap_or_else(|| Self::new(Exit::Failure, with_causes(error.as_ref())))
     }
 
     fn of_cause(cause: &(dyn std::error::Error + 'static), backends: &Backends) -> Option<Self> {
@@ -82,6 +85,8 @@ impl Failure {
             return Some(Self::of_redis(error, backends));
         } else if let Some(error) = cause.downcast_ref::<io::Error>() {
             return Self::of_io(error);
+        } else if let Some(error) = cause.downcast_ref::<ChannelError>() {
+            return Some(Self::of_channel(error));
         } else {
             code_of_part(cause)?
         };
@@ -98,9 +103,10 @@ impl Failure {
             RedisError::Refused(error) => {
                 Self::new(Exit::Failure, format!("Redis at {at} refuses the command: {error}; {check}"))
             }
-            RedisError::Protocol { .. } | RedisError::Unreadable { .. } => {
-                Self::new(Exit::Failure, format!("Redis at {at}: {error}"))
-            }
+            RedisError::Protocol { .. } | RedisError::Unreadable { .. } => Self::new(
+                Exit::Failure,
+                format!("Redis at {at}: {error}; run the same version everywhere, and see `restock-cli doctor`"),
+            ),
         }
     }
 
@@ -121,8 +127,16 @@ impl Failure {
         } else if mysql::is_access_denied(error) {
             Self::new(Exit::Failure, format!("MySQL at {at} refuses the login: {}; {check}", database_message(error)))
         } else {
-            Self::new(Exit::Failure, format!("MySQL at {at} failed: {}", database_message(error)))
+            Self::new(
+                Exit::Failure,
+                format!("MySQL at {at} failed: {}; see its log, and `restock-cli doctor`", database_message(error)),
+            )
         }
+    }
+
+    fn of_channel(error: &ChannelError) -> Self {
+        let code = if matches!(error, ChannelError::Client(_)) { Exit::Failure } else { Exit::Usage };
+        Self::new(code, with_causes(error))
     }
 
     /// A reader of our output that went away, as in `restock-cli history … | head`, is no failure to speak of.
@@ -137,6 +151,9 @@ fn mysql_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a s
         return Some(error);
     }
     if let Some(StoreError::Sql(error)) = cause.downcast_ref::<StoreError>() {
+        return Some(error);
+    }
+    if let Some(ReportError::Sql(error)) = cause.downcast_ref::<ReportError>() {
         return Some(error);
     }
     match (cause.downcast_ref::<SettingError>(), cause.downcast_ref::<SchemaError>()) {
@@ -161,6 +178,9 @@ fn redis_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a R
     if let Some(error) = cause.downcast_ref::<RedisError>() {
         return Some(error);
     }
+    if let Some(ReportError::Redis(error)) = cause.downcast_ref::<ReportError>() {
+        return Some(error);
+    }
     match (cause.downcast_ref::<StoreError>(), cause.downcast_ref::<OpenError>(), cause.downcast_ref::<ProducerError>())
     {
         (Some(StoreError::Redis(error)), ..) | (_, Some(OpenError::Redis(error)), _) => Some(error),
@@ -171,7 +191,7 @@ fn redis_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a R
 
 /// The code of an error of a part, other than one that it only passes on.
 fn code_of_part(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
-    if cause.is::<ParseError>() || cause.is::<ConfigError>() {
+    if cause.is::<ParseError>() || cause.is::<ConfigError>() || cause.is::<NotEnabled>() {
         Some(Exit::Usage)
     } else if let Some(error) = cause.downcast_ref::<SettingError>() {
         code_of_setting(error)
@@ -215,6 +235,7 @@ fn code_of_producer(error: &ProducerError) -> Option<Exit> {
         | ProducerError::Refused { .. }
         | ProducerError::NothingToResume { .. }
         | ProducerError::NobodyBlocks { .. }
+        | ProducerError::NobodyFailed { .. }
         | ProducerError::NothingToCancel { .. }
         | ProducerError::BelowZero { .. } => Some(Exit::Conflict),
         ProducerError::Backlog | ProducerError::Unsettled(_) | ProducerError::Store(_) => Some(Exit::Failure),
@@ -222,14 +243,22 @@ fn code_of_producer(error: &ProducerError) -> Option<Exit> {
     }
 }
 
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 fn database_message(error: &sqlx::Error) -> String {
     error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
+/// The text without line ends and the other control characters that a server, a file or an argument put into it.
+pub(super) fn one_line(text: &str) -> String {
+    text.split(|c: char| c.is_control() || c == ' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One line, whatever a server put into its message.
-        f.write_str(&self.message.lines().collect::<Vec<_>>().join(" "))
+        f.write_str(&one_line(&self.message))
     }
 }
 

@@ -1,26 +1,38 @@
 //! `restock-cli history`: what became of each person in a round.
 
 use chrono::DateTime;
-use serde::Serialize;
-use sqlx::MySqlPool;
 
 use super::{
     Context,
     exit::{Exit, Failure},
     output::{self, Record, time_us},
+    prune,
 };
 use crate::{
-    ids::{Channel, ParseError, Place, ProductId, ProductRef, Round, UserId, rfc3339},
-    mysql::history::{self, PeopleOf, PersonRow},
-    outcome::Outcome,
+    ids::{Channel, ParseError, Place, ProductId, ProductRef, Round},
+    mysql::history::{self, PeopleOf},
+    report::history::{self as report, HistoryRow},
 };
-
-/// People read at a time.
-const PAGE_ROWS: u32 = 5_000;
 
 /// Options of `history`.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Sub>,
+    #[command(flatten)]
+    read: Option<ReadArgs>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Sub {
+    /// Delete old rounds with their outcomes
+    Prune(prune::Args),
+}
+
+/// Which round, and which of its people.
+#[derive(Debug, clap::Args)]
+struct ReadArgs {
     /// 42, or sku:85123A
     product: ProductRef,
     /// Which round
@@ -46,29 +58,8 @@ fn parse_place(text: &str) -> Result<Place, ParseError> {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct HistoryRow {
-    user: UserId,
-    place: Place,
-    outcome: Outcome,
-    sent_at: String,
-    channel: Channel,
-}
-
-impl From<PersonRow> for HistoryRow {
-    fn from(row: PersonRow) -> Self {
-        Self {
-            user: row.user,
-            place: row.place,
-            outcome: row.outcome,
-            sent_at: rfc3339(row.sent_at),
-            channel: row.channel,
-        }
-    }
-}
-
 impl Record for HistoryRow {
-    const HEADINGS: &'static [&'static str] = &[">USER", "PLACE", "OUTCOME", "SENT AT", "CHANNEL"];
+    const HEADINGS: &'static [&'static str] = &[">USER", "PLACE", "OUTCOME", "SENT AT", ">TRIES", "CHANNEL"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -76,34 +67,50 @@ impl Record for HistoryRow {
             time_us(self.place.0),
             self.outcome.to_string(),
             self.sent_at.clone(),
+            self.tries.to_string(),
             self.channel.to_string(),
         ]
     }
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    match args {
+        Args { command: Some(Sub::Prune(args)), .. } => prune::run(context, args).await,
+        Args { read: Some(args), .. } => read(context, args).await,
+        Args { .. } => {
+            Err(Failure::new(Exit::Usage, "give a product and --round N; see `restock-cli history --help`").into())
+        }
+    }
+}
+
+async fn read(context: &Context, args: ReadArgs) -> anyhow::Result<Exit> {
     let (pool, _) = context.mysql().await?;
     let product = context.product(&pool, &args.product).await?.id;
     let channels = choose(&args, product, history::channels_of(&pool, product, args.round).await?)?;
     let mut rows = Vec::new();
     for channel in channels {
         let of = PeopleOf { product, round: args.round, channel };
-        rows.extend(read(&pool, &of, args.after, args.limit.unwrap_or(u32::MAX)).await?);
+        rows.extend(report::people(&pool, &of, args.after, args.limit.unwrap_or(u32::MAX)).await?);
     }
     output::records(context.output, &rows)?;
     Ok(Exit::Done)
 }
 
 /// The channels to read, of those by which the round went.
-fn choose(args: &Args, product: ProductId, found: Vec<Channel>) -> Result<Vec<Channel>, Failure> {
+fn choose(args: &ReadArgs, product: ProductId, found: Vec<Channel>) -> Result<Vec<Channel>, Failure> {
     let round = args.round;
     if found.is_empty() {
-        return Err(Failure::new(Exit::NotFound, format!("product {product} has no round {round}; see `status`")));
+        return Err(Failure::new(
+            Exit::NotFound,
+            format!("product {product} has no round {round}; see `restock-cli status {product}`"),
+        ));
     }
     match &args.channel {
         Some(channel) if found.contains(channel) => Ok(vec![channel.clone()]),
         Some(channel) => {
-            let what = format!("round {round} of product {product} did not go by {channel}; see `status`");
+            let what = format!(
+                "round {round} of product {product} did not go by {channel}; see `restock-cli status {product}`"
+            );
             Err(Failure::new(Exit::NotFound, what))
         }
         None if found.len() > 1 && (args.after.is_some() || args.limit.is_some()) => {
@@ -112,16 +119,5 @@ fn choose(args: &Args, product: ProductId, found: Vec<Channel>) -> Result<Vec<Ch
             Err(Failure::new(Exit::Usage, what))
         }
         None => Ok(found),
-    }
-}
-
-async fn read(pool: &MySqlPool, of: &PeopleOf, mut after: Option<Place>, limit: u32) -> sqlx::Result<Vec<HistoryRow>> {
-    let mut rows: Vec<HistoryRow> = Vec::new();
-    loop {
-        let left = limit.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
-        let page = history::people(pool, of, after, left.min(PAGE_ROWS)).await?;
-        let Some(last) = page.last() else { return Ok(rows) };
-        after = Some(last.place);
-        rows.extend(page.into_iter().map(HistoryRow::from));
     }
 }

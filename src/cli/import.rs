@@ -4,13 +4,13 @@ use std::{fs, time::Duration};
 
 use chrono::Utc;
 use clap::Subcommand;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use tokio::task::spawn_blocking;
 
 use super::{
     Context,
     exit::{Exit, Failure},
-    output,
+    output::{self, styled},
 };
 use crate::mysql::import::{self, BadLines, Catalogue, Source};
 
@@ -126,11 +126,4 @@ fn reading_bar(source: &Source) -> ProgressBar {
 
 fn writing_bar(rows: u64) -> ProgressBar {
     styled(ProgressBar::new(rows), "importing {wide_bar} {human_pos}/{human_len} {eta}")
-}
-
-fn styled(bar: ProgressBar, form: &str) -> ProgressBar {
-    match ProgressStyle::with_template(form) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }

@@ -1,30 +1,47 @@
 //! `restock-cli`: one file per command. Data goes to stdout, everything else to stderr; the exit codes are in [`exit`].
 
 pub mod actions;
+pub mod arguments;
 pub mod cancel;
+pub mod dead;
+pub mod doctor;
 pub mod enqueue;
+pub mod erase_user;
+mod examples;
 pub mod exit;
 pub mod history;
 pub mod import;
+mod manual;
 pub mod migrate;
 pub mod output;
 pub mod pause;
+pub mod pending;
 pub mod product;
+pub mod prune;
 pub mod rate;
+pub mod reclaim;
 pub mod resume;
 #[cfg(feature = "local-servers")]
 pub mod servers;
+pub mod service;
 pub mod settings;
 pub mod status;
 pub mod stock;
 pub mod subscribe;
+pub mod test_send;
+#[cfg(feature = "local-servers")]
+pub mod up;
+pub mod verify;
 mod wait;
+pub mod why;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, Parser, Subcommand, parser::ValueSource};
 use sqlx::MySqlPool;
 
+#[cfg(feature = "local-servers")]
+use crate::demo::End;
 use crate::{
-    config::{Backends, Logging, install_tls_provider},
+    config::{self, Backends, Logging},
     ids::ProductRef,
     mysql::{
         action::{self, Deed, Operator},
@@ -32,6 +49,7 @@ use crate::{
         setting::Settings,
     },
     redis::{Patience, Redis},
+    report::Sources,
     stores::Stores,
 };
 use exit::{Exit, Failure};
@@ -92,6 +110,29 @@ enum Command {
     Status(status::Args),
     /// Show what became of each person in a round
     History(history::Args),
+    /// Forget a person: their subscriptions go, what they were told is nobody's
+    EraseUser(erase_user::Args),
+    /// Show where one user stands, and for each round whether they were told, or why not
+    Why(why::Args),
+    /// Show which entry of the job streams is with whom
+    Pending,
+    /// See what was given up, and try it again or forget it
+    Dead(dead::Args),
+    /// Send one message to one user, to see what a channel answers
+    TestSend(Box<test_send::Args>),
+    /// End the leases of silent owners, so that any worker takes over
+    Reclaim(reclaim::Args),
+    /// See whether servers, settings and processes can keep the promises
+    Doctor(doctor::Args),
+    /// Check both stores against each other and against the rules, and mend what can be mended
+    Verify(verify::Args),
+    /// Run everything for development: private servers, flusher and worker in one process
+    #[cfg(feature = "local-servers")]
+    Up(Box<up::Args>),
+    /// Print the completions of a shell: put them where it looks for them
+    Completions(manual::CompletionArgs),
+    /// Print the manual page, or write all of them into a folder
+    Man(manual::ManArgs),
     /// Watch a restock from end to end on private servers
     #[cfg(feature = "local-servers")]
     Demo,
@@ -102,14 +143,33 @@ enum Command {
 }
 
 /// What every command gets.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Context {
     /// Where Redis and MySQL are.
     pub backends: Backends,
+    /// Which of them were named by an option or a variable, and do not merely stand at their default.
+    pub given: Given,
     /// The form of the output.
     pub output: Output,
     /// Who does it.
     pub by: Operator,
+}
+
+/// Which addresses somebody gave.
+#[derive(Debug, Clone, Copy)]
+pub struct Given {
+    /// That of Redis.
+    pub redis: bool,
+    /// That of MySQL.
+    pub mysql: bool,
+}
+
+impl Given {
+    fn of(matches: &ArgMatches) -> Self {
+        let is_given =
+            |name: &str| matches.value_source(name).is_some_and(|source| source != ValueSource::DefaultValue);
+        Self { redis: is_given("redis_url"), mysql: is_given("mysql_url") }
+    }
 }
 
 impl Context {
@@ -139,6 +199,24 @@ impl Context {
             Err(error) if error.is_unreachable() => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What is read from: MySQL, and Redis if it answers.
+    ///
+    /// # Errors
+    /// As [`Context::mysql`], and when Redis answers and cannot be used.
+    pub async fn sources(&self) -> anyhow::Result<Sources> {
+        let (mysql, settings) = self.mysql().await?;
+        Ok(Sources { mysql, redis: self.redis_if_up().await?, settings })
+    }
+
+    /// Says that what is shown is MySQL's alone.
+    fn note_no_redis(&self) {
+        output::note(&format!(
+            "Redis at {} does not answer: this is what MySQL knows, and it may lag; check --redis-url / \
+             RESTOCK_REDIS_URL",
+            self.backends.redis_address()
+        ));
     }
 
     /// Does something by hand, with a row about it in MySQL: `work` answers what came of it.
@@ -177,26 +255,36 @@ impl Context {
 
 /// Runs the command of this process' arguments, prints what went wrong, and answers how to exit.
 pub async fn run() -> Exit {
-    let Cli { backends, logging, output, by, command } = Cli::parse();
-    let context = Context { backends, output, by: by.unwrap_or_else(Operator::of_system) };
-    let done = match prepare(&context, &logging) {
-        Ok(()) => dispatch(&context, command).await,
-        Err(error) => Err(error),
+    let (cli, matches) = arguments::parse_with::<Cli>(command());
+    let Cli { backends, logging, output, by, command } = cli;
+    let by = by.unwrap_or_else(Operator::of_system);
+    let context = Context { backends, given: Given::of(&matches), output, by };
+    let logging = match &command {
+        Command::Status(args) if args.takes_the_terminal(output) => logging.silent(),
+        _ => logging,
     };
-    done.unwrap_or_else(|error| {
-        let failure = Failure::of(&error, &context.backends);
-        if !failure.message.is_empty() {
-            output::note(&format!("restock-cli: {failure}"));
-        }
-        failure.code
-    })
+    if let Some(done) = manual::run(&command) {
+        return done.unwrap_or_else(|error| fail(&error, &context));
+    }
+    let done = match config::prepare(&context.backends, &logging) {
+        Ok(()) => dispatch(&context, command).await,
+        Err(error) => Err(error.into()),
+    };
+    done.unwrap_or_else(|error| fail(&error, &context))
 }
 
-fn prepare(context: &Context, logging: &Logging) -> anyhow::Result<()> {
-    logging.install()?;
-    context.backends.validate()?;
-    install_tls_provider();
-    Ok(())
+/// Says in one line what went wrong.
+fn fail(error: &anyhow::Error, context: &Context) -> Exit {
+    let failure = Failure::of(error, &context.backends);
+    if !failure.message.is_empty() {
+        output::note(&format!("restock-cli: {failure}"));
+    }
+    failure.code
+}
+
+/// The whole command line, with an example in the help of each command.
+fn command() -> clap::Command {
+    examples::add(Cli::command())
 }
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
@@ -217,8 +305,24 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Actions(args) => actions::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
+        Command::EraseUser(args) => erase_user::run(context, args).await,
+        Command::Why(args) => why::run(context, args).await,
+        Command::Pending => pending::run(context).await,
+        Command::Dead(args) => dead::run(context, args).await,
+        Command::TestSend(args) => test_send::run(context, *args).await,
+        Command::Reclaim(args) => reclaim::run(context, args).await,
+        Command::Verify(args) => verify::run(context, args).await,
+        Command::Doctor(args) => doctor::run(context, args).await,
+        // Done before anything was prepared.
+        Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),
         #[cfg(feature = "local-servers")]
-        Command::Demo => Ok(if crate::demo::run().await? { Exit::Done } else { Exit::Failure }),
+        Command::Up(args) => up::run(context, *args).await,
+        #[cfg(feature = "local-servers")]
+        Command::Demo => match crate::demo::run().await? {
+            End::Right => Ok(Exit::Done),
+            End::Wrong => Ok(Exit::Failure),
+            End::Stopped(signal) => std::process::exit(128 + signal),
+        },
         #[cfg(feature = "local-servers")]
         Command::Servers(args) => servers::run(args).await,
     }

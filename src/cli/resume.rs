@@ -1,15 +1,15 @@
-//! `restock-cli resume`: goes on with a round that was cut off, after the last person settled.
+//! `restock-cli resume`: goes on with a round that was cut off, or tells those who FAILED in it again.
 
 use super::{
     Context,
     exit::{Exit, Failure},
-    output,
+    output::{self, Record, or_dash, time_us},
     wait::{self, Watch},
 };
 use crate::{
-    ids::{Channel, ProductId, ProductRef},
+    ids::{Channel, ProductRef},
     mysql::action::Deed,
-    producer::{Continued, Producer, ProducerError},
+    producer::{Continued, Producer, ProducerError, Resume, WouldResume},
 };
 
 /// Options of `resume`.
@@ -23,27 +23,47 @@ pub struct Args {
     /// Give up the person who could not be told
     #[arg(long)]
     pub skip: bool,
-    /// Tell those again who FAILED
-    #[arg(long)]
+    /// Tell those again who FAILED in the last round, also when it was completed; then go on
+    #[arg(long, conflicts_with = "skip")]
     pub retry_failed: bool,
+    /// Only say how many people would be told
+    #[arg(long, conflicts_with = "wait")]
+    pub dry_run: bool,
     /// Wait until the round has ended
     #[arg(long)]
     pub wait: bool,
 }
 
-pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    if args.retry_failed {
-        let what =
-            "`resume --retry-failed` comes in a later version; without it the round goes on after the last person";
-        return Err(Failure::new(Exit::Usage, what).into());
+impl Record for WouldResume {
+    const HEADINGS: &'static [&'static str] = &[">PRODUCT", ">ROUND", "CHANNEL", "CURSOR", ">SKIPPED", ">PEOPLE"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.product.to_string(),
+            self.round.to_string(),
+            self.channel.to_string(),
+            or_dash(self.cursor.map(|place| time_us(place.0))),
+            or_dash(self.skipped),
+            self.people.to_string(),
+        ]
     }
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let producer = Producer::new(context.stores().await?);
     let stores = producer.stores();
     let product = context.product(&stores.mysql, &args.product).await?.id;
-    let deed = Deed { channel: args.channel.clone(), ..Deed::of_product("resume", product) };
+    let how = how(&args);
+    if args.dry_run {
+        let rows = each(&producer, &args, async |channel| producer.would_resume(product, channel, how).await).await?;
+        output::records(context.output, &rows)?;
+        return Ok(Exit::Done);
+    }
+    let deed = Deed { channel: args.channel.clone(), ..Deed::of_product(name(&args), product) };
     let mut continued = Vec::new();
     let work = async {
-        continued = resume(&producer, product, &args).await?;
+        let resume = async |channel: &Channel| producer.resume(product, channel, how).await;
+        continued = each(&producer, &args, resume).await?;
         let said: Vec<String> = continued.iter().map(describe).collect();
         said.iter().for_each(|line| output::note(&format!("product {product}: {line}")));
         Ok(said.join("; "))
@@ -56,13 +76,34 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     wait::until_ended(&stores.mysql, Some(&stores.redis), stores.settings.partitions, watches).await
 }
 
+fn how(args: &Args) -> Resume {
+    match args {
+        Args { skip: true, .. } => Resume::Skip,
+        Args { retry_failed: true, .. } => Resume::RetryFailed,
+        _ => Resume::Plain,
+    }
+}
+
+/// As it stands in the list of actions.
+fn name(args: &Args) -> &'static str {
+    match args {
+        Args { skip: true, .. } => "resume --skip",
+        Args { retry_failed: true, .. } => "resume --retry-failed",
+        _ => "resume",
+    }
+}
+
 fn describe(Continued { channel, round, skipped }: &Continued) -> String {
     let skipped = skipped.map(|user| format!(", without user {user}")).unwrap_or_default();
     format!("round {round} on {channel} goes on{skipped}")
 }
 
-/// Resumes the lanes that were cut off, at least one.
-async fn resume(producer: &Producer, product: ProductId, args: &Args) -> anyhow::Result<Vec<Continued>> {
+/// Resumes the lanes that were cut off, at least one; or says what that would do.
+async fn each<T>(
+    producer: &Producer,
+    args: &Args,
+    mut resume: impl AsyncFnMut(&Channel) -> Result<T, ProducerError>,
+) -> anyhow::Result<Vec<T>> {
     let enabled = producer.channels();
     let channels = match &args.channel {
         Some(channel) if enabled.contains(channel) => vec![channel.clone()],
@@ -75,9 +116,13 @@ async fn resume(producer: &Producer, product: ProductId, args: &Args) -> anyhow:
     };
     let (mut continued, mut refusal) = (Vec::new(), None);
     for channel in &channels {
-        match producer.resume(product, channel, args.skip).await {
+        match resume(channel).await {
             Ok(lane) => continued.push(lane),
-            Err(error @ (ProducerError::NothingToResume { .. } | ProducerError::NobodyBlocks { .. })) => {
+            Err(
+                error @ (ProducerError::NothingToResume { .. }
+                | ProducerError::NobodyBlocks { .. }
+                | ProducerError::NobodyFailed { .. }),
+            ) => {
                 refusal.get_or_insert(error);
             }
             Err(error) => return Err(error.into()),

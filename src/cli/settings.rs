@@ -8,7 +8,11 @@ use super::{
     exit::{Exit, Failure},
     output::{self, Record},
 };
-use crate::mysql::setting::{self, Settings};
+use crate::{
+    ids::Partition,
+    mysql::setting::{self, Settings},
+    redis::scripts::channel_list,
+};
 
 /// Options of `settings`.
 #[derive(Debug, clap::Args)]
@@ -50,9 +54,24 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             })?;
             setting::set(&pool, name, value).await?;
         }
-        settings = Settings::load(&pool).await?;
+        let before = std::mem::replace(&mut settings, Settings::load(&pool).await?);
+        if before.channels != settings.channels {
+            mirror(context, &settings).await?;
+        }
     }
     let rows: Vec<Setting> = settings.entries().into_iter().map(|(name, value)| Setting { name, value }).collect();
     output::records(context.output, &rows)?;
     Ok(Exit::Done)
+}
+
+/// Tells Redis of the channels, so that a round that is announced right now, by whomever, is one for the new ones. A Redis
+/// that does not answer queues no rounds, and learns of them from a flusher.
+async fn mirror(context: &Context, settings: &Settings) -> anyhow::Result<()> {
+    if let Some(redis) = context.redis_if_up().await? {
+        let channels = channel_list(&settings.channels);
+        for partition in (0..settings.partitions).map(Partition) {
+            redis.mirror_channels(partition, &channels).await?;
+        }
+    }
+    Ok(())
 }

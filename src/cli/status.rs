@@ -1,18 +1,21 @@
 //! `restock-cli status`: where every lane stands, by MySQL and, where that is newer, by Redis.
 
-mod overlay;
+mod lines;
+mod screen;
+mod speed;
+mod watch;
 
-use serde::Serialize;
+use std::io::IsTerminal;
 
 use super::{
     Context,
     exit::Exit,
-    output::{self, Record, or_dash, time_us},
+    output::{self, Output, Record, or_dash, time_us},
 };
 use crate::{
-    ids::{Channel, Place, ProductId, ProductRef, Round, Sku, UserId},
-    mysql::history::{self, RoundRow},
-    round::Status,
+    ids::ProductRef,
+    mysql::refused::Refused,
+    report::status::{self, StatusRow},
 };
 
 /// Options of `status`.
@@ -20,63 +23,15 @@ use crate::{
 pub struct Args {
     /// 42, or sku:85123A; all products without it
     product: Option<ProductRef>,
+    /// Stay and show it every second; a live screen on a terminal, lines elsewhere
+    #[arg(long)]
+    watch: bool,
 }
 
-/// A lane's current or last round, or the one that waits behind it, under the contract's names.
-#[derive(Debug, Clone, Serialize)]
-pub struct StatusRow {
-    /// Whose line.
-    pub product: ProductId,
-    /// The product's code.
-    pub sku: Option<Sku>,
-    /// Which round.
-    pub round: Round,
-    /// By which channel.
-    pub channel: Channel,
-    /// Where it stands.
-    pub status: Status,
-    /// The time in line of the last person settled.
-    pub cursor: Option<Place>,
-    /// The last person settled.
-    pub last_user: Option<UserId>,
-    /// People in (from, upto]; null while QUEUED.
-    pub total: Option<u64>,
-    /// Told.
-    pub sent: u64,
-    /// Passed over by the channel.
-    pub skipped: u64,
-    /// Refused for good.
-    pub failed: u64,
-    /// Given up without an answer.
-    pub unknown: u64,
-    /// When it began.
-    pub started_at: Option<String>,
-    /// When it ended.
-    pub ended_at: Option<String>,
-    /// Why it ended.
-    pub reason: Option<String>,
-}
-
-impl From<RoundRow> for StatusRow {
-    fn from(row: RoundRow) -> Self {
-        let RoundRow { state, sku, total } = row;
-        Self {
-            product: state.lane.product,
-            sku,
-            round: state.round,
-            channel: state.lane.channel,
-            status: state.status,
-            cursor: state.cursor,
-            last_user: state.last_user,
-            total: if state.status == Status::Queued { None } else { total },
-            sent: state.counts.sent,
-            skipped: state.counts.skipped,
-            failed: state.counts.failed,
-            unknown: state.counts.unknown,
-            started_at: state.started_us.map(time_us),
-            ended_at: state.ended_us.map(time_us),
-            reason: state.reason,
-        }
+impl Args {
+    /// Whether the terminal becomes a screen, on which nobody else may write.
+    pub(super) fn takes_the_terminal(&self, output: Output) -> bool {
+        self.watch && output == Output::Table && std::io::stdout().is_terminal()
     }
 }
 
@@ -103,7 +58,7 @@ impl Record for StatusRow {
             or_dash(self.sku.as_ref()),
             self.round.to_string(),
             self.channel.to_string(),
-            self.status.to_string(),
+            if self.paused { format!("{}, paused", self.status) } else { self.status.to_string() },
             or_dash(self.total),
             self.sent.to_string(),
             self.skipped.to_string(),
@@ -117,32 +72,28 @@ impl Record for StatusRow {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let (pool, settings) = context.mysql().await?;
+    let sources = context.sources().await?;
     let product = match &args.product {
-        Some(name) => Some(context.product(&pool, name).await?.id),
+        Some(name) => Some(context.product(&sources.mysql, name).await?.id),
         None => None,
     };
-    let redis = context.redis_if_up().await?;
-    let before = history::rounds(&pool, product).await?;
-    let live = match &redis {
-        None => None,
-        Some(redis) => match overlay::read(redis, &settings, product, &before).await {
-            Err(error) if error.is_unreachable() => None,
-            read => Some(read?),
-        },
-    };
-    let rows = match live {
-        // Read again after Redis: what was flushed and evicted between the two is found in MySQL.
-        Some(live) => overlay::merge(&pool, history::rounds(&pool, product).await?, live).await?,
-        None => {
-            output::note(&format!(
-                "Redis at {} does not answer: this is what MySQL knows, and it may lag; check --redis-url / \
-                 RESTOCK_REDIS_URL",
-                context.backends.redis_address()
-            ));
-            before.into_iter().map(StatusRow::from).collect()
-        }
-    };
-    output::records(context.output, &rows)?;
+    if args.watch {
+        return watch::run(context, sources, product, args.takes_the_terminal(context.output)).await;
+    }
+    let overview = status::lanes(&sources, product).await?;
+    if !overview.is_live {
+        context.note_no_redis();
+    }
+    if overview.is_all_paused {
+        output::note("all sending is paused; `restock-cli unpause` lets it go on");
+    }
+    for Refused { product, channel, rows } in &overview.refused {
+        let channel = channel.as_ref().map_or(String::new(), |channel| format!(" on {channel}"));
+        output::note(&format!(
+            "MySQL refused {rows} rows of product {}{channel}: what it shows of it may be old; see `restock-cli dead list`",
+            or_dash(*product)
+        ));
+    }
+    output::records(context.output, &overview.rows)?;
     Ok(Exit::Done)
 }

@@ -5,13 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use sqlx::MySqlPool;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
     exit::{Exit, Failure},
-    output,
+    output::{self, styled},
 };
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId, Round},
@@ -37,6 +37,8 @@ pub(super) struct Watch {
     reason: Option<String>,
     /// How new what is known is; older state is passed over.
     stamp: Stamp,
+    /// What there is to say about it.
+    news: Option<String>,
 }
 
 impl Watch {
@@ -49,6 +51,7 @@ impl Watch {
             total: None,
             reason: None,
             stamp: Stamp::default(),
+            news: None,
         }
     }
 
@@ -72,8 +75,7 @@ impl Watch {
             let why = self.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
             let of = self.total.map(|total| format!(" of {total}")).unwrap_or_default();
             let Self { lane: LaneId { product, channel }, round, settled, .. } = &*self;
-            let news = format!("product {product} round {round} {channel}: {status}{why}, {settled}{of} people");
-            output::note(&news);
+            self.news = Some(format!("product {product} round {round} {channel}: {status}{why}, {settled}{of} people"));
         }
     }
 }
@@ -84,14 +86,22 @@ pub(super) async fn until_accepted(mysql: &MySqlPool, id: i64) -> anyhow::Result
     loop {
         poll.tick().await;
         let Some(row) = request::find(mysql, id).await? else {
-            return Err(Failure::new(Exit::NotFound, format!("request {id} is not in the outbox any more")).into());
+            return Err(Failure::new(
+                Exit::NotFound,
+                format!("request {id} is not in the outbox any more; enqueue again"),
+            )
+            .into());
         };
         if let Some(round) = row.round {
             return Ok(round);
         }
         if row.state == RequestState::Refused {
             let reason = row.reason.unwrap_or_default();
-            return Err(Failure::new(Exit::Conflict, format!("request {id} was refused: {reason}")).into());
+            return Err(Failure::new(
+                Exit::Conflict,
+                format!("request {id} was refused: {reason}; mend that, and enqueue again with another key"),
+            )
+            .into());
         }
     }
 }
@@ -111,6 +121,9 @@ pub(super) async fn until_ended(
         poll.tick().await;
         for watch in watches.iter_mut().filter(|watch| watch.status.is_open()) {
             look(mysql, redis, partitions, watch).await?;
+            if let Some(news) = watch.news.take() {
+                bar.suspend(|| output::note(&news));
+            }
         }
         show(&bar, &watches);
         if watches.iter().all(|watch| !watch.status.is_open()) {
@@ -180,20 +193,19 @@ fn poll() -> tokio::time::Interval {
     poll
 }
 
-/// Hidden unless stderr is a terminal, as indicatif does.
+/// A spinner until it is known how many people there are; hidden unless stderr is a terminal, as indicatif does.
 fn progress_bar() -> ProgressBar {
-    let bar = ProgressBar::no_length();
-    match ProgressStyle::with_template("telling {wide_bar} {human_pos}/{human_len} {per_sec} {eta}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+    styled(ProgressBar::no_length(), "{spinner} waiting for a worker")
 }
 
 fn show(bar: &ProgressBar, watches: &[Watch]) {
     if let Some(total) = watches.iter().map(|watch| watch.total).sum::<Option<u64>>() {
-        bar.set_length(total);
+        if bar.length().is_none() {
+            styled(bar.clone(), "telling {wide_bar} {human_pos}/{human_len} {eta}").set_length(total);
+        }
+        bar.set_position(watches.iter().map(|watch| watch.settled).sum());
     }
-    bar.set_position(watches.iter().map(|watch| watch.settled).sum());
+    bar.tick();
 }
 
 #[cfg(test)]

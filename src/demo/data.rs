@@ -4,12 +4,7 @@
 //! CC BY 4.0; see `demo/data/README.md`. The data has no wishes to be notified: a customer's first purchase stands for
 //! one here.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fs::File,
-    io::BufWriter,
-    path::{Path, PathBuf},
-};
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
 use flate2::read::GzDecoder;
@@ -35,24 +30,32 @@ struct OrderLine {
 
 /// A product with its line and its sales.
 #[derive(Debug, Default)]
-pub(super) struct Product {
-    pub(super) id: i64,
-    pub(super) sku: String,
-    pub(super) name: String,
+pub struct Product {
+    /// Its number.
+    pub id: i64,
+    /// Its code.
+    pub sku: String,
+    /// Its name.
+    pub name: String,
     /// Customers in the order of their first purchase, with its time.
-    pub(super) line: Vec<(i64, String)>,
+    pub line: Vec<(i64, String)>,
     /// The quantities of its sales, in the order in which they were made.
-    pub(super) sales: Vec<i64>,
+    pub sales: Vec<i64>,
 }
 
 /// The shop.
-pub(super) struct Data {
-    pub(super) products: Vec<Product>,
+#[derive(Debug)]
+pub struct Data {
+    /// Its products, by number.
+    pub products: Vec<Product>,
 }
 
 impl Data {
     /// Reads the data that is part of this program.
-    pub(super) fn read() -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn read() -> anyhow::Result<Self> {
         let mut products = Vec::new();
         let mut index = HashMap::new();
         for (id, product) in (1..).zip(csv::Reader::from_reader(PRODUCTS).deserialize::<ProductLine>()) {
@@ -79,7 +82,8 @@ impl Data {
     }
 
     /// The products for which most customers wait, merchandise only: their codes begin with five digits.
-    pub(super) fn most_wanted(&self, count: usize) -> Vec<&Product> {
+    #[must_use]
+    pub fn most_wanted(&self, count: usize) -> Vec<&Product> {
         let is_merchandise = |p: &&Product| p.sku.len() >= 5 && p.sku.bytes().take(5).all(|b| b.is_ascii_digit());
         let mut wanted: Vec<&Product> = self.products.iter().filter(is_merchandise).collect();
         wanted.sort_by_key(|product| (std::cmp::Reverse(product.line.len()), product.id));
@@ -88,29 +92,40 @@ impl Data {
     }
 
     /// How many wishes there are.
-    pub(super) fn wishes(&self) -> usize {
+    #[must_use]
+    pub fn wishes(&self) -> usize {
         self.products.iter().map(|product| product.line.len()).sum()
     }
 
-    /// Writes the files that `restock-cli import` reads, and says where.
-    pub(super) fn write(&self, folder: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
-        let (products, wishes) = (folder.join("products.csv"), folder.join("subscriptions.csv"));
-        let mut to = csv::Writer::from_writer(BufWriter::new(File::create(&products)?));
-        to.write_record(["id", "sku", "name", "stock"])?;
-        for product in &self.products {
-            to.write_record([&product.id.to_string(), &product.sku, &product.name, "0"])?;
-        }
-        to.flush()?;
-        let mut to = csv::Writer::from_writer(BufWriter::new(File::create(&wishes)?));
-        to.write_record(["product_id", "user_id", "created_at"])?;
-        for product in &self.products {
-            for (customer, at) in &product.line {
-                to.write_record([&product.id.to_string(), &customer.to_string(), at])?;
-            }
-        }
-        to.flush()?;
-        Ok((products, wishes))
+    /// What `restock-cli import products` reads.
+    ///
+    /// # Errors
+    /// Those of the writer: none, in memory.
+    pub fn products_csv(&self) -> anyhow::Result<Vec<u8>> {
+        let rows =
+            self.products.iter().map(|product| [product.id.to_string(), product.sku.clone(), product.name.clone()]);
+        csv_of(["id", "sku", "name"], rows)
     }
+
+    /// What `restock-cli import subscriptions` reads.
+    ///
+    /// # Errors
+    /// Those of the writer: none, in memory.
+    pub fn wishes_csv(&self) -> anyhow::Result<Vec<u8>> {
+        let rows = self.products.iter().flat_map(|product| {
+            product.line.iter().map(|(customer, at)| [product.id.to_string(), customer.to_string(), at.clone()])
+        });
+        csv_of(["product_id", "user_id", "created_at"], rows)
+    }
+}
+
+fn csv_of(heading: [&str; 3], rows: impl Iterator<Item = [String; 3]>) -> anyhow::Result<Vec<u8>> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(heading)?;
+    for row in rows {
+        csv.write_record(row)?;
+    }
+    Ok(csv.into_inner()?)
 }
 
 #[cfg(test)]

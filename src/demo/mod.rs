@@ -1,23 +1,42 @@
 //! `restock-cli demo`: real customers of a real shop are told in order, cut off by a sell-out, and told on.
 //!
 //! ```text
-//! data: the shop ─► stage: servers, receiver, processes ─► story: import, restock, kill, restock ─► verdict
-//!                                                            watch: a bar per lane
+//! data: the shop ─► stage: servers, receiver, programs ─► story: import, restock, kill, restock ─► verdict
+//!                   crew: workers as processes             watch: a line per lane
 //! ```
 //!
-//! Every figure that it prints was measured in that run; a wrong one makes it fail.
+//! Every figure that it prints was measured in that run; a wrong one makes it fail. Its servers and programs end with
+//! it, however it ends.
 
-mod data;
+mod crew;
+pub mod data;
 pub mod receiver;
 mod stage;
 mod story;
 mod verdict;
 mod watch;
 
-/// Runs the demo; `false` when a figure is wrong.
+use crate::local::Signals;
+
+/// How the demo came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Every figure is right.
+    Right,
+    /// A figure is wrong.
+    Wrong,
+    /// A signal with this number ended it; its servers are gone.
+    Stopped(i32),
+}
+
+/// Runs the demo.
 ///
 /// # Errors
-/// When a part cannot be started or does not answer.
-pub async fn run() -> anyhow::Result<bool> {
-    story::tell().await
+/// When a part cannot be started, ends or does not answer.
+pub async fn run() -> anyhow::Result<End> {
+    let mut signals = Signals::listen()?;
+    tokio::select! {
+        right = story::tell() => Ok(if right? { End::Right } else { End::Wrong }),
+        signal = signals.next() => Ok(End::Stopped(signal as i32)),
+    }
 }

@@ -1,13 +1,23 @@
 //! What the demo plays on: private servers, a receiver, and the real programs as processes.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Context, bail, ensure};
 use secrecy::SecretString;
-use tokio::process::{Child, Command};
+use tokio::io::AsyncWriteExt;
 
 use super::receiver::{Reaction, Receiver};
-use crate::{config::Backends, local::Servers, producer::Producer, redis::Patience, stores::Stores};
+use crate::{
+    config::Backends,
+    local::{Companion, Servers},
+    producer::Producer,
+    redis::Patience,
+    stores::Stores,
+};
 
 /// Messages a second.
 pub(super) const RATE: u32 = 500;
@@ -19,11 +29,12 @@ const LANES_EACH: &str = "4";
 const CLAIM_IDLE_MS: u64 = 1200;
 /// How long the receiver takes to answer.
 const ANSWER_AFTER: Duration = Duration::from_millis(20);
+const NAMESPACE: &str = "demo";
 
 pub(super) struct Stage {
-    redis_url: String,
-    mysql_url: String,
     pub(super) receiver: Receiver,
+    backends: Backends,
+    urls: [(&'static str, String); 3],
     programs: PathBuf,
     _servers: Servers,
 }
@@ -35,58 +46,64 @@ impl Stage {
         let receiver = Receiver::start(move |_| answer).await.context("the receiver does not start")?;
         let this = std::env::current_exe().context("where is this program?")?;
         let programs = this.parent().context("where is this program?")?.to_owned();
-        let (redis_url, mysql_url) = (servers.redis.url(), servers.mysql.url("restock"));
-        Ok(Self { redis_url, mysql_url, receiver, programs, _servers: servers })
+        let (redis, mysql) = (servers.redis.url(), servers.mysql.url("restock"));
+        let backends = Backends {
+            redis_url: SecretString::from(redis.clone()),
+            mysql_url: SecretString::from(mysql.clone()),
+            namespace: NAMESPACE.parse()?,
+        };
+        let urls =
+            [("RESTOCK_REDIS_URL", redis), ("RESTOCK_MYSQL_URL", mysql), ("RESTOCK_WEBHOOK_URL", receiver.url())];
+        Ok(Self { receiver, backends, urls, programs, _servers: servers })
     }
 
     fn command(&self, program: &str) -> anyhow::Result<Command> {
         let path = self.programs.join(program);
         ensure!(path.exists(), "{program} is not built; run `cargo build --release --bins`, or `make demo`");
         let mut command = Command::new(path);
-        command
-            .env("RESTOCK_REDIS_URL", &self.redis_url)
-            .env("RESTOCK_MYSQL_URL", &self.mysql_url)
-            .env("RESTOCK_NAMESPACE", "demo")
-            .env("RESTOCK_WEBHOOK_URL", self.receiver.url())
-            .env("RESTOCK_RATE", RATE.to_string())
-            .env("RESTOCK_FLUSH_INTERVAL_MS", "100")
-            .env("RESTOCK_LOG", "error")
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("RESTOCK_")) {
+            command.env_remove(name);
+        }
+        command.envs(self.urls.clone()).env("RESTOCK_NAMESPACE", NAMESPACE).env("RESTOCK_LOG", "error");
         Ok(command)
     }
 
-    /// Runs a command as a user would, and shows it.
-    pub(super) async fn cli(&self, arguments: &[&str]) -> anyhow::Result<()> {
-        println(&format!("\n$ restock-cli {}", arguments.join(" ")))?;
-        let status = self.command("restock-cli")?.args(arguments).status().await?;
-        if !status.success() {
-            bail!("restock-cli {} failed", arguments.join(" "));
+    /// Runs a command as a user would, with this text on stdin.
+    pub(super) async fn cli(&self, arguments: &[&str], input: Vec<u8>) -> anyhow::Result<()> {
+        let mut command = tokio::process::Command::from(self.command("restock-cli")?);
+        command.args(arguments).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("restock-cli does not start")?;
+        let mut stdin = child.stdin.take().context("restock-cli has no stdin")?;
+        let write = async move { stdin.write_all(&input).await };
+        let (written, ended) = tokio::join!(write, child.wait_with_output());
+        let ended = ended?;
+        if !ended.status.success() {
+            let said = String::from_utf8_lossy(&ended.stderr);
+            bail!("restock-cli {} ended with {}: {said}", arguments.join(" "), ended.status);
         }
-        Ok(())
+        written.context("restock-cli did not read its input")
     }
 
-    pub(super) fn flusher(&self) -> anyhow::Result<Child> {
-        Ok(self.command("restock-flusher")?.spawn()?)
+    pub(super) fn flusher(&self) -> anyhow::Result<Companion> {
+        let mut command = self.command("restock-flusher")?;
+        command.env("RESTOCK_FLUSH_INTERVAL_MS", "100");
+        Ok(Companion::start("the flusher", &command)?)
     }
 
-    pub(super) fn worker(&self) -> anyhow::Result<Child> {
+    pub(super) fn worker(&self) -> anyhow::Result<Companion> {
+        let mut command = self.command("restock-worker")?;
         let (window, idle) = (WINDOW.to_string(), CLAIM_IDLE_MS.to_string());
-        let options = ["--lanes", LANES_EACH, "--window", &window, "--claim-idle-ms", &idle];
-        Ok(self.command("restock-worker")?.args(options).spawn()?)
+        command.args(["--lanes", LANES_EACH, "--window", &window, "--claim-idle-ms", &idle]);
+        Ok(Companion::start("a worker", &command)?)
     }
 
     pub(super) async fn producer(&self) -> anyhow::Result<Producer> {
-        let backends = Backends {
-            redis_url: SecretString::from(self.redis_url.clone()),
-            mysql_url: SecretString::from(self.mysql_url.clone()),
-            namespace: "demo".parse()?,
-        };
-        Ok(Producer::new(Stores::open(&backends, Patience::Endless, 4).await?))
+        Ok(Producer::new(Stores::open(&self.backends, Patience::Short, 4).await?))
     }
 }
 
 /// Prints a line of the story.
-pub(super) fn println(text: &str) -> anyhow::Result<()> {
+pub(super) fn say(text: &str) -> anyhow::Result<()> {
     crate::cli::output::line(text)
 }

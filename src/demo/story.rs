@@ -5,17 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
-use tokio::{process::Child, time::sleep};
+use anyhow::{Context, bail, ensure};
+use console::style;
+use indicatif::HumanCount;
+use tokio::{task::spawn_blocking, time::sleep};
 
 use super::{
+    crew::Crew,
     data::{Data, Product},
-    stage::{RATE, Stage, println},
-    verdict,
-    watch::{Watch, pid_of},
+    stage::{RATE, Stage, say},
+    verdict::{self, next_after},
+    watch::Watch,
 };
 use crate::{
-    ids::{ProductId, Round, UserId},
+    ids::{ProductId, Round},
+    local::Companion,
     producer::{Producer, ProducerError},
     redis::{lane::LaneView, scripts::StockChange},
     round::Status,
@@ -32,6 +36,8 @@ const SALE_EVERY: Duration = Duration::from_millis(200);
 const KILL_AFTER: usize = 500;
 /// No act may take longer.
 const ACT_MAX: Duration = Duration::from_secs(45);
+/// How often the lanes are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What the story must remember for the verdict.
 pub(super) struct Told<'a> {
@@ -40,79 +46,110 @@ pub(super) struct Told<'a> {
     pub(super) first: HashMap<i64, LaneView>,
     /// The rounds of those that were restocked again.
     pub(super) second: HashMap<i64, Round>,
+    /// How many were to sell out in the first round.
+    pub(super) scarce: usize,
     /// Lanes that the killed worker held.
     pub(super) lanes_lost: usize,
 }
 
+/// Who is on the stage.
+struct Cast<'a> {
+    stage: &'a Stage,
+    producer: Producer,
+    flusher: Companion,
+    crew: Crew,
+}
+
+impl Cast<'_> {
+    /// An error when somebody has left who should be there, or the act takes too long.
+    fn check(&self, act: &str, start: Instant) -> anyhow::Result<()> {
+        self.flusher.check_running()?;
+        self.crew.check()?;
+        ensure!(start.elapsed() < ACT_MAX, "{act} has not ended after {} s", ACT_MAX.as_secs());
+        Ok(())
+    }
+}
+
 pub(super) async fn tell() -> anyhow::Result<bool> {
     let started = Instant::now();
-    println(
-        "Reading the orders of a real shop (Chen, D. (2015), Online Retail, UCI, CC BY 4.0) and starting servers …",
+    say(
+        "The orders of a real shop: Chen, D. (2015), Online Retail, UCI, CC BY 4.0.\nThe servers are just for this run.\n",
     )?;
-    let (data, stage) = tokio::try_join!(async { tokio::task::spawn_blocking(Data::read).await? }, Stage::set())?;
-    let folder = tempfile::tempdir()?;
-    let (products, wishes) = data.write(folder.path())?;
-    stage.cli(&["migrate"]).await?;
-    stage.cli(&["import", "products", &products.to_string_lossy()]).await?;
-    println(&format!("{} customers' first purchases stand for wishes to be told:", data.wishes()))?;
-    stage.cli(&["import", "subscriptions", &wishes.to_string_lossy()]).await?;
-
+    let (data, stage) = tokio::try_join!(async { spawn_blocking(Data::read).await? }, Stage::set())?;
+    open_shop(&stage, &data).await?;
     let wanted = data.most_wanted(LANES);
-    println(&format!("\nThe {LANES} most wanted products:"))?;
+    say(&format!("\nThe {LANES} most wanted:"))?;
     for product in &wanted {
-        println(&format!("  {:>8}  {:<36} {:>4} people wait", product.sku, product.name, product.line.len()))?;
+        say(&format!("  {:>7}  {:<36} {:>4} people wait", product.sku, product.name, product.line.len()))?;
     }
-    let (producer, _flusher) = (stage.producer().await?, stage.flusher()?);
-    let mut crew = (0..WORKERS).map(|_| stage.worker()).collect::<anyhow::Result<Vec<_>>>()?;
-    let (first, lanes_lost) = first_round(&stage, &producer, &wanted, &mut crew).await?;
-    let second = second_round(&producer, &wanted, &first).await?;
-    let told = Told { products: wanted, first, second, lanes_lost };
-    let right = verdict::give(&stage, producer.stores(), &told).await?;
-    producer.stores().redis.close().await;
-    println(&format!(
-        "\n{:.0} s in all; {}",
-        started.elapsed().as_secs_f64(),
-        if right { "every figure is right" } else { "A FIGURE IS WRONG" }
-    ))?;
+    let (producer, flusher) = (stage.producer().await?, stage.flusher()?);
+    let mut cast = Cast { stage: &stage, producer, flusher, crew: Crew::start(&stage, WORKERS)? };
+    let (first, lanes_lost) = first_round(&mut cast, &wanted).await?;
+    let second = second_round(&cast, &wanted, &first).await?;
+    let told = Told { products: wanted, first, second, scarce: LANES - PLENTY, lanes_lost };
+    let right = verdict::give(&stage, cast.producer.stores(), &told).await?;
+    cast.producer.stores().redis.close().await;
+    let end =
+        if right { style("every figure is right").green() } else { style("A FIGURE IS WRONG: see ✗").red().bold() };
+    say(&format!("\n{:.0} s in all; {end}", started.elapsed().as_secs_f64()))?;
     Ok(right)
 }
 
-async fn first_round(
-    stage: &Stage,
-    producer: &Producer,
-    wanted: &[&Product],
-    crew: &mut Vec<Child>,
-) -> anyhow::Result<(HashMap<i64, LaneView>, usize)> {
-    println(&format!(
-        "\nRound 1: all are restocked, {WORKERS} workers, {RATE} messages a second over all of them. Meanwhile people buy:\n\
-         real quantities, in the order in which they were bought, until the stock of {} products is gone.",
+/// Fills MySQL with the commands that a user would give.
+async fn open_shop(stage: &Stage, data: &Data) -> anyhow::Result<()> {
+    let (products, wishes) = (data.products_csv()?, data.wishes_csv()?);
+    let rate = RATE.to_string();
+    let mut shown = vec![(vec!["migrate", "--rate", &rate], Vec::new(), "", String::new())];
+    let (count, of_products) = (HumanCount(data.products.len() as u64), "< products.csv");
+    shown.push((vec!["import", "products", "-"], products, of_products, format!("{count} products")));
+    let (count, of_wishes) = (HumanCount(data.wishes() as u64), "< wishes.csv");
+    shown.push((vec!["import", "subscriptions", "-"], wishes, of_wishes, format!("{count} wishes")));
+    for (arguments, input, from, what) in shown {
+        stage.cli(&arguments, input).await?;
+        let command = format!("{} {from}", arguments.join(" "));
+        say(format!("$ restock-cli {command:<38}  {what}").trim_end())?;
+    }
+    Ok(())
+}
+
+async fn first_round(cast: &mut Cast<'_>, wanted: &[&Product]) -> anyhow::Result<(HashMap<i64, LaneView>, usize)> {
+    say(&format!(
+        "\n{}: all {LANES} are back; {WORKERS} workers, together {RATE} messages a second.\n\
+         Meanwhile people buy, as they really did, until {} of the products are gone.",
+        style("Round 1").bold(),
         LANES - PLENTY
     ))?;
     for (n, product) in wanted.iter().enumerate() {
-        let sales = if n < PLENTY { product.sales.len() } else { 8 + 2 * n };
+        let sales = if n < PLENTY { product.sales.len() } else { 6 + 2 * n };
         let stock: i64 = product.sales.iter().take(sales).sum();
-        producer.enqueue(ProductId(product.id), u32::try_from(stock)?, None).await?;
+        cast.producer.enqueue(ProductId(product.id), u32::try_from(stock)?, None).await?;
     }
-    let mut watch = Watch::new(producer.stores(), wanted.to_vec(), HashMap::new());
+    let stores = cast.producer.stores().clone();
+    let mut watch = Watch::new(&stores, wanted.to_vec(), HashMap::new());
     let (start, mut sold, mut lanes_lost) = (Instant::now(), 0, None);
     loop {
-        let views = watch.look().await?;
-        if lanes_lost.is_none() && stage.receiver.count() >= KILL_AFTER {
-            lanes_lost = Some(kill_busiest(&watch, &views, crew).await?);
+        let views = watch.look(&cast.crew).await?;
+        if lanes_lost.is_none()
+            && cast.stage.receiver.count() >= KILL_AFTER
+            && let Some(kill) = cast.crew.kill_busiest(&views)
+        {
+            let what = style(format!("kill -9 {}", kill.pid)).red();
+            let (worker, lanes) = (kill.worker, kill.lanes);
+            watch
+                .say(&format!("  {what}: worker {worker}, in the middle of {lanes} products; the others take over"))?;
+            lanes_lost = Some(lanes);
         }
         if views.len() == wanted.len() && views.iter().all(|view| !view.status.is_open()) {
-            watch.finish();
+            watch.finish()?;
             let first = wanted.iter().map(|product| product.id).zip(views).collect();
             return Ok((first, lanes_lost.context("no worker was killed: the round was too short")?));
         }
         while start.elapsed() > SALE_EVERY * (sold + 1) {
-            sell(producer, wanted, sold as usize).await?;
+            sell(&cast.producer, wanted, sold as usize).await?;
             sold += 1;
         }
-        if start.elapsed() > ACT_MAX {
-            bail!("round 1 has not ended after {} s", ACT_MAX.as_secs());
-        }
-        sleep(Duration::from_millis(50)).await;
+        cast.check("round 1", start)?;
+        sleep(LOOK_EVERY).await;
     }
 }
 
@@ -132,53 +169,41 @@ async fn sell(producer: &Producer, wanted: &[&Product], nth: usize) -> anyhow::R
     Ok(())
 }
 
-async fn kill_busiest(watch: &Watch<'_>, views: &[LaneView], crew: &mut Vec<Child>) -> anyhow::Result<usize> {
-    let mut lanes: HashMap<&str, usize> = HashMap::new();
-    for owner in views.iter().filter(|view| view.status.is_open()).filter_map(|view| view.owner.as_deref()) {
-        *lanes.entry(pid_of(owner)).or_default() += 1;
-    }
-    let (pid, held) = lanes.into_iter().max_by_key(|(_, held)| *held).context("no worker holds a lane")?;
-    let at = crew.iter().position(|child| child.id().is_some_and(|id| id.to_string() == pid));
-    let mut victim = crew.swap_remove(at.context("a lane is held by a stranger")?);
-    victim.kill().await?;
-    watch.say(&format!("  kill -9 {pid}: it held {held} lanes; the others take them over when its leases run out"))?;
-    Ok(held)
-}
-
 async fn second_round(
-    producer: &Producer,
+    cast: &Cast<'_>,
     wanted: &[&Product],
     first: &HashMap<i64, LaneView>,
 ) -> anyhow::Result<HashMap<i64, Round>> {
     let is_cut =
         |product: &&&Product| first.get(&product.id).is_some_and(|view| view.status == Status::CanceledBySoldOut);
     let cut: Vec<&Product> = wanted.iter().filter(is_cut).copied().collect();
-    println(&format!(
-        "\nRound 2: the {} that were sold out are restocked. Each goes on with the next person:",
+    say(&format!(
+        "\n{}: the {} that sold out are back. Each goes on with the next person:",
+        style("Round 2").bold(),
         cut.len()
     ))?;
     let (mut rounds, mut before) = (HashMap::new(), HashMap::new());
     for product in &cut {
         let view = &first[&product.id];
-        let last = view.last_user.map_or_else(|| "nobody".to_owned(), |user| user.to_string());
-        let next =
-            verdict::next_after(product, view).map_or_else(|| "nobody".to_owned(), |UserId(user)| user.to_string());
-        println(&format!("  {:>8}  the last told was customer {last}; next is customer {next}", product.sku))?;
-        let accepted = producer.enqueue(ProductId(product.id), 100_000, None).await?;
+        let name = |user: Option<_>| user.map_or_else(|| "nobody".to_owned(), |user| format!("customer {user}"));
+        let (last, next) = (name(view.last_user), name(next_after(product, view)));
+        say(&format!("  {:>7}  the last told was {last}, the next is {next}", product.sku))?;
+        let accepted = cast.producer.enqueue(ProductId(product.id), 100_000, None).await?;
         rounds.insert(product.id, accepted.round.context("Redis did not answer")?);
         before.insert(product.id, view.counts.sent);
     }
     let start = Instant::now();
-    let mut watch = Watch::new(producer.stores(), cut.clone(), before);
+    let mut watch = Watch::new(cast.producer.stores(), cut.clone(), before);
     loop {
-        let views = watch.look().await?;
+        let views = watch.look(&cast.crew).await?;
+        if views.len() != cut.len() {
+            bail!("Redis has lost lanes in round 2");
+        }
         if views.iter().zip(&cut).all(|(view, product)| view.round == rounds[&product.id] && !view.status.is_open()) {
-            watch.finish();
+            watch.finish()?;
             return Ok(rounds);
         }
-        if start.elapsed() > ACT_MAX {
-            bail!("round 2 has not ended after {} s", ACT_MAX.as_secs());
-        }
-        sleep(Duration::from_millis(50)).await;
+        cast.check("round 2", start)?;
+        sleep(LOOK_EVERY).await;
     }
 }

@@ -1,17 +1,21 @@
-//! A live bar per lane; plain lines where there is no terminal.
+//! A live line per lane on a terminal; elsewhere a row a second, and the lines as they stand in the end.
 
 use std::{collections::HashMap, time::Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use console::style;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{data::Product, stage};
+use super::{crew::Crew, data::Product, stage::say};
 use crate::{
     ids::{LaneId, ProductId},
     redis::lane::LaneView,
+    round::Status,
     stores::Stores,
 };
 
-/// The bars of the lanes that are being restocked.
+const BAR_WIDTH: usize = 30;
+
+/// The lines of the lanes that are being restocked.
 pub(super) struct Watch<'a> {
     stores: &'a Stores,
     products: Vec<&'a Product>,
@@ -20,31 +24,29 @@ pub(super) struct Watch<'a> {
     bars: Vec<ProgressBar>,
     screen: MultiProgress,
     start: Instant,
-    printed_s: u64,
+    /// Seconds for which a row was printed; none on a terminal.
+    printed_s: Option<u64>,
+    /// The lines as they are now.
+    lines: Vec<String>,
 }
 
 impl<'a> Watch<'a> {
     pub(super) fn new(stores: &'a Stores, products: Vec<&'a Product>, before: HashMap<i64, u64>) -> Self {
-        let screen = MultiProgress::new();
-        let style = ProgressStyle::with_template("{prefix:>8} {bar:40.green/dim} {pos:>4}/{len:<4} {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bars = products
-            .iter()
-            .map(|product| {
-                let bar = screen.add(ProgressBar::new(product.line.len() as u64));
-                bar.with_style(style.clone()).with_prefix(product.sku.clone())
-            })
-            .collect();
-        Self { stores, products, before, bars, screen, start: Instant::now(), printed_s: 0 }
+        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
+        let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = |_: &_| screen.add(ProgressBar::no_length().with_style(style.clone()));
+        let bars = products.iter().map(bar).collect();
+        let printed_s = screen.is_hidden().then_some(0);
+        Self { stores, products, before, bars, screen, start: Instant::now(), printed_s, lines: Vec::new() }
     }
 
-    /// Says something above the bars.
+    /// Says something above the lines.
     pub(super) fn say(&self, text: &str) -> anyhow::Result<()> {
-        self.screen.suspend(|| stage::println(text))
+        self.screen.suspend(|| say(text))
     }
 
-    /// Reads all lanes and redraws them.
-    pub(super) async fn look(&mut self) -> anyhow::Result<Vec<LaneView>> {
+    /// Reads all lanes and draws them again.
+    pub(super) async fn look(&mut self, crew: &Crew) -> anyhow::Result<Vec<LaneView>> {
         let mut views = Vec::new();
         for product in &self.products {
             let lane = lane_of(product)?;
@@ -52,47 +54,58 @@ impl<'a> Watch<'a> {
             let view = self.stores.redis.read_lanes(partition, &[lane]).await?.pop().flatten();
             views.extend(view);
         }
-        for ((view, product), bar) in views.iter().zip(&self.products).zip(&self.bars) {
-            bar.set_position(self.told(view, product));
-            bar.set_message(message(view));
+        self.lines = views.iter().zip(&self.products).map(|(view, product)| self.line(view, product, crew)).collect();
+        for (line, bar) in self.lines.iter().zip(&self.bars) {
+            bar.set_message(line.clone());
         }
-        if self.screen.is_hidden() && self.start.elapsed().as_secs() > self.printed_s {
-            self.printed_s = self.start.elapsed().as_secs();
-            for (view, product) in views.iter().zip(&self.products) {
-                let (told, all) = (self.told(view, product), product.line.len());
-                stage::println(&format!(
-                    "  {:>2} s {:>8} {told:>4}/{all:<4} {}",
-                    self.printed_s,
-                    product.sku,
-                    message(view)
-                ))?;
-            }
-        }
+        self.print_row(&views)?;
         Ok(views)
+    }
+
+    fn line(&self, view: &LaneView, product: &Product, crew: &Crew) -> String {
+        let (told, all) = (self.told(view, product), product.line.len());
+        let full = BAR_WIDTH * usize::try_from(told).unwrap_or(all).min(all) / all.max(1);
+        let (full, rest) = ("━".repeat(full), "─".repeat(BAR_WIDTH - full));
+        let status = view.status.to_string();
+        let (full, status) = match view.status {
+            Status::Completed => (style(full).green(), style(status).green()),
+            Status::Queued | Status::InProgress => (style(full).cyan(), style(status)),
+            _ => (style(full).yellow(), style(status).yellow()),
+        };
+        let owner = crew.owner(view).map(|owner| format!("  {owner}")).unwrap_or_default();
+        format!("  {:>7}  {full}{}  {told:>4} of {all}  {status}{owner}", product.sku, style(rest).dim())
+    }
+
+    /// Where nothing can be drawn again: how many have been told, once a second.
+    fn print_row(&mut self, views: &[LaneView]) -> anyhow::Result<()> {
+        let elapsed_s = self.start.elapsed().as_secs();
+        let Some(printed_s) = self.printed_s.as_mut().filter(|printed_s| **printed_s < elapsed_s) else {
+            return Ok(());
+        };
+        let is_first = std::mem::replace(printed_s, elapsed_s) == 0;
+        if is_first {
+            let skus: Vec<String> = self.products.iter().map(|product| format!("{:>8}", product.sku)).collect();
+            say(&format!("   told{}", skus.concat()))?;
+        }
+        let told = |(view, product): (&LaneView, &&Product)| format!("{:>8}", self.told(view, product));
+        let cells: Vec<String> = views.iter().zip(&self.products).map(told).collect();
+        say(&format!("  {elapsed_s:>3} s{}", cells.concat()))
     }
 
     fn told(&self, view: &LaneView, product: &Product) -> u64 {
         self.before.get(&product.id).copied().unwrap_or(0) + view.counts.sent
     }
 
-    /// Leaves the bars as they stand.
-    pub(super) fn finish(&self) {
-        for bar in &self.bars {
-            bar.abandon();
+    /// Leaves the lines as they stand.
+    pub(super) fn finish(&self) -> anyhow::Result<()> {
+        self.bars.iter().for_each(ProgressBar::abandon);
+        if self.printed_s.is_some() {
+            self.lines.iter().try_for_each(|line| say(line))
+        } else {
+            // The cursor stands behind the last line.
+            say("")
         }
     }
-}
-
-fn message(view: &LaneView) -> String {
-    match view.owner.as_deref().filter(|owner| !owner.is_empty()) {
-        Some(owner) if view.status.is_open() => format!("{} by worker {}", view.status, pid_of(owner)),
-        _ => view.status.to_string(),
-    }
-}
-
-/// The process behind a consumer's name.
-pub(super) fn pid_of(owner: &str) -> &str {
-    owner.split('-').next().unwrap_or(owner)
 }
 
 /// The lane of a product.

@@ -38,7 +38,7 @@ pub enum LocalError {
         source: io::Error,
     },
     /// No free port was found.
-    #[error("no free port on 127.0.0.1 was found in {tries} tries")]
+    #[error("no free port on 127.0.0.1 was found in {tries} tries; try again")]
     NoPort {
         /// How many ports were tried.
         tries: usize,
@@ -54,7 +54,7 @@ pub enum LocalError {
         log: String,
     },
     /// The server was killed or stopped by another task while it was awaited.
-    #[error("{server} was stopped while it was starting")]
+    #[error("{server} was stopped while it was starting; start again")]
     Stopped {
         /// Which server.
         server: &'static str,

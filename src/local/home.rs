@@ -69,7 +69,14 @@ impl Home {
         let log_path = self.file("log");
         let log = fs::File::create(&log_path).map_err(LocalError::io("write", &log_path))?;
         let log_too = log.try_clone().map_err(LocalError::io("write", &log_path))?;
-        Command::new("/bin/sh")
+        let mut shell = Command::new("/bin/sh");
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        shell
             .args(["-c", r#"echo $$ > "$0" && exec "$@""#])
             .arg(self.file("pid"))
             .arg(command.get_program())

@@ -22,6 +22,7 @@
 //!
 //! A wrapper script as a program must `exec` the server in the end: signals go to its process.
 
+mod companion;
 mod docker;
 mod error;
 mod home;
@@ -36,8 +37,10 @@ mod urls;
 
 use std::ops::Deref;
 
+pub use companion::Companion;
 pub use error::LocalError;
 pub use programs::{MYSQLD_VARIABLE, REDIS_VARIABLE};
+pub(crate) use run::Signals;
 pub use run::run_with_servers;
 pub use server::Server;
 pub use urls::{MYSQL_URL_VARIABLE, REDIS_URL_VARIABLE, Urls, fresh_database_name, fresh_namespace};

@@ -68,18 +68,18 @@ async fn supervise(mut child: Child, signals: &mut Signals) -> std::io::Result<E
 }
 
 /// The two signals that ask this process to end, from the moment of `listen` on.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, LocalError> {
+    pub(crate) fn listen() -> Result<Self, LocalError> {
         let listen = |kind| signal(kind).map_err(LocalError::io("listen to", "signals"));
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
-    async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::SIGINT,
             _ = self.terminate.recv() => Signal::SIGTERM,

@@ -3,7 +3,7 @@
 use chrono::NaiveDateTime;
 use sqlx::{FromRow, MySqlExecutor, Row, mysql::MySqlRow};
 
-use super::decode_error;
+use super::{decode_error, line::Person};
 use crate::{
     ids::{Channel, LaneId, Place, ProductId, Round, Sku, UserId},
     outcome::Outcome,
@@ -12,6 +12,9 @@ use crate::{
 
 /// The reason of a round that was cancelled before its turn came: it says nothing about where its lane stands.
 pub const CANCELED_WHILE_WAITING: &str = "canceled while waiting";
+
+/// After every place that there can be: the end of the year 9999.
+const LAST_PLACE: Place = Place(253_402_300_799_000_000);
 
 /// A round of a lane with what people want to see beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub struct RoundRow {
     pub sku: Option<Sku>,
     /// People in (from, upto]; `None` until they are counted.
     pub total: Option<u64>,
+    /// Whether its product stands still until it is unpaused.
+    pub is_paused: bool,
 }
 
 impl<'r> FromRow<'r, MySqlRow> for RoundRow {
@@ -51,13 +56,23 @@ impl<'r> FromRow<'r, MySqlRow> for RoundRow {
                 unknown: row.try_get("unknown_count")?,
             },
             stamp: Stamp { epoch: row.try_get("epoch")?, version: row.try_get("version")? },
+            retry_of: row
+                .try_get::<Option<String>, _>("retry_of")?
+                .map(|status| status.parse())
+                .transpose()
+                .map_err(decode_error)?,
             reason: row.try_get("reason")?,
             queued_us: time_us("queued_at")?,
             started_us: time_us("started_at")?,
             ended_us: time_us("ended_at")?,
         };
         let sku = sku.map(|sku| sku.parse()).transpose().map_err(decode_error)?;
-        Ok(Self { state, sku, total: row.try_get("total")? })
+        Ok(Self {
+            state,
+            sku,
+            total: row.try_get("total")?,
+            is_paused: row.try_get::<Option<bool>, _>("is_paused")?.unwrap_or(false),
+        })
     }
 }
 
@@ -74,7 +89,7 @@ fn time(row: &MySqlRow, column: &str) -> sqlx::Result<Option<NaiveDateTime>> {
 /// Those of MySQL.
 pub async fn rounds(db: impl MySqlExecutor<'_>, product: Option<ProductId>) -> sqlx::Result<Vec<RoundRow>> {
     sqlx::query_as(
-        "SELECT h.*, p.sku FROM product_notification_history h
+        "SELECT h.*, p.sku, p.is_paused FROM product_notification_history h
          JOIN (SELECT product_id, channel,
                  MIN(CASE WHEN status IN ('QUEUED', 'IN_PROGRESS') THEN restock_round END) AS open_round,
                  MAX(CASE WHEN status = 'QUEUED' AND started_at IS NULL THEN restock_round END) AS waiting_round,
@@ -99,7 +114,7 @@ pub async fn rounds(db: impl MySqlExecutor<'_>, product: Option<ProductId>) -> s
 /// Those of MySQL.
 pub async fn round_of(db: impl MySqlExecutor<'_>, lane: &LaneId, round: Round) -> sqlx::Result<Option<RoundRow>> {
     sqlx::query_as(
-        "SELECT h.*, p.sku FROM product_notification_history h LEFT JOIN product p ON p.id = h.product_id
+        "SELECT h.*, p.sku, p.is_paused FROM product_notification_history h LEFT JOIN product p ON p.id = h.product_id
          WHERE h.product_id = ? AND h.restock_round = ? AND h.channel = ?",
     )
     .bind(lane.product.0)
@@ -107,6 +122,23 @@ pub async fn round_of(db: impl MySqlExecutor<'_>, lane: &LaneId, round: Round) -
     .bind(lane.channel.as_str())
     .fetch_optional(db)
     .await
+}
+
+/// The newest `limit` rounds of a product in all channels, whatever became of them, in order.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn newest_rounds(db: impl MySqlExecutor<'_>, product: ProductId, limit: u32) -> sqlx::Result<Vec<RoundRow>> {
+    let mut rows: Vec<RoundRow> = sqlx::query_as(
+        "SELECT h.*, p.sku, p.is_paused FROM product_notification_history h LEFT JOIN product p ON p.id = h.product_id
+         WHERE h.product_id = ? ORDER BY h.restock_round DESC, h.channel DESC LIMIT ?",
+    )
+    .bind(product.0)
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    rows.reverse();
+    Ok(rows)
 }
 
 /// What rebuilds the lanes of a product in Redis: per channel the rows of [`rounds`].
@@ -145,6 +177,8 @@ pub struct PersonRow {
     pub outcome: Outcome,
     /// When the deciding attempt started, UTC.
     pub sent_at: NaiveDateTime,
+    /// Attempts made for them, since the round was last resumed.
+    pub tries: u32,
 }
 
 impl<'r> FromRow<'r, MySqlRow> for PersonRow {
@@ -156,6 +190,7 @@ impl<'r> FromRow<'r, MySqlRow> for PersonRow {
             user: UserId(row.try_get("user_id")?),
             outcome: text("outcome")?.parse().map_err(decode_error)?,
             sent_at: row.try_get("sent_at")?,
+            tries: u32::from(row.try_get::<u16, _>("tries")?),
         })
     }
 }
@@ -171,6 +206,53 @@ pub struct PeopleOf {
     pub channel: Channel,
 }
 
+/// Whether MySQL has this state of a round, or a newer one.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn is_recorded(db: impl MySqlExecutor<'_>, of: &PeopleOf, stamp: Stamp) -> sqlx::Result<bool> {
+    let found: Option<(u64, u64)> = sqlx::query_as(
+        "SELECT epoch, version FROM product_notification_history
+         WHERE product_id = ? AND restock_round = ? AND channel = ?",
+    )
+    .bind(of.product.0)
+    .bind(of.round.0)
+    .bind(of.channel.as_str())
+    .fetch_optional(db)
+    .await?;
+    Ok(found.is_some_and(|(epoch, version)| Stamp { epoch, version } >= stamp))
+}
+
+/// The first `limit` people in (`after`, `upto`] who FAILED in a round and still stand in line at that place.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn failed(
+    db: impl MySqlExecutor<'_>,
+    of: &PeopleOf,
+    after: Option<Place>,
+    upto: Place,
+    limit: u32,
+) -> sqlx::Result<Vec<Person>> {
+    let rows: Vec<(NaiveDateTime, i64)> = sqlx::query_as(
+        "SELECT h.place, h.user_id FROM product_user_notification_history h
+         JOIN product_user_notification n
+           ON n.product_id = h.product_id AND n.created_at = h.place AND n.user_id = h.user_id AND n.is_active = 1
+         WHERE h.product_id = ? AND h.restock_round = ? AND h.channel = ? AND h.place > ? AND h.place <= ?
+           AND h.outcome = 'FAILED' ORDER BY h.place LIMIT ?",
+    )
+    .bind(of.product.0)
+    .bind(of.round.0)
+    .bind(of.channel.as_str())
+    .bind(after.unwrap_or(Place(0)).datetime())
+    .bind(upto.datetime())
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    let person = |(at, user)| Person { place: Place::from_datetime(at), user: UserId(user), active: true };
+    Ok(rows.into_iter().map(person).collect())
+}
+
 /// The first `limit` people settled in a round after the place `after`, in line order.
 ///
 /// # Errors
@@ -182,7 +264,7 @@ pub async fn people(
     limit: u32,
 ) -> sqlx::Result<Vec<PersonRow>> {
     sqlx::query_as(
-        "SELECT channel, place, user_id, outcome, sent_at FROM product_user_notification_history
+        "SELECT channel, place, user_id, outcome, sent_at, tries FROM product_user_notification_history
          WHERE product_id = ? AND restock_round = ? AND channel = ? AND place > ? ORDER BY place LIMIT ?",
     )
     .bind(of.product.0)
@@ -192,4 +274,60 @@ pub async fn people(
     .bind(limit)
     .fetch_all(db)
     .await
+}
+
+/// What became of one user in a round, who stood at `place` then; without a place everybody in the round is read.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn person(
+    db: impl MySqlExecutor<'_>,
+    of: &PeopleOf,
+    user: UserId,
+    place: Option<Place>,
+) -> sqlx::Result<Option<PersonRow>> {
+    let place = place.map(Place::datetime);
+    sqlx::query_as(
+        "SELECT channel, place, user_id, outcome, sent_at, tries FROM product_user_notification_history
+         WHERE product_id = ? AND restock_round = ? AND channel = ? AND place BETWEEN ? AND ? AND user_id = ?
+         ORDER BY place DESC LIMIT 1",
+    )
+    .bind(of.product.0)
+    .bind(of.round.0)
+    .bind(of.channel.as_str())
+    .bind(place.unwrap_or(Place(0).datetime()))
+    .bind(place.unwrap_or(LAST_PLACE.datetime()))
+    .bind(user.0)
+    .fetch_optional(db)
+    .await
+}
+
+/// The round and channel of a product that have outcomes and come next after this one.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn next_with_outcomes(
+    db: impl MySqlExecutor<'_>,
+    product: ProductId,
+    after: Option<(Round, Channel)>,
+) -> sqlx::Result<Option<(Round, Channel)>> {
+    let (round, channel) = after.map_or((0, String::new()), |(round, channel)| (round.0, channel.to_string()));
+    // Two ranges of the key, because a comparison of two columns at once reads it from the start.
+    let next: Option<(u32, String)> = sqlx::query_as(
+        "(SELECT restock_round, channel FROM product_user_notification_history
+          WHERE product_id = ? AND restock_round = ? AND channel > ? ORDER BY restock_round, channel LIMIT 1)
+         UNION ALL
+         (SELECT restock_round, channel FROM product_user_notification_history
+          WHERE product_id = ? AND restock_round > ? ORDER BY restock_round, channel LIMIT 1)
+         ORDER BY restock_round, channel LIMIT 1",
+    )
+    .bind(product.0)
+    .bind(round)
+    .bind(channel)
+    .bind(product.0)
+    .bind(round)
+    .fetch_optional(db)
+    .await?;
+    let Some((round, channel)) = next else { return Ok(None) };
+    Ok(Some((Round(round), channel.parse().map_err(decode_error)?)))
 }

@@ -8,17 +8,22 @@
 //! | [`product`] | `product` |
 //! | [`line`](mod@line), [`subscription`], [`import`] | `product_line`, `product_user_notification` |
 //! | [`request`] | `restock_request` |
+//! | [`refused`](mod@refused) | `log_dead` |
 //! | [`action`] | `operator_action` |
+//! | [`erase`], [`prune`] | all: take a person out, and old rounds |
 //! | [`history`] | `product_notification_history`, `product_user_notification_history` (reading) |
 //!
 //! The SQL is portable. Times are `DATETIME(6)` in UTC. A function that only reads takes any
 //! [`sqlx::MySqlExecutor`]: the pool, a connection, or an open transaction.
 
 pub mod action;
+pub mod erase;
 pub mod history;
 pub mod import;
 pub mod line;
 pub mod product;
+pub mod prune;
+pub mod refused;
 pub mod request;
 pub mod schema;
 pub mod setting;
@@ -102,10 +107,29 @@ pub fn is_unreachable(error: &sqlx::Error) -> bool {
 }
 
 /// Whether MySQL refused the value of a row: SQLSTATE class 22 (data) or 23 (constraint). All else may pass later.
+///
+/// MySQL gives some of these no class; they are known by their numbers.
 #[must_use]
 pub fn is_refused(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+        || matches!(
+            number(error),
+            Some(
+                1265 // data truncated
+                | 1366 // not a text of this character set, not a number
+                | 3819 // a CHECK is violated
+            )
+        )
+}
+
+/// Sets how long this session waits for a lock that somebody else holds; by default it would be for 50 s.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn wait_for_locks(db: &mut MySqlConnection, most: Duration) -> sqlx::Result<()> {
+    let seconds = most.as_secs().max(1);
+    sqlx::query("SET SESSION innodb_lock_wait_timeout = ?").bind(seconds).execute(db).await.map(drop)
 }
 
 /// Whether the transaction was given up for another one, and is to be run again.

@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use sqlx::{FromRow, MySqlExecutor, MySqlPool, Row, mysql::MySqlRow};
+use serde::Serialize;
+use sqlx::{FromRow, MySqlConnection, MySqlExecutor, Row, mysql::MySqlRow};
 
 use super::decode_error;
 use crate::ids::{IdempotencyKey, ParseError, Partition, ProductId, Round};
@@ -71,7 +72,7 @@ impl<'r> FromRow<'r, MySqlRow> for Request {
 /// # Errors
 /// Those of MySQL; a quantity beyond `INT` is refused by it.
 pub async fn insert_or_find(
-    pool: &MySqlPool,
+    db: &mut MySqlConnection,
     product: ProductId,
     quantity: i64,
     key: Option<&IdempotencyKey>,
@@ -81,7 +82,7 @@ pub async fn insert_or_find(
         .bind(product.0)
         .bind(quantity)
         .bind(key)
-        .execute(pool)
+        .execute(&mut *db)
         .await;
     match inserted {
         Ok(done) => Ok(Request {
@@ -94,14 +95,7 @@ pub async fn insert_or_find(
             reason: None,
         }),
         Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => {
-            sqlx::query_as(
-                "SELECT id, product_id, quantity, idempotency_key, state, restock_round, reason FROM restock_request
-                 WHERE product_id = ? AND idempotency_key = ?",
-            )
-            .bind(product.0)
-            .bind(key)
-            .fetch_one(pool)
-            .await
+            find_by(db, product, key).await?.ok_or(sqlx::Error::RowNotFound)
         }
         Err(error) => Err(error),
     }
@@ -145,4 +139,50 @@ pub async fn find(db: impl MySqlExecutor<'_>, id: i64) -> sqlx::Result<Option<Re
     .bind(id)
     .fetch_optional(db)
     .await
+}
+
+/// The request of that product and key.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn find_key(
+    db: impl MySqlExecutor<'_>,
+    product: ProductId,
+    key: &IdempotencyKey,
+) -> sqlx::Result<Option<Request>> {
+    find_by(db, product, Some(key.as_str())).await
+}
+
+async fn find_by(db: impl MySqlExecutor<'_>, product: ProductId, key: Option<&str>) -> sqlx::Result<Option<Request>> {
+    sqlx::query_as(
+        "SELECT id, product_id, quantity, idempotency_key, state, restock_round, reason FROM restock_request
+         WHERE product_id = ? AND idempotency_key = ?",
+    )
+    .bind(product.0)
+    .bind(key)
+    .fetch_optional(db)
+    .await
+}
+
+/// The requests that have no round yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Outbox {
+    /// How many.
+    pub pending: i64,
+    /// The age of the oldest, ms; 0 without any.
+    pub oldest_ms: i64,
+}
+
+/// Counts them.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn outbox(db: impl MySqlExecutor<'_>) -> sqlx::Result<Outbox> {
+    let (pending, oldest_us): (i64, Option<i64>) = sqlx::query_as(
+        "SELECT COUNT(*), TIMESTAMPDIFF(MICROSECOND, MIN(created_at), UTC_TIMESTAMP(6))
+         FROM restock_request WHERE state = 'PENDING'",
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(Outbox { pending, oldest_ms: oldest_us.unwrap_or(0).max(0) / 1000 })
 }

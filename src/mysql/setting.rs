@@ -74,7 +74,10 @@ pub enum SettingError {
         expected: String,
     },
     /// Every key in Redis depends on it.
-    #[error("`{name}` is {stored} since the first `migrate` and cannot be changed: every key in Redis depends on it")]
+    #[error(
+        "`{name}` is {stored} since the first `migrate` and cannot be changed: every key in Redis depends on it; a new database can \
+         have another"
+    )]
     Fixed {
         /// Which setting.
         name: &'static str,

@@ -1,6 +1,6 @@
 //! Announcing a restock, through the outbox or past it.
 
-use sqlx::MySqlPool;
+use sqlx::{MySqlConnection, MySqlPool};
 
 use super::{BACKLOG_MAX, Producer, ProducerError, TRIES_MAX};
 use crate::{
@@ -9,7 +9,10 @@ use crate::{
         product,
         request::{self, Request, RequestState},
     },
-    redis::scripts::{Enqueue, Enqueued},
+    redis::{
+        Redis,
+        scripts::{Enqueue, Enqueued},
+    },
 };
 
 /// A restock that will be announced.
@@ -23,6 +26,17 @@ pub struct Accepted {
     pub request: Option<i64>,
 }
 
+/// A restock to be announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// What is restocked.
+    pub product: ProductId,
+    /// Pieces that came in.
+    pub quantity: u32,
+    /// What makes a repetition count once.
+    pub key: Option<IdempotencyKey>,
+}
+
 /// Puts a restock into the outbox. From then on it cannot be lost; [`Producer::push`] makes it a round now.
 ///
 /// # Errors
@@ -33,11 +47,39 @@ pub async fn accept(
     quantity: u32,
     key: Option<&IdempotencyKey>,
 ) -> Result<Request, ProducerError> {
-    if product::find(mysql, &ProductRef::Id(product)).await?.is_none() {
+    accept_one(&mut *mysql.acquire().await?, product, quantity, key).await
+}
+
+/// Puts restocks into the outbox, all of them or none. `on_row` hears of each.
+///
+/// # Errors
+/// As [`accept`], with the number of the order, from 0, that is refused.
+pub async fn accept_all(
+    mysql: &MySqlPool,
+    orders: &[Order],
+    on_row: impl Fn(),
+) -> Result<Vec<Request>, (usize, ProducerError)> {
+    let mut tx = mysql.begin().await.map_err(|error| (0, error.into()))?;
+    let mut rows = Vec::with_capacity(orders.len());
+    for (at, Order { product, quantity, key }) in orders.iter().enumerate() {
+        rows.push(accept_one(&mut tx, *product, *quantity, key.as_ref()).await.map_err(|error| (at, error))?);
+        on_row();
+    }
+    tx.commit().await.map_err(|error| (0, error.into()))?;
+    Ok(rows)
+}
+
+async fn accept_one(
+    db: &mut MySqlConnection,
+    product: ProductId,
+    quantity: u32,
+    key: Option<&IdempotencyKey>,
+) -> Result<Request, ProducerError> {
+    if product::find(&mut *db, &ProductRef::Id(product)).await?.is_none() {
         return Err(ProducerError::NotFound(product));
     }
     let quantity = i64::from(quantity);
-    let row = request::insert_or_find(mysql, product, quantity, key).await?;
+    let row = request::insert_or_find(db, product, quantity, key).await?;
     if row.quantity != quantity {
         return Err(ProducerError::KeyConflict { product, key: key_of(&row), quantity: row.quantity });
     }
@@ -114,29 +156,58 @@ impl Producer {
         key: Option<&str>,
         request: Option<i64>,
     ) -> Result<Round, ProducerError> {
+        let (partition, backlog_max) = (self.stores.partition_of(product), BACKLOG_MAX);
         for _ in 0..TRIES_MAX {
             let channels = self.channels();
-            let enqueue = Enqueue {
-                partition: self.stores.partition_of(product),
-                product,
-                quantity,
-                key,
-                request,
-                backlog_max: BACKLOG_MAX,
-                channels: &channels,
-            };
-            match self.stores.redis.enqueue(&enqueue).await? {
-                Enqueued::Queued(round) | Enqueued::Known(round) => return Ok(round),
-                Enqueued::NoStock(stock) => return Err(ProducerError::NoStock { product, stock }),
-                Enqueued::Conflict(quantity) => {
-                    let key = key.unwrap_or_default().to_owned();
-                    return Err(ProducerError::KeyConflict { product, key, quantity: i64::from(quantity) });
-                }
-                Enqueued::Full => return Err(ProducerError::Backlog),
-                Enqueued::Channels(_) => self.agree_on_channels(product).await?,
-                Enqueued::Unchecked => self.check(product).await?,
+            let enqueue = Enqueue { partition, product, quantity, key, request, backlog_max, channels: &channels };
+            match answer(&enqueue, self.stores.redis.enqueue(&enqueue).await?)? {
+                Answer::Round(round) => return Ok(round),
+                Answer::OtherChannels => self.agree_on_channels(product).await?,
+                Answer::Unchecked => self.check(product).await?,
             }
         }
         Err(ProducerError::Unsettled(product))
+    }
+}
+
+/// Announces a restock with Redis alone; `None` when Redis does not know the product, or not since its restart.
+///
+/// # Errors
+/// As [`Producer::enqueue_direct`], but for those of MySQL.
+pub async fn enqueue_known(
+    redis: &Redis,
+    product: ProductId,
+    quantity: u32,
+    key: Option<&IdempotencyKey>,
+) -> Result<Option<Accepted>, ProducerError> {
+    let Some((partition, channels)) = redis.mirrored(product).await? else { return Ok(None) };
+    let (key, backlog_max) = (key.map(IdempotencyKey::as_str), BACKLOG_MAX);
+    let enqueue = Enqueue { partition, product, quantity, key, request: None, backlog_max, channels: &channels };
+    Ok(match answer(&enqueue, redis.enqueue(&enqueue).await?)? {
+        Answer::Round(round) => Some(Accepted { product, round: Some(round), request: None }),
+        // The channels have changed this very moment: MySQL says which they are.
+        Answer::OtherChannels | Answer::Unchecked => None,
+    })
+}
+
+/// What `enqueue` answered, when it did not refuse.
+enum Answer {
+    Round(Round),
+    OtherChannels,
+    Unchecked,
+}
+
+fn answer(call: &Enqueue<'_>, enqueued: Enqueued) -> Result<Answer, ProducerError> {
+    let product = call.product;
+    match enqueued {
+        Enqueued::Queued(round) | Enqueued::Known(round) => Ok(Answer::Round(round)),
+        Enqueued::NoStock(stock) => Err(ProducerError::NoStock { product, stock }),
+        Enqueued::Conflict(quantity) => {
+            let key = call.key.unwrap_or_default().to_owned();
+            Err(ProducerError::KeyConflict { product, key, quantity: i64::from(quantity) })
+        }
+        Enqueued::Full => Err(ProducerError::Backlog),
+        Enqueued::Channels(_) => Ok(Answer::OtherChannels),
+        Enqueued::Unchecked => Ok(Answer::Unchecked),
     }
 }

@@ -1,7 +1,7 @@
 //! Why a producer is refused.
 
 use crate::{
-    ids::{Channel, ProductId},
+    ids::{Channel, ProductId, Round},
     mysql::setting::SettingError,
     redis::RedisError,
     round::Status,
@@ -47,7 +47,7 @@ pub enum ProducerError {
     Backlog,
     /// The lane has no round that was cut off.
     #[error(
-        "product {product} has nothing to resume on {channel}: its round is {}",
+        "product {product} has nothing to resume on {channel}: its round is {}; see `restock-cli status {product}`",
         .status.map_or("none yet", Status::as_str)
     )]
     NothingToResume {
@@ -66,8 +66,20 @@ pub enum ProducerError {
         /// On which channel.
         channel: Channel,
     },
+    /// There is nobody to tell again.
+    #[error("nobody FAILED in round {round} of product {product} on {channel}; see `restock-cli history {product}`")]
+    NobodyFailed {
+        /// Which product.
+        product: ProductId,
+        /// On which channel.
+        channel: Channel,
+        /// Its last round.
+        round: Round,
+    },
     /// The lane has no open round.
-    #[error("product {product} has nothing to cancel on {channel}: no round is open")]
+    #[error(
+        "product {product} has nothing to cancel on {channel}: no round is open; see `restock-cli status {product}`"
+    )]
     NothingToCancel {
         /// Which product.
         product: ProductId,

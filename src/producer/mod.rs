@@ -7,6 +7,7 @@
 
 mod enqueue;
 mod error;
+mod preview;
 mod resume;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,9 +19,10 @@ use crate::{
     stores::{Checked, Stores},
 };
 
-pub use enqueue::{Accepted, accept};
+pub use enqueue::{Accepted, Order, accept, accept_all, enqueue_known};
 pub use error::ProducerError;
-pub use resume::Continued;
+pub use preview::{WouldCancel, WouldResume};
+pub use resume::{Continued, Resume};
 
 /// Entries in a partition's log at which nothing more is accepted, and nobody more is told.
 pub const BACKLOG_MAX: u64 = 100_000;
@@ -91,6 +93,10 @@ impl Producer {
         reason: &str,
     ) -> Result<Cancellation, ProducerError> {
         let (partition, lane) = (self.stores.partition_of(product), LaneId { product, channel: channel.clone() });
+        // A lane that is behind MySQL would be canceled in vain: MySQL's state is newer, and is installed again.
+        if !self.stores.redis.is_checked(partition, product).await? {
+            self.check(product).await?;
+        }
         let mut canceled = self.stores.redis.cancel(partition, &lane, reason).await?;
         if canceled == Canceled::Unchecked {
             self.check(product).await?;

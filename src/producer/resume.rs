@@ -7,12 +7,24 @@ use crate::{
     outcome::Outcome,
     redis::{
         lane::LaneView,
-        scripts::{Resumed, Skip},
+        scripts::{Before, Resumed, Skip},
     },
 };
 
 /// How the reason of a round starts that a person's unanswered attempts ended: they may have been told.
 const NO_ANSWER: &str = "no answer";
+
+/// What goes before a round goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Resume {
+    /// Nothing: it goes on after the last person settled.
+    #[default]
+    Plain,
+    /// The person who could not be told is given up.
+    Skip,
+    /// Those who FAILED in it are told again, also when it was completed.
+    RetryFailed,
+}
 
 /// A lane that goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,16 +38,18 @@ pub struct Continued {
 }
 
 impl Producer {
-    /// Goes on with the round of a lane that was cut off, after the last person settled; with `skip` after the person
-    /// who could not be told. One who meanwhile left that place in line does not block it and is not given up.
+    /// Goes on with the round of a lane that was cut off, after the last person settled; with [`Resume::Skip`] after
+    /// the person who could not be told. One who meanwhile left that place in line does not block it and is not given
+    /// up. With [`Resume::RetryFailed`] those who FAILED in the lane's last round are told again first.
     ///
     /// # Errors
-    /// [`ProducerError::NothingToResume`], [`ProducerError::NobodyBlocks`], [`ProducerError::NoStock`],
+    /// [`ProducerError::NothingToResume`], [`ProducerError::NobodyBlocks`], [`ProducerError::NobodyFailed`],
+    /// [`ProducerError::NoStock`],
     /// [`ProducerError::NotFound`], and those of the stores.
-    pub async fn resume(&self, product: ProductId, channel: &Channel, skip: bool) -> Result<Continued, ProducerError> {
+    pub async fn resume(&self, product: ProductId, channel: &Channel, how: Resume) -> Result<Continued, ProducerError> {
         let (partition, lane) = (self.stores.partition_of(product), LaneId { product, channel: channel.clone() });
         for _ in 0..TRIES_MAX {
-            let person = if skip { self.blocking(&lane).await? } else { Blocking::Gone };
+            let person = if how == Resume::Skip { self.blocking(&lane).await? } else { Blocking::Gone };
             let given_up = match &person {
                 Blocking::Unchecked => {
                     self.check(product).await?;
@@ -44,12 +58,20 @@ impl Producer {
                 Blocking::Person(person) => Some(person),
                 Blocking::Gone => None,
             };
-            match self.stores.redis.resume(partition, &lane, given_up).await? {
+            let before = match (how, given_up) {
+                (Resume::RetryFailed, _) => Before::RetryFailed,
+                (_, Some(skip)) => Before::Skip(*skip),
+                (_, None) => Before::Nothing,
+            };
+            match self.stores.redis.resume(partition, &lane, before).await? {
                 Resumed::Queued(round) => {
                     return Ok(Continued { channel: channel.clone(), round, skipped: given_up.map(|skip| skip.user) });
                 }
                 Resumed::NotCanceled(status) => {
                     return Err(ProducerError::NothingToResume { product, channel: channel.clone(), status });
+                }
+                Resumed::NobodyFailed(round) => {
+                    return Err(ProducerError::NobodyFailed { product, channel: channel.clone(), round });
                 }
                 Resumed::NoStock(stock) => return Err(ProducerError::NoStock { product, stock }),
                 Resumed::Moved(..) => {}
@@ -57,6 +79,14 @@ impl Producer {
             }
         }
         Err(ProducerError::Unsettled(product))
+    }
+
+    /// Whom [`Producer::resume`] would give up.
+    pub(super) async fn would_skip(&self, lane: &LaneId) -> Result<Option<UserId>, ProducerError> {
+        Ok(match self.blocking(lane).await? {
+            Blocking::Person(person) => Some(person.user),
+            Blocking::Unchecked | Blocking::Gone => None,
+        })
     }
 
     /// Who blocks a lane that was cut off.

@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
-use fred::{interfaces::StreamsInterface, types::Value};
+use fred::{
+    interfaces::{ClientInterface, StreamsInterface},
+    types::{ClientUnblockFlag, Value},
+};
 
-use super::{Redis, RedisError};
+use super::{Reconnects, Redis, RedisError, dead::texts, inspect::JobStream, scripts::Unreadable};
 use crate::ids::{Channel, LaneId, Partition, ProductId};
 
 /// The consumer group that all workers share.
@@ -15,6 +18,8 @@ pub const BLOCK_MS: u64 = 2000;
 
 /// So many of the newest entries are tried, where others have taken some of them out of turn.
 const NEWEST_MAX: u64 = 4;
+/// The most entries put back by one call.
+const LEAVE_MAX: u64 = 100;
 
 /// Which of a channel's two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +28,17 @@ pub enum Line {
     Fresh,
     /// Lanes that were handed back.
     Again,
+}
+
+impl Line {
+    /// An entry on it, as its lane remembers it: `j:<id>` or `a:<id>`.
+    #[must_use]
+    pub fn name_of(self, id: &str) -> String {
+        match self {
+            Self::Fresh => format!("j:{id}"),
+            Self::Again => format!("a:{id}"),
+        }
+    }
 }
 
 /// A pending entry that stands for a lane.
@@ -42,17 +58,22 @@ impl Entry {
     /// As the lane remembers it: `j:<id>` or `a:<id>`.
     #[must_use]
     pub fn name(&self) -> String {
-        match self.line {
-            Line::Fresh => format!("j:{}", self.id),
-            Line::Again => format!("a:{}", self.id),
-        }
+        self.line.name_of(&self.id)
     }
 }
 
 type Raw = (String, HashMap<String, String>);
 
-/// Of an entry that is pending and was deleted only the id is left.
-type Pending = (String, Option<HashMap<String, String>>);
+/// What was read, by stream: pairs in RESP2, a map in RESP3.
+fn by_stream(found: Value) -> Result<HashMap<String, Value>, RedisError> {
+    let pairs: Vec<(String, Value)> = match found {
+        Value::Map(map) => {
+            map.inner().into_iter().map(|(key, value)| Ok((key.into_string().unwrap_or_default(), value))).collect()
+        }
+        pairs => pairs.into_array().into_iter().map(Value::convert).collect::<Result<_, _>>(),
+    }?;
+    Ok(pairs.into_iter().collect())
+}
 
 /// The two streams of one partition and channel, as one consumer reads them.
 #[derive(Debug, Clone)]
@@ -78,6 +99,11 @@ impl Jobs {
             Line::Fresh => &self.fresh,
             Line::Again => &self.again,
         }
+    }
+
+    /// Closes the connection, which nobody else may be using.
+    pub async fn close(&self) {
+        self.redis.close().await;
     }
 
     /// Creates the groups where they are missing, from the start of the streams.
@@ -112,12 +138,58 @@ impl Jobs {
         self.read(both, 1, Some(BLOCK_MS)).await
     }
 
+    /// Ends a wait under way with nothing. What the server has assigned by then is not lost: it is the wait's answer.
+    pub async fn stop_waiting(&self) {
+        if let Err(error) = self.redis.client.unblock_self(Some(ClientUnblockFlag::Timeout)).await {
+            tracing::debug!(%error, "a reader could not be told to stop; it stops by itself");
+        }
+    }
+
+    /// Puts what is pending for this consumer back in line, but for what `is_worked` says, and takes its name out of the
+    /// groups when nothing is pending for it then.
+    ///
+    /// # Errors
+    /// As any call; what is left then is taken over when it is idle for long enough.
+    pub async fn leave(&self, is_worked: impl Fn(&Entry) -> bool) -> Result<(), RedisError> {
+        for line in [Line::Fresh, Line::Again] {
+            let mut after = "0".to_owned();
+            loop {
+                let entries = self.pending_after(line, &after, LEAVE_MAX).await?;
+                let Some(last) = entries.last() else { break };
+                after.clone_from(&last.id);
+                for entry in entries.iter().filter(|entry| !is_worked(entry)) {
+                    let requeued = self.redis.requeue(entry).await?;
+                    tracing::info!(lane = %entry.lane, entry = entry.name(), how = ?requeued, "put back in line");
+                }
+            }
+            let stream = JobStream { partition: self.partition, channel: self.channel.clone(), line };
+            self.redis.drop_consumer(&stream, &self.consumer, 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells when the connection was broken since it was last asked: answers may have been lost.
+    #[must_use]
+    pub fn reconnects(&self) -> Reconnects {
+        self.redis.reconnects()
+    }
+
     /// Entries pending for this consumer whose delivery may have been lost with a connection, after `after`.
     ///
     /// # Errors
     /// As [`Jobs::take`].
     pub async fn pending_after(&self, line: Line, after: &str, count: u64) -> Result<Vec<Entry>, RedisError> {
         self.read(vec![(line, after.to_owned())], count, None).await
+    }
+
+    /// Gives a sign of life: whoever looks at the group's consumers sees that this one has a process. Redis before 7.2
+    /// counts neither empty reads nor blocking ones; a look at what is pending beyond the last possible id counts
+    /// everywhere, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`Jobs::take`].
+    pub async fn touch(&self) -> Result<(), RedisError> {
+        self.pending_after(Line::Fresh, "18446744073709551615-0", 1).await.map(drop)
     }
 
     async fn read(
@@ -136,11 +208,11 @@ impl Jobs {
         if found.is_null() {
             return Ok(Vec::new());
         }
-        let found: HashMap<String, Vec<Pending>> = found.flatten_array_values(2).convert()?;
+        let mut found: HashMap<String, Value> = by_stream(found)?;
         let mut entries = Vec::new();
         for (line, _) in from {
-            for (id, fields) in found.get(self.key(line)).into_iter().flatten() {
-                entries.extend(self.entry(line, (id.clone(), fields.clone().unwrap_or_default())).await);
+            for raw in found.remove(self.key(line)).map(texts).unwrap_or_default() {
+                entries.extend(self.entry(line, raw).await);
             }
         }
         Ok(entries)
@@ -157,13 +229,15 @@ impl Jobs {
         cursor: &str,
         count: u64,
     ) -> Result<(String, Vec<Entry>), RedisError> {
-        let (next, found): (String, Vec<Raw>) = self
+        let found: Value = self
             .redis
             .client
-            .xautoclaim_values(self.key(line), GROUP, self.consumer.as_str(), idle_ms, cursor, Some(count), false)
+            .xautoclaim(self.key(line), GROUP, self.consumer.as_str(), idle_ms, cursor, Some(count), false)
             .await?;
+        let mut parts = found.into_array().into_iter();
+        let next = parts.next().and_then(|next| next.into_string()).unwrap_or_else(|| "0-0".to_owned());
         let mut entries = Vec::new();
-        for raw in found {
+        for raw in parts.next().map(texts).unwrap_or_default() {
             entries.extend(self.entry(line, raw).await);
         }
         Ok((next, entries))
@@ -176,9 +250,8 @@ impl Jobs {
     pub async fn has_waiting(&self) -> Result<bool, RedisError> {
         for line in [Line::Fresh, Line::Again] {
             let Some(last) = self.last_given(line).await? else { continue };
-            let next: Vec<Raw> =
-                self.redis.client.xrange_values(self.key(line), format!("({last}"), "+", Some(1)).await?;
-            if !next.is_empty() {
+            let next: Value = self.redis.client.xrange(self.key(line), format!("({last}"), "+", Some(1)).await?;
+            if next.array_len().is_some_and(|len| len > 0) {
                 return Ok(true);
             }
         }
@@ -193,9 +266,8 @@ impl Jobs {
     /// As any call.
     pub async fn take_newest(&self) -> Result<Option<Entry>, RedisError> {
         let Some(last) = self.last_given(Line::Fresh).await? else { return Ok(None) };
-        let newest: Vec<Raw> =
-            self.redis.client.xrevrange_values(&self.fresh, "+", format!("({last}"), Some(NEWEST_MAX)).await?;
-        for raw in newest {
+        let newest: Value = self.redis.client.xrevrange(&self.fresh, "+", format!("({last}"), Some(NEWEST_MAX)).await?;
+        for raw in texts(newest) {
             let (group, consumer) = (GROUP, self.consumer.as_str());
             // FORCE makes it ours, unless somebody has it: nobody's is idle for so long.
             let claimed: Vec<String> = self
@@ -218,18 +290,27 @@ impl Jobs {
         }))
     }
 
-    /// An entry that cannot be read is dropped with a word, so that it does not hold back its neighbours.
+    /// An entry that cannot be read is set aside with a word, so that it does not hold back its neighbours.
     async fn entry(&self, line: Line, (id, fields): Raw) -> Option<Entry> {
         let product = fields.get("product").and_then(|text| text.parse::<ProductId>().ok());
         if let Some(product) = product {
             let lane = LaneId { product, channel: self.channel.clone() };
             return Some(Entry { partition: self.partition, lane, line, id });
         }
-        tracing::warn!(stream = self.key(line), entry = id, "dropped an entry that names no product");
-        let acked: Result<(), _> = self.redis.client.xack(self.key(line), GROUP, id.as_str()).await;
-        let deleted: Result<(), _> = self.redis.client.xdel(self.key(line), id.as_str()).await;
-        if let Err(error) = acked.and(deleted) {
-            tracing::warn!(%error, "could not drop it; it will come again");
+        let (partition, channel) = (self.partition, &self.channel);
+        let entry = Unreadable { partition, channel, line, id: &id, reason: "names no product" };
+        match self.redis.bury(&entry).await {
+            Ok(true) => {
+                tracing::warn!(
+                    stream = self.key(line),
+                    entry = id,
+                    "an entry names no product; see `restock-cli dead list`"
+                );
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(%error, "an entry that names no product could not be set aside; it comes again")
+            }
         }
         None
     }
@@ -241,11 +322,7 @@ impl Redis {
     /// # Errors
     /// As any call.
     pub async fn drop_entry(&self, entry: &Entry) -> Result<(), RedisError> {
-        let channel = &entry.lane.channel;
-        let key = match entry.line {
-            Line::Fresh => self.keys.jobs(entry.partition, channel),
-            Line::Again => self.keys.again(entry.partition, channel),
-        };
+        let key = self.keys.stream(entry.partition, &entry.lane.channel, entry.line);
         let _: u64 = self.client.xack(&key, GROUP, entry.id.as_str()).await?;
         let _: u64 = self.client.xdel(&key, entry.id.as_str()).await?;
         Ok(())

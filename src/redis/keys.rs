@@ -2,6 +2,7 @@
 //!
 //! All of one product lies in one partition, which is one hash slot: `{restock:3}`.
 
+use super::jobs::Line;
 use crate::ids::{Channel, LaneId, Namespace, Partition, ProductId};
 
 /// Builds key names for one namespace.
@@ -49,6 +50,15 @@ impl Keys {
     #[must_use]
     pub fn again(&self, partition: Partition, channel: &Channel) -> String {
         self.within(partition, format_args!("jobs:{channel}:again"))
+    }
+
+    /// The one of a channel's two streams.
+    #[must_use]
+    pub fn stream(&self, partition: Partition, channel: &Channel, line: Line) -> String {
+        match line {
+            Line::Fresh => self.jobs(partition, channel),
+            Line::Again => self.again(partition, channel),
+        }
     }
 
     /// Stream: lanes given up, with the reason.

@@ -2,15 +2,12 @@
 
 use std::{collections::HashMap, str::FromStr};
 
-use fred::{
-    interfaces::{HashesInterface, StreamsInterface},
-    types::Value,
-};
+use fred::interfaces::HashesInterface;
 
 use super::{Redis, RedisError};
 use crate::{
-    ids::{LaneId, Partition, Place, Round, UserId},
-    round::{Counts, Stamp, Status, decode_places},
+    ids::{LaneId, Partition, Place, ProductId, Round, UserId},
+    round::{Counts, RoundState, Stamp, Status, decode_places},
 };
 
 /// A lane as Redis holds it.
@@ -20,6 +17,8 @@ pub struct LaneView {
     pub round: Round,
     /// Where that stands.
     pub status: Status,
+    /// The round starts after this place; `None` is the start of the line.
+    pub from: Option<Place>,
     /// The last person settled, without a gap before them.
     pub cursor: Option<Place>,
     /// The last place that belongs to the round, once it has begun.
@@ -42,18 +41,75 @@ pub struct LaneView {
     pub lease_until_ms: u64,
     /// A newer round that waits behind this one.
     pub waiting: Option<Round>,
+    /// When that was queued, µs since the epoch.
+    pub waiting_us: Option<i64>,
     /// The entry that stands for it, `j:<id>` or `a:<id>`.
     pub entry: Option<String>,
     /// Whether it stands still until its product is unpaused.
     pub is_paused: bool,
     /// Attempts already made for the next person.
     pub tries: u32,
+    /// Those who FAILED are told again: the status that the round had before.
+    pub retry_of: Option<Status>,
+    /// When it was queued, µs since the epoch.
+    pub queued_us: Option<i64>,
     /// When its first worker began, µs since the epoch.
     pub started_us: Option<i64>,
     /// When it ended, µs since the epoch.
     pub ended_us: Option<i64>,
     /// Why it ended, for people.
     pub reason: Option<String>,
+}
+
+impl LaneView {
+    /// Its current or last round, as MySQL will have it.
+    #[must_use]
+    pub fn state(&self, lane: &LaneId) -> RoundState {
+        RoundState {
+            status: self.status,
+            from: self.from,
+            cursor: self.cursor,
+            upto: self.upto,
+            ahead: self.ahead.clone(),
+            last_user: self.last_user,
+            blocked_user: self.blocked_user,
+            counts: self.counts,
+            retry_of: self.retry_of,
+            reason: self.reason.clone(),
+            queued_us: self.queued_us,
+            started_us: self.started_us,
+            ended_us: self.ended_us,
+            ..self.unbegun(lane, self.round)
+        }
+    }
+
+    /// The round that waits behind it, as MySQL will have it.
+    #[must_use]
+    pub fn waiting_state(&self, lane: &LaneId) -> Option<RoundState> {
+        let round = self.waiting?;
+        Some(RoundState { queued_us: self.waiting_us, ..self.unbegun(lane, round) })
+    }
+
+    fn unbegun(&self, lane: &LaneId, round: Round) -> RoundState {
+        RoundState {
+            lane: lane.clone(),
+            round,
+            status: Status::Queued,
+            from: None,
+            cursor: None,
+            upto: None,
+            ahead: Vec::new(),
+            last_user: None,
+            blocked_user: None,
+            counts: Counts::default(),
+            stamp: self.stamp,
+            retry_of: None,
+            reason: None,
+            queued_us: None,
+            started_us: None,
+            ended_us: None,
+        }
+    }
 }
 
 impl Redis {
@@ -66,6 +122,18 @@ impl Redis {
         partition: Partition,
         lanes: &[LaneId],
     ) -> Result<Vec<Option<LaneView>>, RedisError> {
+        self.read_each_lane(partition, lanes).await?.into_iter().collect()
+    }
+
+    /// As [`Redis::read_lanes`], for those who go on with the others when one lane cannot be read.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn read_each_lane(
+        &self,
+        partition: Partition,
+        lanes: &[LaneId],
+    ) -> Result<Vec<Result<Option<LaneView>, RedisError>>, RedisError> {
         if lanes.is_empty() {
             return Ok(Vec::new());
         }
@@ -74,31 +142,15 @@ impl Redis {
             let _: () = pipeline.hgetall(self.keys.lane(partition, lane)).await?;
         }
         let found: Vec<HashMap<String, String>> = pipeline.all().await?;
-        found.iter().map(view).collect()
+        Ok(found.iter().map(view).collect())
     }
 
-    /// Whether each of these entries, named as in [`LaneView::entry`], is still on its stream.
+    /// The stock of a product; `None` where Redis does not hold it.
     ///
     /// # Errors
     /// As any call.
-    pub async fn have_entries(
-        &self,
-        partition: Partition,
-        entries: &[(LaneId, String)],
-    ) -> Result<Vec<bool>, RedisError> {
-        if entries.is_empty() {
-            return Ok(Vec::new());
-        }
-        let pipeline = self.client.pipeline();
-        for (lane, entry) in entries {
-            let (key, id) = match entry.strip_prefix("a:") {
-                Some(id) => (self.keys.again(partition, &lane.channel), id),
-                None => (self.keys.jobs(partition, &lane.channel), entry.trim_start_matches("j:")),
-            };
-            let _: () = pipeline.xrange(key, id, id, Some(1)).await?;
-        }
-        let found: Vec<Value> = pipeline.all().await?;
-        Ok(found.iter().map(|entries| entries.array_len().is_some_and(|len| len > 0)).collect())
+    pub async fn stock_of(&self, partition: Partition, product: ProductId) -> Result<Option<i64>, RedisError> {
+        Ok(self.client.hget(self.keys.product(partition, product), "stock").await?)
     }
 }
 
@@ -111,6 +163,7 @@ fn view(fields: &HashMap<String, String>) -> Result<Option<LaneView>, RedisError
     Ok(Some(LaneView {
         round: fields.need("round")?,
         status: fields.need("status")?,
+        from: fields.get("from")?,
         cursor: fields.get("cursor")?,
         upto: fields.get("upto")?,
         ahead: fields.places("ahead")?,
@@ -127,9 +180,12 @@ fn view(fields: &HashMap<String, String>) -> Result<Option<LaneView>, RedisError
         owner: fields.get("owner")?,
         lease_until_ms: fields.count("lease_until")?,
         waiting: fields.get("waiting")?,
+        waiting_us: fields.get("waiting_at")?,
         entry: fields.get("entry")?,
         is_paused: fields.get::<String>("paused")?.is_some_and(|paused| paused == "1"),
         tries: fields.get("tries")?.unwrap_or(0),
+        retry_of: fields.get("retry_of")?,
+        queued_us: fields.get("queued_at")?,
         started_us: fields.get("started_at")?,
         ended_us: fields.get("ended_at")?,
         reason: fields.get("reason")?,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use fred::{
+    bytes::Bytes,
     interfaces::{ClientLike, HashesInterface, KeysInterface, SortedSetsInterface, StreamsInterface},
     types::{ClusterHash, CustomCommand, FromValue},
 };
@@ -10,8 +11,24 @@ use fred::{
 use super::{Redis, RedisError};
 use crate::ids::{Partition, ProductId};
 
-/// One entry: its id and its fields.
-pub type LogEntry = (String, HashMap<String, String>);
+/// One entry of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Its id, `ms-seq`.
+    pub id: String,
+    /// Its fields; what is no text has U+FFFD in it.
+    pub fields: HashMap<String, String>,
+    /// Whether all of it was text.
+    pub is_text: bool,
+}
+
+impl LogEntry {
+    fn of(id: String, raw: &HashMap<Bytes, Bytes>) -> Self {
+        let is_text = raw.iter().all(|(name, value)| str::from_utf8(name).is_ok() && str::from_utf8(value).is_ok());
+        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+        Self { id, fields: raw.iter().map(|(name, value)| (text(name), text(value))).collect(), is_text }
+    }
+}
 
 /// What the flusher must know of a log before it trusts its position in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +66,25 @@ impl Redis {
         })
     }
 
+    /// How many entries of a partition's log are not deleted yet, and the age of the oldest, ms; 0 without any.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn log_lag(&self, partition: Partition) -> Result<(u64, i64), RedisError> {
+        let key = self.keys.log(partition);
+        let pipeline = self.client.pipeline();
+        let _: () = pipeline.xlen(&key).await?;
+        let _: () = pipeline.xrange(&key, "-", "+", Some(1)).await?;
+        let (entries, first): (u64, fred::types::Value) = pipeline.all().await?;
+        if entries == 0 || first.is_null() {
+            return Ok((entries, 0));
+        }
+        let first: Vec<(String, HashMap<Bytes, Bytes>)> = first.into_xread_value()?;
+        let written_ms = first.first().and_then(|(id, _)| id.split('-').next()?.parse::<i64>().ok());
+        let now_ms = self.now_ms(partition).await?;
+        Ok((entries, written_ms.map_or(0, |written_ms| (now_ms - written_ms).max(0))))
+    }
+
     /// Gives the log an incarnation where it has none, and returns the one it has.
     ///
     /// # Errors
@@ -83,9 +119,9 @@ impl Redis {
         let _: () = pipeline.hget(self.keys.meta(partition), "incarnation").await?;
         let _: () = pipeline.xrange(self.keys.log(partition), format!("({after}"), "+", Some(count)).await?;
         let (incarnation, entries): (Option<String>, fred::types::Value) = pipeline.all().await?;
-        let entries =
-            if entries.is_null() { Vec::new() } else { entries.into_xread_value::<String, String, String>()? };
-        Ok((incarnation, entries))
+        let raw: Vec<(String, HashMap<Bytes, Bytes>)> =
+            if entries.is_null() { Vec::new() } else { entries.into_xread_value()? };
+        Ok((incarnation, raw.into_iter().map(|(id, fields)| LogEntry::of(id, &fields)).collect()))
     }
 
     /// Deletes entries that MySQL has.
@@ -96,6 +132,20 @@ impl Redis {
         for chunk in ids.chunks(1000) {
             let _: () = self.client.xdel(self.keys.log(partition), chunk.to_vec()).await?;
         }
+        Ok(())
+    }
+
+    /// Adds an entry with these fields.
+    ///
+    /// # Errors
+    /// As any call; whether it was added is then not known.
+    pub async fn append_log(
+        &self,
+        partition: Partition,
+        fields: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(), RedisError> {
+        let fields: Vec<(String, String)> = fields.into_iter().collect();
+        let _: String = self.client.xadd(self.keys.log(partition), false, None, "*", fields).await?;
         Ok(())
     }
 
@@ -165,14 +215,5 @@ impl Redis {
     ) -> Result<T, RedisError> {
         let slot = ClusterHash::Custom(fred::util::redis_keyslot(self.keys.signal(partition).as_bytes()));
         Ok(self.client.custom(CustomCommand::new_static(command, slot, false), args).await?)
-    }
-
-    /// Mirrors the enabled channels, for the scripts that must know them all.
-    ///
-    /// # Errors
-    /// As any call.
-    pub async fn mirror_channels(&self, partition: Partition, channels: &str) -> Result<(), RedisError> {
-        let _: () = self.client.hset(self.keys.meta(partition), ("channels", channels)).await?;
-        Ok(())
     }
 }

@@ -3,14 +3,23 @@
 //! * [`connect`](Redis::connect) and the error type are here, addresses and policies in `connect`;
 //! * [`keys`] builds every key name;
 //! * [`scripts`] has one typed wrapper per Lua file;
-//! * [`jobs`] reads the job streams, [`log`] the log stream, [`lane`] lanes as they stand;
+//! * [`jobs`] reads the job streams, [`pending`] looks at them, [`dead`] at what was set aside, [`log`] reads the log
+//!   stream, [`lane`] lanes as they stand;
+//! * `mirror` has what is copied there from MySQL;
+//! * [`inspect`] looks at what is there, for those who check it; [`entry_id`] orders entries;
 //! * [`signal`] listens for stop signals.
 
 mod connect;
+pub mod dead;
+mod entries;
+pub mod entry_id;
+pub mod inspect;
 pub mod jobs;
 pub mod keys;
 pub mod lane;
 pub mod log;
+mod mirror;
+pub mod pending;
 pub mod scripts;
 pub mod signal;
 
@@ -19,9 +28,12 @@ use std::time::Duration;
 use fred::{
     clients::Client,
     error::{Error, ErrorKind},
+    interfaces::EventInterface,
     prelude::ClientLike,
+    types::config::Server,
 };
 use secrecy::SecretString;
+use tokio::sync::broadcast::{self, error::TryRecvError};
 
 use self::keys::Keys;
 use crate::ids::Namespace;
@@ -74,7 +86,8 @@ impl RedisError {
 impl From<Error> for RedisError {
     fn from(error: Error) -> Self {
         let details = error.details();
-        let passing = ["LOADING", "BUSY ", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN"];
+        let passing =
+            ["LOADING", "BUSY ", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "OOM ", "MISCONF", "NOREPLICAS"];
         match error.kind() {
             ErrorKind::IO | ErrorKind::Timeout | ErrorKind::Canceled | ErrorKind::Cluster | ErrorKind::Sentinel => {
                 Self::Unreachable(error)
@@ -87,6 +100,26 @@ impl From<Error> for RedisError {
 
 /// How long a role waits before it asks an unreachable Redis again.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Whether a connection was made again.
+#[derive(Debug)]
+pub struct Reconnects(broadcast::Receiver<Server>);
+
+impl Reconnects {
+    /// Whether it was since this was last asked.
+    pub fn happened(&mut self) -> bool {
+        let mut happened = false;
+        loop {
+            match self.0.try_recv() {
+                Ok(_) | Err(TryRecvError::Lagged(_)) => happened = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return happened,
+            }
+        }
+    }
+}
+
+/// The longest that taking leave may take.
+const CLOSE_MAX: Duration = Duration::from_millis(500);
 
 /// A connection to Redis that several tasks share, with the names of the keys.
 #[derive(Clone, Debug)]
@@ -117,6 +150,12 @@ impl Redis {
         Ok(Self { client, keys: self.keys.clone() })
     }
 
+    /// Tells when the connection was broken: answers may have been lost, though their commands were sent again.
+    #[must_use]
+    pub fn reconnects(&self) -> Reconnects {
+        Reconnects(self.client.reconnect_rx())
+    }
+
     /// The names of the keys.
     #[must_use]
     pub fn keys(&self) -> &Keys {
@@ -133,10 +172,12 @@ impl Redis {
         Ok(info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default().trim().to_owned())
     }
 
-    /// Closes the connection after what was sent is answered.
+    /// Closes the connection after what was sent is answered, or after half a second.
     pub async fn close(&self) {
-        if let Err(error) = self.client.quit().await {
-            tracing::debug!(%error, "the connection to Redis was already closed");
+        match tokio::time::timeout(CLOSE_MAX, self.client.quit()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the connection to Redis was already closed"),
+            Err(_) => tracing::debug!("Redis did not take leave in time"),
         }
     }
 }

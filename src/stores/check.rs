@@ -5,18 +5,20 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use sqlx::{FromRow, MySqlConnection};
+use sqlx::{Connection, FromRow, MySqlConnection};
 
 use super::{LaneStamps, StoreError, Stores, lane_stamps};
 use crate::{
     ids::{Channel, ProductId, Round},
-    mysql::history,
-    redis::scripts::{Hydrate, Hydrated, LaneRecord},
+    mysql::{history, wait_for_locks},
+    redis::scripts::{Hydrate, Hydrated, LaneRecord, channel_list},
     round::{RoundState, Stamp, Status},
 };
 
 /// How often a check starts over because another one came between.
-const TRIES_MAX: u32 = 10;
+const TRIES_MAX: u32 = 20;
+/// How long a check waits for somebody else's lock on the product.
+const LOCK_WAIT: Duration = Duration::from_secs(3);
 /// The longest pause before the first of them, in ms; it grows with each.
 const PAUSE_MS: u64 = 10;
 
@@ -32,7 +34,9 @@ pub enum Checked {
 /// How one attempt ended.
 enum Attempt {
     Done(u64),
-    /// Another check came between; a later epoch must be above this one.
+    /// Redis is at this epoch: a later one must be above it.
+    Behind(u64),
+    /// Another check has reserved an epoch after this one.
     Overtaken(u64),
     NoSuchProduct,
 }
@@ -55,23 +59,37 @@ impl Stores {
     pub async fn check(&self, product: ProductId) -> Result<Checked, StoreError> {
         let mut above = 0;
         for attempt in 1..=TRIES_MAX {
-            match self.attempt(product, above).await? {
+            let overtaken = match self.attempt(product, above).await? {
                 Attempt::Done(installed) => {
                     tracing::debug!(%product, installed, "checked against MySQL");
                     return Ok(Checked::Done(installed));
                 }
                 Attempt::NoSuchProduct => return Ok(Checked::NoSuchProduct),
-                Attempt::Overtaken(by) => above = by,
-            }
+                Attempt::Behind(epoch) => {
+                    above = epoch;
+                    None
+                }
+                Attempt::Overtaken(epoch) => Some(epoch),
+            };
             let pause_ms = rand::random_range(0..=PAUSE_MS * u64::from(attempt));
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            // A check that began after this one has read all that this one would: many at once need only one.
+            if let Some(epoch) = overtaken
+                && self.redis.product_epoch(self.partition_of(product), product).await? > Some(epoch)
+            {
+                return Ok(Checked::Done(0));
+            }
         }
         Err(StoreError::Contended(product))
     }
 
     async fn attempt(&self, product: ProductId, above: u64) -> Result<Attempt, StoreError> {
-        let Some(epoch) = self.reserve_epoch(product, above).await? else { return Ok(Attempt::NoSuchProduct) };
-        let mut tx = self.mysql.begin().await?;
+        let mut connection = self.mysql.acquire().await?;
+        wait_for_locks(&mut connection, LOCK_WAIT).await?;
+        let Some(epoch) = reserve_epoch(&mut connection, product, above).await? else {
+            return Ok(Attempt::NoSuchProduct);
+        };
+        let mut tx = connection.begin().await?;
         let record: Option<Record> = sqlx::query_as(
             "SELECT stock, restock_round, epoch, version, reserved_epoch, is_paused FROM product WHERE id = ? FOR UPDATE",
         )
@@ -80,7 +98,7 @@ impl Stores {
         .await?;
         let Some(record) = record else { return Ok(Attempt::NoSuchProduct) };
         if record.reserved_epoch != epoch {
-            return Ok(Attempt::Overtaken(0));
+            return Ok(Attempt::Overtaken(epoch));
         }
         let (lanes, last_round) = self.read_lanes_of(&mut tx, product).await?;
         let hydrate = Hydrate {
@@ -94,24 +112,15 @@ impl Stores {
             epoch,
             lanes,
         };
+        // Who knows the product there can find it there, with MySQL away.
+        let channels = channel_list(&self.settings.channels);
+        self.redis.mirror_first(hydrate.partition, self.settings.partitions, &channels).await?;
         let hydrated = self.redis.hydrate(&hydrate).await?;
         tx.rollback().await?;
         Ok(match hydrated {
             Hydrated::Done(installed) => Attempt::Done(installed),
-            Hydrated::Newer(epoch) => Attempt::Overtaken(epoch),
+            Hydrated::Newer(epoch) => Attempt::Behind(epoch),
         })
-    }
-
-    /// Commits an epoch that nobody else gets; `None` when there is no such product.
-    async fn reserve_epoch(&self, product: ProductId, above: u64) -> sqlx::Result<Option<u64>> {
-        let reserved = sqlx::query(
-            "UPDATE product SET reserved_epoch = LAST_INSERT_ID(GREATEST(reserved_epoch, epoch, ?) + 1) WHERE id = ?",
-        )
-        .bind(above)
-        .bind(product.0)
-        .execute(&self.mysql)
-        .await?;
-        Ok((reserved.rows_affected() == 1).then(|| reserved.last_insert_id()))
     }
 
     /// The lanes of all enabled channels and of all channels with a row, and the greatest round of any.
@@ -130,6 +139,18 @@ impl Stores {
         let lanes = stamps.into_iter().map(|(channel, lane)| record(channel, lane.newest, &rounds)).collect();
         Ok((lanes, last_round))
     }
+}
+
+/// Commits an epoch that nobody else gets; `None` when there is no such product.
+async fn reserve_epoch(db: &mut MySqlConnection, product: ProductId, above: u64) -> sqlx::Result<Option<u64>> {
+    let reserved = sqlx::query(
+        "UPDATE product SET reserved_epoch = LAST_INSERT_ID(GREATEST(reserved_epoch, epoch, ?) + 1) WHERE id = ?",
+    )
+    .bind(above)
+    .bind(product.0)
+    .execute(db)
+    .await?;
+    Ok((reserved.rows_affected() == 1).then(|| reserved.last_insert_id()))
 }
 
 /// Of the rows of [`history::lanes_of`] the first of a channel is its current or last round, the second waits.

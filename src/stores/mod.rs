@@ -47,6 +47,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether somebody else holds what this needed; what needs other things may go through now.
+    #[must_use]
+    pub fn is_contended(&self) -> bool {
+        match self {
+            Self::Sql(error) => mysql::is_deadlock(error),
+            Self::Contended(_) => true,
+            Self::Redis(_) => false,
+        }
+    }
+
     /// Whether the same may go through later.
     #[must_use]
     pub fn is_passing(&self) -> bool {

@@ -19,6 +19,9 @@ use crate::{
 /// How long a long-running role waits before it tries an unreachable MySQL again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long it waits for an answer before it says so.
+const TELL_AFTER: Duration = Duration::from_secs(2);
+
 /// Why there is nothing to work with.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -83,18 +86,25 @@ impl Stores {
         stop: &CancellationToken,
     ) -> Result<Option<Self>, OpenError> {
         let mut told = false;
+        let mut tell = |error: &str| {
+            if !std::mem::replace(&mut told, true) {
+                let (redis, mysql) = (backends.redis_address(), backends.mysql_address());
+                tracing::warn!(error, redis, mysql, "a backend does not answer; waiting for it");
+            }
+        };
         loop {
-            let opened = tokio::select! {
-                () = stop.cancelled() => return Ok(None),
-                opened = Self::open(backends, Patience::Endless, connections_max) => opened,
+            let opening = Self::open(backends, Patience::Endless, connections_max);
+            tokio::pin!(opening);
+            let opened = loop {
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(None),
+                    opened = &mut opening => break opened,
+                    // The patient client of Redis waits without a word.
+                    () = tokio::time::sleep(TELL_AFTER) => tell("no answer yet"),
+                }
             };
             match opened {
-                Err(error) if error.is_unreachable() => {
-                    if !std::mem::replace(&mut told, true) {
-                        let (redis, mysql) = (backends.redis_address(), backends.mysql_address());
-                        tracing::warn!(%error, redis, mysql, "a backend does not answer; waiting for it");
-                    }
-                }
+                Err(error) if error.is_unreachable() => tell(&error.to_string()),
                 opened => return opened.map(Some),
             }
             tokio::select! {

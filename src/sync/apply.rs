@@ -7,21 +7,11 @@ use sqlx::{Connection, MySqlConnection};
 
 use super::{
     batch::{Batch, Said},
-    entry_id::EntryId,
+    dead::{Dead, Refusals, mend},
     position::Position,
     rows::{Row, portions},
 };
-use crate::{
-    ids::{Partition, ProductId},
-    mysql,
-    round::Stamp,
-};
-
-/// The most of a refused row that is kept; a `TEXT` holds as many in any alphabet.
-const DETAIL_CHARS_MAX: usize = 15_000;
-const MESSAGE_CHARS_MAX: usize = 255;
-/// What is not read at all counts as bad data.
-const UNREADABLE: &str = "22000";
+use crate::{ids::Partition, mysql};
 
 /// A batch with where it starts and ends.
 #[derive(Debug)]
@@ -30,26 +20,19 @@ pub(super) struct Move<'a> {
     pub(super) batch: &'a Batch,
     pub(super) from: &'a Position,
     pub(super) to: &'a Position,
-}
-
-/// A row that MySQL refused.
-#[derive(Debug)]
-pub(super) struct Dead {
-    pub(super) entry: EntryId,
-    pub(super) product: Option<ProductId>,
-    pub(super) kind: &'static str,
-    pub(super) name: String,
-    pub(super) stamp: Option<Stamp>,
-    pub(super) sqlstate: String,
-    detail: String,
-    message: String,
+    pub(super) refusals: &'a Refusals,
 }
 
 /// How it went.
 #[derive(Debug)]
 pub(super) enum Applied {
-    /// All of it is committed, these rows aside.
-    Committed(Vec<Dead>),
+    /// All of it is committed.
+    Committed {
+        /// But for these rows, which are set aside.
+        dead: Vec<Dead>,
+        /// Rows refused before, of which MySQL now has a newer state.
+        mended: Vec<String>,
+    },
     /// Another flusher moved the position: nothing was written.
     Deposed,
 }
@@ -65,7 +48,7 @@ pub(super) async fn apply(db: &mut MySqlConnection, step: &Move<'_>) -> sqlx::Re
 async fn attempt(db: &mut MySqlConnection, step: &Move<'_>, careful: bool) -> sqlx::Result<Applied> {
     let mut tx = db.begin().await?;
     let batch = step.batch;
-    let mut dead: Vec<Dead> = batch.unreadable.iter().map(unreadable).collect();
+    let mut dead: Vec<Dead> = batch.unreadable.iter().map(Dead::unreadable).collect();
     if careful {
         write_carefully(&mut tx, &batch.products, &mut dead).await?;
         write_carefully(&mut tx, &batch.rounds, &mut dead).await?;
@@ -78,11 +61,13 @@ async fn attempt(db: &mut MySqlConnection, step: &Move<'_>, careful: bool) -> sq
         write(&mut tx, &batch.answers).await?;
     }
     for row in &dead {
-        bury(&mut tx, step.partition, row).await?;
+        row.bury(&mut tx, step.partition).await?;
     }
+    let mended = step.refusals.mended_by(batch, &dead);
+    mend(&mut tx, step.partition, &mended).await?;
     if step.from.move_to(step.to, &mut tx, step.partition).await? {
         tx.commit().await?;
-        Ok(Applied::Committed(dead))
+        Ok(Applied::Committed { dead, mended })
     } else {
         tx.rollback().await?;
         Ok(Applied::Deposed)
@@ -107,7 +92,7 @@ async fn write_carefully<T: Row>(tx: &mut MySqlConnection, rows: &[Said<T>], dea
                 Err(error) if mysql::is_refused(&error) => {
                     sqlx::raw_sql("ROLLBACK TO SAVEPOINT before_rows").execute(&mut *tx).await?;
                     match rows {
-                        [row] => dead.push(refused(row, &error)),
+                        [row] => dead.push(Dead::refused(row, &error)),
                         _ => {
                             let (first, second) = rows.split_at(rows.len() / 2);
                             left.extend([second, first]);
@@ -119,50 +104,4 @@ async fn write_carefully<T: Row>(tx: &mut MySqlConnection, rows: &[Said<T>], dea
         }
     }
     Ok(())
-}
-
-fn refused<T: Row>(row: &Said<T>, error: &sqlx::Error) -> Dead {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    let message = error.as_database_error().map_or_else(String::new, |error| error.message().to_owned());
-    Dead {
-        entry: row.entry,
-        product: Some(row.what.product()),
-        kind: T::KIND,
-        name: row.what.name(),
-        stamp: row.what.stamp(),
-        sqlstate: code.unwrap_or_default().into_owned(),
-        detail: format!("{:?}", row.what),
-        message,
-    }
-}
-
-fn unreadable(row: &Said<super::batch::Unreadable>) -> Dead {
-    Dead {
-        entry: row.entry,
-        product: None,
-        kind: "entry",
-        name: format!("entry {}", row.entry),
-        stamp: None,
-        sqlstate: UNREADABLE.to_owned(),
-        detail: row.what.fields.clone(),
-        message: row.what.error.clone(),
-    }
-}
-
-async fn bury(tx: &mut MySqlConnection, partition: Partition, dead: &Dead) -> sqlx::Result<()> {
-    let first = |text: &str, chars_max: usize| text.chars().take(chars_max).collect::<String>();
-    sqlx::query(
-        "INSERT INTO log_dead (partition_id, entry, product_id, kind, detail, `sqlstate`, message)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(partition.0)
-    .bind(dead.entry.to_string())
-    .bind(dead.product.map(|product| product.0))
-    .bind(dead.kind)
-    .bind(first(&dead.detail, DETAIL_CHARS_MAX))
-    .bind(&dead.sqlstate)
-    .bind(first(&dead.message, MESSAGE_CHARS_MAX))
-    .execute(tx)
-    .await
-    .map(drop)
 }

@@ -2,8 +2,9 @@
 
 use std::{collections::HashMap, str::FromStr};
 
+use super::batch::Person;
 use crate::{
-    ids::{LaneId, ParseError, ProductId, Round},
+    ids::{Channel, LaneId, ParseError, ProductId, Round},
     outcome::{self, Settled},
     redis::log::LogEntry,
     round::{Counts, RoundState, Stamp, decode_places},
@@ -29,20 +30,33 @@ pub(super) struct Answer {
     pub(super) round: Result<Round, String>,
 }
 
+/// What a row is about. None is all lanes of the product, or all rounds of the lane.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Subject {
+    pub(super) product: Option<ProductId>,
+    pub(super) channel: Option<Channel>,
+    pub(super) round: Option<Round>,
+}
+
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
     Product(ProductState),
     Round(Box<RoundState>, Vec<Settled>),
     Request(Answer),
+    /// People without the state of their round: refused rows that are tried again.
+    People(Vec<Person>),
 }
 
 /// Reads an entry.
 ///
 /// # Errors
 /// When it is of no known kind, or a field does not have its form.
-pub(super) fn read((_, fields): &LogEntry) -> Result<Change, ParseError> {
-    let fields = Fields(fields);
+pub(super) fn read(entry: &LogEntry) -> Result<Change, ParseError> {
+    let fields = Fields(&entry.fields);
+    if !entry.is_text {
+        return Err(ParseError::new("entry of the log", fields.text("k"), "it is text"));
+    }
     match fields.text("k") {
         "product" => Ok(Change::Product(ProductState {
             product: fields.need("p")?,
@@ -51,7 +65,12 @@ pub(super) fn read((_, fields): &LogEntry) -> Result<Change, ParseError> {
             paused: fields.text("z") == "1",
             stamp: fields.stamp()?,
         })),
-        "round" => Ok(Change::Round(Box::new(round(&fields)?), outcome::decode(fields.text("people"))?)),
+        "round" => Ok(Change::Round(Box::new(round(&fields)?), people(fields.text("people"))?)),
+        "people" => {
+            let (product, channel, round) = (fields.need("p")?, fields.need::<Channel>("c")?, fields.need("r")?);
+            let person = |settled| Person { product, round, channel: channel.clone(), settled };
+            Ok(Change::People(people(fields.text("people"))?.into_iter().map(person).collect()))
+        }
         "request" => Ok(Change::Request(Answer {
             product: fields.need("p")?,
             request: fields.get("id")?,
@@ -61,12 +80,29 @@ pub(super) fn read((_, fields): &LogEntry) -> Result<Change, ParseError> {
                 _ => Err(fields.text("why").to_owned()),
             },
         })),
-        other => Err(ParseError::new("kind of log entry", other, "product, round or request")),
+        other => Err(ParseError::new("kind of log entry", other, "product, round, people or request")),
     }
 }
 
+/// The last microsecond that MySQL can hold.
+const TIME_US_MAX: i64 = 253_402_300_799_999_999;
+
+/// MySQL's driver would fail on other times, again and again, without saying that it is the row's fault.
+fn check_times(times_us: impl IntoIterator<Item = i64>) -> Result<(), ParseError> {
+    match times_us.into_iter().find(|us| !(0..=TIME_US_MAX).contains(us)) {
+        None => Ok(()),
+        Some(bad) => Err(ParseError::new("time in the log", &bad.to_string(), "it is µs from 1970 to 9999")),
+    }
+}
+
+fn people(text: &str) -> Result<Vec<Settled>, ParseError> {
+    let people = outcome::decode(text)?;
+    check_times(people.iter().flat_map(|person| [person.place.0, person.at_us]))?;
+    Ok(people)
+}
+
 fn round(fields: &Fields<'_>) -> Result<RoundState, ParseError> {
-    Ok(RoundState {
+    let state = RoundState {
         lane: LaneId { product: fields.need("p")?, channel: fields.need("c")? },
         round: fields.need("r")?,
         status: fields.need("s")?,
@@ -78,11 +114,26 @@ fn round(fields: &Fields<'_>) -> Result<RoundState, ParseError> {
         blocked_user: fields.get("bu")?,
         counts: counts(fields.text("n"))?,
         stamp: fields.stamp()?,
+        retry_of: fields.get("rt")?,
         reason: fields.get("why")?,
         queued_us: fields.get("q")?,
         started_us: fields.get("b")?,
         ended_us: fields.get("x")?,
-    })
+    };
+    let RoundState { from, cursor, upto, queued_us, started_us, ended_us, .. } = &state;
+    check_times([from, cursor, upto].into_iter().flatten().map(|place| place.0))?;
+    check_times([queued_us, started_us, ended_us].into_iter().flatten().copied())?;
+    Ok(state)
+}
+
+/// What an entry is about, as far as that can be read.
+pub(super) fn subject(entry: &LogEntry) -> Subject {
+    let fields = Fields(&entry.fields);
+    Subject {
+        product: fields.get("p").ok().flatten(),
+        channel: fields.get("c").ok().flatten(),
+        round: fields.get("r").ok().flatten(),
+    }
 }
 
 fn counts(text: &str) -> Result<Counts, ParseError> {
@@ -121,7 +172,8 @@ mod tests {
     use super::*;
 
     fn entry(fields: &[(&str, &str)]) -> LogEntry {
-        ("1-1".to_owned(), fields.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+        let fields = fields.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        LogEntry { id: "1-1".to_owned(), fields, is_text: true }
     }
 
     #[test]
@@ -138,7 +190,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_an_error() {
+        let mut round: Vec<(&str, &str)> = vec![("k", "round"), ("p", "7"), ("c", "webhook"), ("r", "1")];
+        round.extend([("s", "QUEUED"), ("n", "0,0,0,0"), ("e", "1"), ("v", "1")]);
+        assert!(read(&entry(&round)).is_ok());
+        let with = |name: &'static str, value: &'static str| entry(&[&round[..], &[(name, value)]].concat());
         for bad in [
+            with("cur", "253402300800000000"),
+            with("b", "-1"),
+            with("people", "5,101,S,253402300800000000;"),
+            LogEntry { is_text: false, ..entry(&round) },
             entry(&[]),
             entry(&[("k", "rumour")]),
             entry(&[("k", "product"), ("p", "x")]),

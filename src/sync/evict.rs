@@ -79,9 +79,14 @@ impl Eviction {
         limit_ms: i64,
     ) -> Result<bool, StoreError> {
         let lanes: Vec<LaneId> = channels.iter().map(|channel| LaneId { product, channel: channel.clone() }).collect();
-        let views = stores.redis.read_lanes(self.partition, &lanes).await?;
+        let views = stores.redis.read_each_lane(self.partition, &lanes).await?;
         let is_busy = |ended_us: Option<i64>| ended_us.is_none_or(|us| us / 1000 > limit_ms);
-        Ok(!views.iter().flatten().any(|view| view.status.is_open() || is_busy(view.ended_us)))
+        // What cannot be read is not forgotten either.
+        Ok(views.iter().all(|view| match view {
+            Ok(Some(view)) => !view.status.is_open() && !is_busy(view.ended_us),
+            Ok(None) => true,
+            Err(_) => false,
+        }))
     }
 }
 
@@ -92,9 +97,10 @@ async fn product_stamps(stores: &Stores, products: &[ProductId]) -> sqlx::Result
     Ok(rows.into_iter().map(|(id, epoch, version)| (ProductId(id), Stamp { epoch, version })).collect())
 }
 
-/// Those of them with rows that MySQL refused: what Redis holds of them is all there is.
+/// Those of them with rows that MySQL refused and has nothing newer of: what Redis holds of them is all there is.
 async fn refused_products(stores: &Stores, products: &[ProductId]) -> sqlx::Result<BTreeSet<ProductId>> {
-    let mut query = QueryBuilder::new("SELECT DISTINCT product_id FROM log_dead WHERE product_id IN (");
+    let mut query =
+        QueryBuilder::new("SELECT DISTINCT product_id FROM log_dead WHERE mended_at IS NULL AND product_id IN (");
     push_ids(&mut query, products);
     let ids: Vec<i64> = query.build_query_scalar().persistent(false).fetch_all(&stores.mysql).await?;
     Ok(ids.into_iter().map(ProductId).collect())

@@ -1,6 +1,6 @@
 //! Leading a partition: the election, and the parts that only its leader runs.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{MySql, MySqlConnection, pool::PoolConnection};
 use tokio::sync::Notify;
@@ -14,8 +14,12 @@ use super::{
 };
 use crate::{
     ids::Partition,
+    mysql,
     stores::{StoreError, Stores},
 };
+
+/// How long a batch waits for somebody else's lock before it starts over.
+const LOCK_WAIT: Duration = Duration::from_secs(3);
 
 /// The leader of one partition: at most one at a time, over all flushers.
 ///
@@ -45,7 +49,8 @@ impl Lead {
         }
         // From here on the connection must never go back to the pool with the lock.
         connection.close_on_drop();
-        let (totals, counter) = Totals::channel();
+        mysql::wait_for_locks(&mut connection, LOCK_WAIT).await?;
+        let (totals, counter) = Totals::channel(partition, stores.settings.partitions);
         let alarm = Arc::new(Notify::new());
         let flush = Flush::start(stores.clone(), partition, &mut connection, totals, Arc::clone(&alarm)).await?;
         Ok(Some(Self {
@@ -58,6 +63,22 @@ impl Lead {
             stores: stores.clone(),
             partition,
         }))
+    }
+
+    /// Whether anybody leads a partition.
+    ///
+    /// # Errors
+    /// Those of MySQL.
+    pub async fn is_taken(stores: &Stores, partition: Partition) -> sqlx::Result<bool> {
+        let taken: i64 = sqlx::query_scalar(
+            "SELECT CAST(IS_USED_LOCK(CONCAT('restock-flush-', LEFT(SHA2(CONCAT(DATABASE(), '/', ?, '/', ?), 256), 32)))
+                IS NOT NULL AS SIGNED)",
+        )
+        .bind(stores.settings.namespace.as_str())
+        .bind(partition.0)
+        .fetch_one(&stores.mysql)
+        .await?;
+        Ok(taken == 1)
     }
 
     /// Applies the next batch of the log.
@@ -100,14 +121,25 @@ impl Lead {
     }
 }
 
-/// The name holds the database, because a lock is the server's, and is short enough for MySQL's 64 characters.
+/// The name of the lock holds the database, because a lock is the server's, and is short enough for MySQL's 64
+/// characters.
+macro_rules! lock_name {
+    () => {
+        "CONCAT('restock-flush-', LEFT(SHA2(CONCAT(DATABASE(), '/', ?, '/', ?), 256), 32))"
+    };
+}
+
 async fn lock(db: &mut MySqlConnection, stores: &Stores, partition: Partition) -> sqlx::Result<bool> {
-    let locked: Option<i64> = sqlx::query_scalar(
-        "SELECT GET_LOCK(CONCAT('restock-flush-', LEFT(SHA2(CONCAT(DATABASE(), '/', ?, '/', ?), 256), 32)), 0)",
-    )
-    .bind(stores.settings.namespace.as_str())
-    .bind(partition.0)
-    .fetch_one(db)
-    .await?;
-    Ok(locked == Some(1))
+    ask(db, concat!("SELECT GET_LOCK(", lock_name!(), ", 0)"), stores, partition).await
+}
+
+/// Whether this connection still has the lock: without one it might believe so for as long as nothing happens.
+pub(super) async fn holds(db: &mut MySqlConnection, stores: &Stores, partition: Partition) -> sqlx::Result<bool> {
+    ask(db, concat!("SELECT IS_USED_LOCK(", lock_name!(), ") = CONNECTION_ID()"), stores, partition).await
+}
+
+async fn ask(db: &mut MySqlConnection, sql: &'static str, stores: &Stores, partition: Partition) -> sqlx::Result<bool> {
+    let answer: Option<i64> =
+        sqlx::query_scalar(sql).bind(stores.settings.namespace.as_str()).bind(partition.0).fetch_one(db).await?;
+    Ok(answer == Some(1))
 }

@@ -10,20 +10,24 @@
 //! Several flushers may run: a lock in MySQL elects the leader of each partition, and the position is moved by
 //! compare-and-set, so that a leader that does not know it was replaced writes nothing.
 
+mod answers;
 mod apply;
 mod batch;
+mod dead;
 mod entry;
-mod entry_id;
 mod evict;
+mod examine;
 mod flush;
 mod lead;
 mod options;
 mod position;
 mod reconcile;
 mod relay;
+mod replay;
 mod rows;
 mod serve;
 mod totals;
+mod words;
 
 use std::time::Duration;
 
@@ -32,9 +36,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use flush::Flushed;
 pub use lead::Lead;
-pub use options::{FlusherOptions, OptionError};
+pub use options::FlusherOptions;
 pub use reconcile::Reconciled;
 pub use relay::Relayed;
+pub use replay::{ReplayError, replay, words_of};
 
 use crate::{mysql::setting::Settings, stores::Stores};
 
@@ -56,12 +61,24 @@ pub struct Flusher {
 /// Serves every partition until `stop`; then flushes once more what is there, for as long as `drain`.
 ///
 /// Neither store's absence ends it.
+///
+/// # Panics
+/// When the service of a partition did.
 pub async fn run(flusher: Flusher, stop: CancellationToken) {
     let mut partitions = JoinSet::new();
     for partition in flusher.stores.partitions() {
         partitions.spawn(serve::partition(flusher.clone(), partition, stop.clone()));
     }
-    let served = async { while partitions.join_next().await.is_some() {} };
+    let served = async {
+        while let Some(ended) = partitions.join_next().await {
+            if let Err(error) = ended
+                && let Ok(panic) = error.try_into_panic()
+            {
+                // A partition that nobody serves must not go unnoticed: the process ends and is started again.
+                std::panic::resume_unwind(panic);
+            }
+        }
+    };
     tokio::pin!(served);
     tokio::select! {
         () = &mut served => return,

@@ -1,11 +1,10 @@
 //! How far MySQL has followed the log of a partition, and whether the two belong together.
 
-use sqlx::MySqlConnection;
+use sqlx::{Connection, MySqlConnection};
 
-use super::entry_id::EntryId;
 use crate::{
     ids::{ParseError, Partition},
-    redis::log::LogHead,
+    redis::{entry_id::EntryId, log::LogHead},
 };
 
 /// The last entry that MySQL has, in which life of the log.
@@ -23,13 +22,24 @@ impl Position {
             .bind(partition.0)
             .execute(&mut *db)
             .await?;
-        let (incarnation, last): (String, String) =
+        let stored = Self::find(db, partition).await?;
+        Ok(stored.unwrap_or(Self { incarnation: String::new(), last: EntryId::ZERO }))
+    }
+
+    async fn find(db: &mut MySqlConnection, partition: Partition) -> sqlx::Result<Option<Self>> {
+        let row: Option<(String, String)> =
             sqlx::query_as("SELECT incarnation, last_entry FROM flush_position WHERE partition_id = ?")
                 .bind(partition.0)
-                .fetch_one(&mut *db)
+                .fetch_optional(db)
                 .await?;
+        let Some((incarnation, last)) = row else { return Ok(None) };
         let last = last.parse().map_err(|error: ParseError| sqlx::Error::Decode(Box::new(error)))?;
-        Ok(Self { incarnation, last })
+        Ok(Some(Self { incarnation, last }))
+    }
+
+    /// Whether it is what MySQL has. A backup that was played in under a running flusher changes it.
+    pub(super) async fn stands(&self, db: &mut MySqlConnection, partition: Partition) -> sqlx::Result<bool> {
+        Ok(Self::find(db, partition).await?.as_ref() == Some(self))
     }
 
     /// Moves it, if it still is where this flusher left it. False: another one moved it.
@@ -74,6 +84,25 @@ pub(super) async fn hold_requests(db: &mut MySqlConnection, partition: Partition
         .execute(&mut *db)
         .await?;
     Ok(newest)
+}
+
+/// Requests that may have been answered since the newest that Redis remembers.
+const REQUESTS_APART: i64 = 10_000;
+
+/// Makes the numbers of requests inserted from now on greater than any that was answered. The counter of a table does
+/// not go back with a rollback.
+pub(super) async fn pass_requests(db: &mut MySqlConnection, newest: i64) -> sqlx::Result<()> {
+    let mut tx = db.begin().await?;
+    let inserted = sqlx::query("INSERT INTO restock_request (id, product_id, state) VALUES (?, 0, 'REFUSED')")
+        .bind(newest.saturating_add(REQUESTS_APART))
+        .execute(&mut *tx)
+        .await;
+    tx.rollback().await?;
+    match inserted {
+        // The table has got that far by itself.
+        Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => Ok(()),
+        done => done.map(drop),
+    }
 }
 
 /// How a position and a log go together.

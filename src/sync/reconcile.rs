@@ -12,6 +12,7 @@ use futures_util::{StreamExt, stream};
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId},
     redis::{
+        RedisError,
         lane::LaneView,
         scripts::{Canceled, channel_list},
     },
@@ -33,9 +34,11 @@ pub struct Reconciled {
     pub canceled: usize,
 }
 
-/// Mirrors the enabled channels, then goes through all open rounds of a partition.
+/// Mirrors the settings, then goes through all open rounds of a partition.
 pub(super) async fn step(stores: &Stores, partition: Partition) -> Result<Reconciled, StoreError> {
-    stores.redis.mirror_channels(partition, &channel_list(&stores.settings.channels)).await?;
+    let channels = channel_list(&stores.settings.channels);
+    stores.redis.mirror_channels(partition, &channels).await?;
+    stores.redis.mirror_first(partition, stores.settings.partitions, &channels).await?;
     let mut done = Reconciled::default();
     for status in [Status::Queued, Status::InProgress] {
         let mut after = ProductId(0);
@@ -78,13 +81,24 @@ async fn open_products(
 async fn repair(stores: &Stores, partition: Partition, products: &[ProductId]) -> Result<Reconciled, StoreError> {
     let known = lane_stamps(&stores.mysql, products).await?;
     let lanes: Vec<LaneId> = known.keys().cloned().map(|(product, channel)| LaneId { product, channel }).collect();
-    let views = stores.redis.read_lanes(partition, &lanes).await?;
-    let found: Vec<(LaneId, Option<LaneView>)> = lanes.into_iter().zip(views).collect();
+    let views = stores.redis.read_each_lane(partition, &lanes).await?;
+    let found: Vec<(LaneId, Option<LaneView>)> = lanes.into_iter().zip(views).filter_map(readable).collect();
     let mut wanting = absent_or_behind(&known, &found);
     wanting.extend(without_entry(stores, partition, &found).await?);
     let canceled = end_disabled(stores, partition, &found).await?;
     let checked = check_each(stores, wanting.into_iter().collect()).await?;
     Ok(Reconciled { checked, canceled })
+}
+
+/// What cannot be read is left alone, and holds back nothing else.
+fn readable((lane, view): (LaneId, Result<Option<LaneView>, RedisError>)) -> Option<(LaneId, Option<LaneView>)> {
+    match view {
+        Ok(view) => Some((lane, view)),
+        Err(error) => {
+            tracing::warn!(%lane, %error, "a lane in Redis cannot be read; the others go on");
+            None
+        }
+    }
 }
 
 fn absent_or_behind(
@@ -155,7 +169,9 @@ async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Result<usize, 
             Ok(Checked::NoSuchProduct) => {
                 tracing::warn!(%product, "there are rounds of a product that MySQL does not have")
             }
-            Err(StoreError::Contended(_)) => tracing::debug!(%product, "others are checking it"),
+            Err(error) if error.is_contended() => {
+                tracing::debug!(%product, %error, "somebody else holds it; checked again later");
+            }
             Err(error) if error.is_passing() => return Err(error),
             Err(error) => tracing::warn!(%product, %error, "could not be checked; tried again later"),
         }
@@ -163,19 +179,20 @@ async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Result<usize, 
     Ok(done)
 }
 
-/// Checks every product that Redis holds, so that all that MySQL has otherwise is logged again.
-pub(super) async fn check_all(stores: &Stores, partition: Partition) -> Result<(), StoreError> {
+/// Checks every product that Redis holds, so that all that MySQL has otherwise is logged again; returns how many.
+pub(super) async fn check_all(stores: &Stores, partition: Partition) -> Result<usize, StoreError> {
     let started_ms = stores.redis.now_ms(partition).await?;
     // A product that was checked has changed, so that it leaves this range; what cannot be checked stays in it.
-    let mut skip = 0;
+    let (mut skip, mut checked) = (0, 0);
     loop {
         let page = i64::from(PAGE_PRODUCTS);
         let products = stores.redis.idle_products(partition, started_ms - 1, skip, page).await?;
         let found = products.len();
         let done = check_each(stores, products).await?;
+        checked += done;
         skip += i64::try_from(found - done.min(found)).unwrap_or(i64::MAX);
         if found == 0 {
-            return Ok(());
+            return Ok(checked);
         }
     }
 }

@@ -4,13 +4,13 @@
 //! That does no harm: its key counts once.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
-use super::{position::held_upto, rows::refuse_request};
+use super::{answers::refuse_request, position::held_upto};
 use crate::{
-    ids::{IdempotencyKey, Partition},
+    ids::{IdempotencyKey, Partition, ProductId},
     mysql::{request, request::Request, setting::Settings},
     redis::scripts::{Enqueue, Enqueued, channel_list},
     stores::{Checked, StoreError, Stores},
@@ -65,28 +65,25 @@ impl Relay {
         self.pushed.retain(|_, at| at.elapsed() < PUSHED_FOR);
         let mut after = held_upto(&self.stores.mysql, self.partition).await?;
         let (mut done, partitions) = (0, self.stores.settings.partitions);
+        // Of one product no request overtakes another.
+        let mut held: HashSet<ProductId> = HashSet::new();
         for _ in 0..PAGES_MAX {
             let rows = request::pending(&self.stores.mysql, self.partition, partitions, after, PAGE_ROWS).await?;
             let Some(last) = rows.last() else { break };
             after = last.id;
             let is_last_page = rows.len() < PAGE_ROWS as usize;
             for row in rows {
-                if self.pushed.contains_key(&row.id) {
+                if self.pushed.contains_key(&row.id) || held.contains(&row.product) {
                     continue;
                 }
-                let pushed = match self.push(&row).await {
-                    Err(error) if !error.is_passing() => {
-                        tracing::warn!(request = row.id, %error, "a request of the outbox cannot be pushed; later");
-                        self.pushed.insert(row.id, Instant::now());
-                        continue;
-                    }
-                    pushed => pushed?,
-                };
-                match pushed {
+                match self.push_or_put_off(&row).await? {
                     Pushed::Taken => drop(self.pushed.insert(row.id, Instant::now())),
                     Pushed::Refused(reason) => self.refuse(&row, &reason).await?,
                     Pushed::Full => return Ok(Relayed::Full),
-                    Pushed::Later => continue,
+                    Pushed::Later => {
+                        held.insert(row.product);
+                        continue;
+                    }
                 }
                 done += 1;
             }
@@ -95,6 +92,22 @@ impl Relay {
             }
         }
         Ok(Relayed::Done(done))
+    }
+
+    /// An error that is about this row alone puts it off, and holds back no other product's.
+    async fn push_or_put_off(&mut self, row: &Request) -> Result<Pushed, StoreError> {
+        match self.push(row).await {
+            Err(error) if error.is_contended() => {
+                tracing::debug!(request = row.id, %error, "somebody else holds its product; later");
+                Ok(Pushed::Later)
+            }
+            Err(error) if !error.is_passing() => {
+                tracing::warn!(request = row.id, %error, "a request of the outbox cannot be pushed; later");
+                self.pushed.insert(row.id, Instant::now());
+                Ok(Pushed::Later)
+            }
+            pushed => pushed,
+        }
     }
 
     async fn push(&mut self, row: &Request) -> Result<Pushed, StoreError> {
@@ -140,7 +153,7 @@ impl Relay {
         tracing::warn!(request = row.id, product = %row.product, reason, "refused a request of the outbox");
         let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
         let mut db = self.stores.mysql.acquire().await?;
-        Ok(refuse_request(&mut db, row.id, &reason).await?)
+        Ok(refuse_request(&mut db, row.id, row.product, &reason).await?)
     }
 }
 
@@ -180,7 +193,7 @@ pub(super) async fn reload(stores: &mut Stores) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ids::ProductId, mysql::request::RequestState};
+    use crate::mysql::request::RequestState;
 
     #[test]
     fn impossible_rows_are_told_from_possible_ones() {

@@ -8,11 +8,12 @@ use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::{
     batch::{Person, Said},
-    entry::{Answer, ProductState},
+    entry::{ProductState, Subject},
+    words::{self, Words},
 };
 use crate::{
-    ids::{Place, ProductId, Round},
-    round::{RoundState, Stamp, encode_places},
+    ids::{LaneId, Place},
+    round::{RoundState, Stamp, Status, encode_places},
 };
 
 /// The sizes of statements: few different ones, so that each is prepared once.
@@ -23,8 +24,8 @@ pub(super) trait Row: fmt::Debug + Sized + Send + Sync {
     /// What it is, for `log_dead`.
     const KIND: &'static str;
 
-    /// Whose row it is.
-    fn product(&self) -> ProductId;
+    /// What it is about.
+    fn about(&self) -> Subject;
 
     /// Which row it is, for `log_dead` and to tell its versions apart from others'.
     fn name(&self) -> String;
@@ -32,6 +33,14 @@ pub(super) trait Row: fmt::Debug + Sized + Send + Sync {
     /// How new it is, if Redis can log it again.
     fn stamp(&self) -> Option<Stamp> {
         None
+    }
+
+    /// All of it, as an entry of the log.
+    fn words(&self) -> Words;
+
+    /// All of it but how new it is: to log the same content again, which was refused, would be of no use.
+    fn content(&self) -> String {
+        format!("{self:?}")
     }
 
     /// Writes all of them with one statement.
@@ -51,8 +60,16 @@ pub(super) fn portions<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
 impl Row for ProductState {
     const KIND: &'static str = "product";
 
-    fn product(&self) -> ProductId {
-        self.product
+    fn about(&self) -> Subject {
+        Subject { product: Some(self.product), ..Subject::default() }
+    }
+
+    fn content(&self) -> String {
+        format!("{:?}", Self { stamp: Stamp::default(), ..self.clone() })
+    }
+
+    fn words(&self) -> Words {
+        words::of_product(self)
     }
 
     fn name(&self) -> String {
@@ -85,7 +102,7 @@ impl Row for ProductState {
 }
 
 /// The columns of a round that follow its newest state, the stamp excepted.
-const ROUND_STATE: [&str; 15] = [
+const ROUND_STATE: [&str; 16] = [
     "status",
     "from_place",
     "cursor_place",
@@ -100,6 +117,7 @@ const ROUND_STATE: [&str; 15] = [
     "queued_at",
     "started_at",
     "ended_at",
+    "retry_of",
     "reason",
 ];
 
@@ -115,8 +133,17 @@ fn round_update() -> String {
 impl Row for RoundState {
     const KIND: &'static str = "round";
 
-    fn product(&self) -> ProductId {
-        self.lane.product
+    fn about(&self) -> Subject {
+        let LaneId { product, channel } = self.lane.clone();
+        Subject { product: Some(product), channel: Some(channel), round: Some(self.round) }
+    }
+
+    fn content(&self) -> String {
+        format!("{:?}", Self { stamp: Stamp::default(), ..self.clone() })
+    }
+
+    fn words(&self) -> Words {
+        words::of_round(self)
     }
 
     fn name(&self) -> String {
@@ -152,6 +179,7 @@ impl Row for RoundState {
                 .push_bind(at(what.queued_us))
                 .push_bind(at(what.started_us))
                 .push_bind(at(what.ended_us))
+                .push_bind(what.retry_of.map(Status::as_str))
                 .push_bind(what.reason.as_deref())
                 .push_bind(what.stamp.epoch)
                 .push_bind(what.stamp.version);
@@ -164,8 +192,12 @@ impl Row for RoundState {
 impl Row for Person {
     const KIND: &'static str = "person";
 
-    fn product(&self) -> ProductId {
-        self.product
+    fn about(&self) -> Subject {
+        Subject { product: Some(self.product), channel: Some(self.channel.clone()), round: Some(self.round) }
+    }
+
+    fn words(&self) -> Words {
+        words::of_person(self)
     }
 
     fn name(&self) -> String {
@@ -177,7 +209,7 @@ impl Row for Person {
     async fn write(rows: &[Said<Self>], db: &mut MySqlConnection) -> sqlx::Result<()> {
         let mut query = QueryBuilder::new(
             "INSERT INTO product_user_notification_history
-             (product_id, restock_round, channel, place, user_id, outcome, sent_at) ",
+             (product_id, restock_round, channel, place, user_id, outcome, sent_at, tries) ",
         );
         query.push_values(rows, |mut row, Said { what, .. }| {
             row.push_bind(what.product.0)
@@ -186,61 +218,16 @@ impl Row for Person {
                 .push_bind(what.settled.place.datetime())
                 .push_bind(what.settled.user.0)
                 .push_bind(what.settled.outcome.as_str())
-                .push_bind(Place(what.settled.at_us).datetime());
+                .push_bind(Place(what.settled.at_us).datetime())
+                .push_bind(u16::try_from(what.settled.tries).unwrap_or(u16::MAX));
         });
         const STANDS: &str = "outcome = 'SENT' OR (VALUES(outcome) <> 'SENT' AND VALUES(sent_at) < sent_at)";
-        query.push(" ON DUPLICATE KEY UPDATE sent_at = IF(").push(STANDS);
+        query.push(" ON DUPLICATE KEY UPDATE tries = IF(").push(STANDS);
+        query.push(", tries, VALUES(tries)), sent_at = IF(").push(STANDS);
         query.push(", sent_at, VALUES(sent_at)), outcome = IF(").push(STANDS);
         query.push(", outcome, VALUES(outcome))");
         query.build().execute(db).await.map(drop)
     }
-}
-
-impl Row for Answer {
-    const KIND: &'static str = "request";
-
-    fn product(&self) -> ProductId {
-        self.product
-    }
-
-    fn name(&self) -> String {
-        format!("request {} of {}", self.request.unwrap_or(0), self.product)
-    }
-
-    async fn write(rows: &[Said<Self>], db: &mut MySqlConnection) -> sqlx::Result<()> {
-        let mut accepted: Vec<(i64, Round)> = Vec::new();
-        for answer in rows.iter().map(|said| &said.what) {
-            match (answer.request, &answer.round) {
-                (Some(id), Ok(round)) => accepted.push((id, *round)),
-                (Some(id), Err(reason)) => refuse_request(db, id, reason).await?,
-                (None, _) => {}
-            }
-        }
-        if accepted.is_empty() {
-            return Ok(());
-        }
-        let mut query = QueryBuilder::new("UPDATE restock_request r JOIN (");
-        for (at, (id, round)) in accepted.into_iter().enumerate() {
-            query.push(if at == 0 { "SELECT CAST(" } else { " UNION ALL SELECT CAST(" });
-            query.push_bind(id).push(" AS SIGNED) AS id, CAST(");
-            query.push_bind(round.0).push(" AS UNSIGNED) AS round");
-        }
-        query.push(
-            ") n ON n.id = r.id SET r.state = 'ACCEPTED', r.restock_round = n.round, r.reason = NULL
-             WHERE r.state = 'PENDING'",
-        );
-        query.build().execute(db).await.map(drop)
-    }
-}
-
-/// Writes that a pending request can have no round.
-pub(super) async fn refuse_request(db: &mut MySqlConnection, id: i64, reason: &str) -> sqlx::Result<()> {
-    sqlx::query("UPDATE restock_request SET state = 'REFUSED', reason = ? WHERE id = ? AND state = 'PENDING'")
-        .bind(reason)
-        .bind(id)
-        .execute(db)
-        .await
-        .map(drop)
 }
 
 #[cfg(test)]

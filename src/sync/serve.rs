@@ -30,6 +30,12 @@ const RECONCILE_EVERY: Duration = Duration::from_secs(10);
 /// The pauses after a store did not answer: the first and the longest.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// A store that takes longer to answer while the flusher stops is not waited for.
+const ANSWER_MAX: Duration = Duration::from_millis(750);
+/// How often they are asked then.
+const ASK_EVERY: Duration = Duration::from_millis(250);
+/// The longest that taking leave of MySQL may take.
+const CLOSE_MAX: Duration = Duration::from_millis(250);
 
 /// Pauses after failures, and tells of the first of them only.
 struct Failures {
@@ -65,7 +71,11 @@ impl Failures {
 pub(super) async fn partition(flusher: Flusher, partition: Partition, stop: CancellationToken) {
     let mut failures = Failures::new("taking the lead", partition);
     while !stop.is_cancelled() {
-        match Lead::elect(&flusher.stores, partition, BACKLOG_MAX).await {
+        let elected = tokio::select! {
+            () = stop.cancelled() => return,
+            elected = Lead::elect(&flusher.stores, partition, BACKLOG_MAX) => elected,
+        };
+        match elected {
             Ok(Some(lead)) => {
                 failures.went_well();
                 tracing::debug!(%partition, "leads");
@@ -106,11 +116,30 @@ async fn serve(
     let ended = tokio::select! {
         ended = flush_loop(flusher, &mut flush, &mut connection, &ready, stop, partition) => ended,
         ((), ()) = async { tokio::join!(until(stop, chores), std::future::pending::<()>()) } => Ok(()),
+        () = store_gone_while_stopping(&flusher.stores, partition, stop) => {
+            tracing::warn!(%partition, "a store does not answer: what the log still holds is left to the next flusher");
+            Ok(())
+        }
     };
-    if let Err(error) = connection.close().await {
-        tracing::debug!(%error, "the leader's connection was already closed");
+    match tokio::time::timeout(CLOSE_MAX, connection.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "the leader's connection was already closed"),
+        Err(_) => tracing::debug!("MySQL did not take leave in time"),
     }
     ended
+}
+
+/// Resolves when, after the stop, one of the stores does not answer: the last flush would wait for it in vain.
+async fn store_gone_while_stopping(stores: &Stores, partition: Partition, stop: &CancellationToken) {
+    stop.cancelled().await;
+    let ask = || async {
+        stores.redis.now_ms(partition).await?;
+        sqlx::query("DO 0").execute(&stores.mysql).await?;
+        Ok::<_, StoreError>(())
+    };
+    while matches!(tokio::time::timeout(ANSWER_MAX, ask()).await, Ok(Ok(()))) {
+        sleep(ASK_EVERY).await;
+    }
 }
 
 /// Runs something until the stop.
@@ -146,7 +175,8 @@ async fn flush_loop(
                     _ => flusher.flush_interval,
                 }
             }
-            Err(StoreError::Redis(error)) => failures.failed(&StoreError::Redis(error)),
+            // Somebody else's lock costs a pause, not the lead.
+            Err(error) if matches!(error, StoreError::Redis(_)) || error.is_contended() => failures.failed(&error),
             Err(error) => return Err(error),
         };
         tokio::select! {

@@ -2,24 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{MissedTickBehavior, interval, sleep},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    Deps,
-    crew::Exit,
-    take::{Taken, take},
-};
+use super::{Deps, crew::Exit, errand::Errand};
 use crate::redis::{
     RETRY_PAUSE, RedisError,
     jobs::{Entry, Jobs, Line},
 };
 
 /// A job in hand for which there is no place for so long asks for one.
-const GIVE_BACK_AFTER: Duration = Duration::from_secs(1);
+pub(super) const GIVE_BACK_AFTER: Duration = Duration::from_secs(1);
 /// Of this many places one goes to lanes that were handed back first.
 const AGAIN_EVERY: u64 = 4;
 /// And another one to the newest round: a small one must not wait until a thousand large ones have begun.
@@ -28,6 +21,9 @@ const NEWEST_AT: u64 = 2;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The most entries taken over by one call.
 const CLAIM_MAX: u64 = 100;
+
+/// A reader that waits for entries is told to stop this often, as it may just be about to wait.
+const UNBLOCK_EVERY: Duration = Duration::from_millis(50);
 
 /// What reads one partition of one channel.
 #[derive(Clone)]
@@ -38,16 +34,39 @@ pub(super) struct Claimer {
     pub(super) jobs: Jobs,
     /// On a connection of its own, because it blocks.
     pub(super) waiter: Jobs,
+    /// What is done with the entries.
     pub(super) lanes: TaskTracker,
     pub(super) stop: CancellationToken,
 }
 
 impl Claimer {
+    /// Serves until the stop, and leaves nothing behind: readers end before lanes, because an entry must not come when
+    /// nobody works it any more; then whatever is still pending here goes back in line.
+    pub(super) async fn serve(self) {
+        let claims = TaskTracker::new();
+        claims.spawn(self.clone().read());
+        claims.spawn(self.clone().reclaim());
+        claims.spawn(self.clone().make_room());
+        claims.close();
+        self.stop.cancelled().await;
+        while timeout(UNBLOCK_EVERY, claims.wait()).await.is_err() {
+            self.waiter.stop_waiting().await;
+        }
+        self.waiter.close().await;
+        self.lanes.close();
+        self.lanes.wait().await;
+        if let Err(error) = self.jobs.leave(|entry| self.deps.board.has(entry)).await {
+            tracing::warn!(%error, "could not hand back what was received; it is taken over later");
+        }
+    }
+
     /// Reads new entries until the worker stops.
-    pub(super) async fn read(self) {
+    async fn read(self) {
         let mut place = 0;
+        let mut reconnects = [self.jobs.reconnects(), self.waiter.reconnects()];
         loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
                 free = self.deps.slots.clone().acquire_owned() => match free {
                     // Only a look whether there is room: an idle reader must not keep a place from the others.
@@ -64,6 +83,10 @@ impl Claimer {
                     }
                 }
                 Err(error) => self.recover(&error).await,
+            }
+            let [shared, own] = &mut reconnects;
+            if shared.happened() | own.happened() {
+                self.receive_pending().await;
             }
         }
     }
@@ -85,45 +108,8 @@ impl Claimer {
         self.waiter.wait().await
     }
 
-    /// Waits for a place and works the lane there; asks for a place when there is none for too long.
     async fn receive(&self, entry: Entry) {
-        let slot = loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                slot = self.deps.slots.clone().acquire_owned() => match slot {
-                    Ok(slot) => break slot,
-                    Err(_) => return,
-                },
-                () = sleep(GIVE_BACK_AFTER) => self.deps.board.ask_back_oldest(),
-            }
-        };
-        self.work(entry, slot);
-    }
-
-    fn work(&self, entry: Entry, slot: OwnedSemaphorePermit) {
-        let Some(signal) = self.deps.board.enter(&entry) else { return };
-        let this = self.clone();
-        self.lanes.spawn(async move {
-            let taken = take(&this.deps, &this.exit, &entry, signal, &this.stop).await;
-            if let Taken::Lane(lane) = taken {
-                lane.work(this.stop.clone()).await;
-                this.deps.board.leave(&entry.lane);
-            } else {
-                this.deps.board.leave(&entry.lane);
-                drop(slot);
-                if let Taken::Busy(left) = taken {
-                    this.come_back(entry, left).await;
-                }
-            }
-        });
-    }
-
-    /// Begins again when the lease that is in the way has run out.
-    async fn come_back(&self, entry: Entry, left: Duration) {
-        tokio::select! {
-            () = self.stop.cancelled() => {}
-            () = sleep(left) => Box::pin(self.receive(entry)).await,
-        }
+        Errand::new(entry).wait_for_place(self).await;
     }
 
     async fn recover(&self, error: &RedisError) {
@@ -138,7 +124,11 @@ impl Claimer {
             sleep(RETRY_PAUSE).await;
             return;
         }
-        // What was assigned to us by an answer that was lost with the connection.
+        self.receive_pending().await;
+    }
+
+    /// Works what was assigned to this worker by an answer that was lost with its connection.
+    async fn receive_pending(&self) {
         for line in [Line::Fresh, Line::Again] {
             for entry in self.jobs.pending_after(line, "0", CLAIM_MAX).await.unwrap_or_default() {
                 if !self.deps.board.has(&entry) {
@@ -148,15 +138,29 @@ impl Claimer {
         }
     }
 
-    /// Takes over entries whose owner fell silent, until the worker stops.
-    pub(super) async fn reclaim(self) {
+    /// Takes over entries whose owner fell silent, until the worker stops. Once Redis was away everybody looks silent:
+    /// the owners come first then, who renew their leases as soon as they reach it.
+    async fn reclaim(self) {
         let idle_ms = self.deps.options.claim_idle_ms;
         let mut turn = interval(Duration::from_millis((idle_ms / 4).clamp(100, 5_000)));
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reconnects = self.jobs.reconnects();
+        let mut not_before = Instant::now();
         loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
                 _ = turn.tick() => {}
+            }
+            let touched = self.jobs.touch().await;
+            if let Err(error) = &touched {
+                tracing::debug!(%error, "could not give a sign of life");
+            }
+            if reconnects.happened() || touched.is_err() {
+                not_before = Instant::now() + Duration::from_millis(idle_ms / 3);
+            }
+            if Instant::now() < not_before {
+                continue;
             }
             for line in [Line::Fresh, Line::Again] {
                 if let Err(error) = self.sweep(line, idle_ms).await {
@@ -170,7 +174,7 @@ impl Claimer {
         let mut cursor = "0-0".to_owned();
         loop {
             let free = self.deps.slots.available_permits() as u64;
-            if free == 0 {
+            if free == 0 || self.stop.is_cancelled() {
                 return Ok(());
             }
             let (next, entries) = self.jobs.claim_idle(line, idle_ms, &cursor, free.min(CLAIM_MAX)).await?;
@@ -186,9 +190,10 @@ impl Claimer {
     }
 
     /// While this worker is full and others wait, gives lanes back that it has had for a while, one at a time.
-    pub(super) async fn make_room(self) {
+    async fn make_room(self) {
         loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
                 () = sleep(LOOK_EVERY) => {}
             }

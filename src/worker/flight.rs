@@ -1,17 +1,17 @@
-//! One attempt for one person, from the last check to the provider's answer.
+//! One attempt for one person, from its first step to the provider's answer, and what may forbid that step.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::window::SeatNo;
 use crate::{
     channel::{Answer, Message, Sender},
-    clock::{BootTime, wall_us},
-    pace::Permit,
+    clock::BootTime,
 };
 
 /// After this time an authorisation starts nothing any more, in µs.
@@ -58,38 +58,41 @@ pub(crate) struct Flight {
     pub(crate) seat: SeatNo,
     pub(crate) sender: Arc<dyn Sender>,
     pub(crate) message: Message,
-    /// When the authorisation under which it starts was asked for.
-    pub(crate) handed: BootTime,
-    /// The right to start, where there is a pace.
-    pub(crate) permit: Option<Permit>,
-    pub(crate) signal: Arc<LaneSignal>,
     pub(crate) connection: OwnedSemaphorePermit,
 }
 
 /// What came of an attempt.
+#[derive(Debug)]
 pub(crate) struct Landed {
     pub(crate) seat: SeatNo,
-    /// When it started and what was answered; `None` when it came too late to start.
-    pub(crate) answer: Option<(i64, Answer)>,
+    /// When it started, µs since the epoch.
+    pub(crate) started_us: i64,
+    pub(crate) answer: Answer,
+}
+
+/// An attempt that has made its first step.
+pub(crate) enum Started {
+    /// It waits for the provider.
+    Flying(BoxFuture<'static, Landed>),
+    /// It was answered at once.
+    Landed(Landed),
 }
 
 impl Flight {
-    /// Starts at the first poll, unless the authorisation or the permit has lapsed by then.
-    pub(crate) async fn fly(mut self) -> Landed {
-        // The time that is told comes before the check, so that it lies within the permit's span whatever happens
-        // between the two.
-        let started_us = wall_us();
-        let now = BootTime::now();
-        let is_late = self.permit.as_ref().is_some_and(|permit| permit.span().latest < now);
-        if is_late || !self.signal.is_fresh(self.handed, now) {
-            return Landed { seat: self.seat, answer: None };
+    /// Starts. The first step is made here and now, so that nothing can come between the caller's last check and the
+    /// start, and attempts start in the order in which this is called.
+    pub(crate) fn start(self) -> Started {
+        let mut flight = self.fly().boxed();
+        match (&mut flight).now_or_never() {
+            Some(landed) => Started::Landed(landed),
+            None => Started::Flying(flight),
         }
-        if let Some(permit) = self.permit.take() {
-            permit.spend();
-        }
-        self.message.started_us = started_us;
+    }
+
+    async fn fly(self) -> Landed {
+        let started_us = self.message.started_us;
         let answer = self.sender.send(self.message).await;
         drop(self.connection);
-        Landed { seat: self.seat, answer: Some((started_us, answer)) }
+        Landed { seat: self.seat, started_us, answer }
     }
 }

@@ -1,4 +1,4 @@
-//! A lane's people, page by page from MySQL, one page ahead of need.
+//! The people of a round, page by page from MySQL, one page ahead of need: those in line, or those who FAILED.
 //!
 //! A page older than two seconds is read again before use, because somebody on it may have unsubscribed; unless
 //! MySQL does not answer: then nobody can unsubscribe either.
@@ -11,7 +11,11 @@ use tokio::task::JoinHandle;
 use crate::{
     clock::BootTime,
     ids::{Place, ProductId},
-    mysql::line::{self, Person},
+    mysql::{
+        history::{self, PeopleOf},
+        line::{self, Person},
+    },
+    round::Stamp,
 };
 
 /// The age at which a page is read again, in µs.
@@ -22,6 +26,21 @@ const RETRY_PAUSE: Duration = Duration::from_millis(300);
 pub(crate) const PAGE_MAX: u32 = 5_000;
 /// The fewest: a page costs a round trip.
 pub(crate) const PAGE_MIN: u32 = 32;
+
+/// Who is to be told.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// Who stands in line for a product.
+    InLine(ProductId),
+    /// Who FAILED in a round, once MySQL has all that was settled when the lane was taken: until then somebody who is
+    /// told by now may still stand there as FAILED.
+    Failed {
+        /// In which round.
+        of: PeopleOf,
+        /// The state of the lane as it was taken.
+        recorded: Stamp,
+    },
+}
 
 /// What a read brought.
 #[derive(Debug)]
@@ -38,7 +57,7 @@ struct Page {
 #[derive(Debug)]
 pub(crate) struct Line {
     mysql: MySqlPool,
-    product: ProductId,
+    source: Source,
     upto: Option<Place>,
     page_size: u32,
     /// The last person taken, or passed over.
@@ -52,10 +71,10 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// The people of `product` in (`after`, `upto`].
+    /// The people of `source` in (`after`, `upto`].
     pub(crate) fn new(
         mysql: MySqlPool,
-        product: ProductId,
+        source: Source,
         after: Option<Place>,
         upto: Option<Place>,
         page_size: u32,
@@ -63,7 +82,7 @@ impl Line {
         let complete = upto.is_none() || after >= upto;
         Self {
             mysql,
-            product,
+            source,
             upto,
             page_size: page_size.clamp(PAGE_MIN, PAGE_MAX),
             taken_upto: after,
@@ -105,8 +124,8 @@ impl Line {
             return;
         }
         let after = if stale { self.taken_upto } else { self.read_upto };
-        let (mysql, product, limit) = (self.mysql.clone(), self.product, self.page_size);
-        self.reading = Some(tokio::spawn(async move { read(&mysql, product, after, upto, limit, stale).await }));
+        let (mysql, source, limit) = (self.mysql.clone(), self.source.clone(), self.page_size);
+        self.reading = Some(tokio::spawn(async move { read(&mysql, &source, after, upto, limit, stale).await }));
     }
 
     /// Waits for the read under way; never, when there is none.
@@ -118,7 +137,7 @@ impl Line {
             Ok(Some(page)) => self.accept(page),
             // MySQL did not answer: what is in hand is good for another while.
             Ok(None) => self.read_at = BootTime::now(),
-            Err(error) => tracing::error!(%error, product = %self.product, "reading a page of the line broke off"),
+            Err(error) => tracing::error!(%error, source = ?self.source, "reading a page of the line broke off"),
         }
     }
 
@@ -144,10 +163,29 @@ impl Drop for Line {
     }
 }
 
+impl Source {
+    /// One page; `None` while MySQL lags behind.
+    async fn page(
+        &self,
+        mysql: &MySqlPool,
+        after: Option<Place>,
+        upto: Place,
+        limit: u32,
+    ) -> sqlx::Result<Option<Vec<Person>>> {
+        match self {
+            Self::InLine(product) => line::page(mysql, *product, after, upto, limit).await.map(Some),
+            Self::Failed { of, recorded } if history::is_recorded(mysql, of, *recorded).await? => {
+                history::failed(mysql, of, after, upto, limit).await.map(Some)
+            }
+            Self::Failed { .. } => Ok(None),
+        }
+    }
+}
+
 /// One page; insists on it, unless it is only to refresh what is in hand.
 async fn read(
     mysql: &MySqlPool,
-    product: ProductId,
+    source: &Source,
     after: Option<Place>,
     upto: Place,
     limit: u32,
@@ -155,18 +193,19 @@ async fn read(
 ) -> Option<Page> {
     loop {
         let at = BootTime::now();
-        match line::page(mysql, product, after, upto, limit).await {
-            Ok(people) => {
+        match source.page(mysql, after, upto, limit).await {
+            Ok(None) => tokio::time::sleep(RETRY_PAUSE).await,
+            Ok(Some(people)) => {
                 let full = people.len() >= limit as usize;
                 let read_upto = people.last().map(|person| person.place).filter(|last| full && *last < upto);
                 return Some(Page { people, read_upto, at, again });
             }
             Err(error) if again => {
-                tracing::debug!(%error, %product, "could not read a page again; using it as it is");
+                tracing::debug!(%error, ?source, "could not read a page again; using it as it is");
                 return None;
             }
             Err(error) => {
-                tracing::warn!(%error, %product, "could not read a page of the line; asking again");
+                tracing::warn!(%error, ?source, "could not read a page of the line; asking again");
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
         }

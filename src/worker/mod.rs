@@ -12,7 +12,11 @@ mod calls;
 mod claim;
 mod config;
 mod crew;
+mod departure;
+mod ending;
+mod errand;
 mod flight;
+mod keeping;
 mod landing;
 mod lane;
 mod line;
@@ -35,7 +39,7 @@ use crate::{
     stores::Stores,
 };
 
-pub use config::{OnPersonError, WorkerOptions};
+pub use config::{NotEnabled, OnPersonError, WorkerOptions};
 
 /// The most products that one worker checks against MySQL in a second: a cold start must not storm it.
 const CHECKS_PER_SECOND: NonZeroU32 = NonZeroU32::new(500).expect("not zero");
@@ -70,7 +74,7 @@ pub(crate) struct Deps {
 
 impl Deps {
     fn drain_us(&self) -> i64 {
-        i64::try_from(self.options.drain_ms * 1000).unwrap_or(i64::MAX)
+        i64::try_from(self.options.drain().as_micros()).unwrap_or(i64::MAX)
     }
 
     fn renew_us(&self) -> i64 {
@@ -115,10 +119,12 @@ pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisErr
         options,
         consumer,
     });
-    tokio::spawn(pass_on(deps.clone(), signals));
+    let listener = tokio::spawn(pass_on(deps.clone(), signals));
     let mut crew = Crew::new(deps.clone(), channels, senders, stop);
     crew.follow_settings().await?;
     crew.drain().await;
+    // The process may go on without this worker: nothing of it may stay connected.
+    listener.abort();
     deps.stores.redis.close().await;
     Ok(())
 }

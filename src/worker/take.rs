@@ -10,14 +10,14 @@ use super::{
     crew::Exit,
     flight::LaneSignal,
     lane::Lane,
-    line::Line,
-    window::{Tries, Window},
+    line::{Line, Source},
+    window::{SeatNo, Tries, Window},
 };
 use crate::{
     channel::ProductCard,
     clock::BootTime,
     ids::{ProductId, ProductRef},
-    mysql::{line, product},
+    mysql::{history::PeopleOf, line, product},
     redis::{
         RETRY_PAUSE,
         jobs::Entry,
@@ -36,7 +36,8 @@ pub(super) enum Taken {
     Nothing,
 }
 
-/// Begins the lane of an entry. Waits for stores that do not answer, until `stop`.
+/// Begins the lane of an entry. Waits for stores that do not answer, until `stop`; a call under way is waited for, or
+/// the lane could be held by nobody.
 pub(super) async fn take(
     deps: &Arc<Deps>,
     exit: &Arc<Exit>,
@@ -46,15 +47,13 @@ pub(super) async fn take(
 ) -> Taken {
     let token = random_hex();
     let mut look = None;
-    loop {
-        let step = tokio::select! {
-            () = stop.cancelled() => return Taken::Nothing,
-            step = begin(deps, entry, &token, &mut look) => step,
-        };
-        let reply = match step {
-            Ok(reply) => reply,
+    while !stop.is_cancelled() {
+        let step = match begin(deps, entry, &token, &mut look).await {
+            Ok(step) => step,
             Err(error) if error.is_passing() => {
                 tracing::debug!(lane = %entry.lane, %error, "cannot begin yet");
+                // The line may have grown by the time that the stores answer again.
+                look = None;
                 sleep(RETRY_PAUSE).await;
                 continue;
             }
@@ -63,7 +62,7 @@ pub(super) async fn take(
                 return Taken::Nothing;
             }
         };
-        match reply {
+        match step {
             Step::Again => {}
             Step::Busy(ms) => return Taken::Busy(Duration::from_millis(ms + 1)),
             Step::Nothing => return Taken::Nothing,
@@ -73,6 +72,7 @@ pub(super) async fn take(
             }
         }
     }
+    Taken::Nothing
 }
 
 enum Step {
@@ -143,16 +143,23 @@ struct Post {
 }
 
 fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, Post { exit, card, signal }: Post) -> Lane {
-    let Begun { hold, round, cursor, upto, ahead, tries, tried_us, .. } = begun;
+    let Begun { hold, round, cursor, upto, ahead, tries, tried_us, retry_of, stamp, .. } = begun;
     let id = entry.lane.clone();
+    let source = match retry_of {
+        Some(_) => {
+            Source::Failed { of: PeopleOf { product: id.product, round, channel: id.channel.clone() }, recorded: stamp }
+        }
+        None => Source::InLine(id.product),
+    };
     tracing::info!(lane = %id, %round, from = ?cursor, "took the lane");
     let now = BootTime::now();
     Lane {
-        line: Line::new(deps.stores.mysql.clone(), id.product, cursor, upto, deps.page_size()),
+        line: Line::new(deps.stores.mysql.clone(), source, cursor, upto, deps.page_size()),
         window: Window::new(cursor, ahead, Tries { count: tries, first_us: tried_us }),
         deps: deps.clone(),
         id,
         round,
+        is_retry: retry_of.is_some(),
         card,
         exit,
         signal,
@@ -164,6 +171,8 @@ fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, Post { exit, card, signal
         asked: None,
         call: None,
         authorised: None,
+        authorised_before: SeatNo::default(),
+        asked_before: SeatNo::default(),
         last_advance: now,
         renew_at: now.plus_us(deps.renew_us()),
         not_before: now,

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Where a seat stands in line; it keeps its number while the window slides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SeatNo(u64);
 
 /// Attempts made for one person.
@@ -39,6 +39,12 @@ pub(crate) struct Seat {
     pub(crate) user: UserId,
     pub(crate) tries: Tries,
     state: State,
+}
+
+impl Seat {
+    fn settled(&self, outcome: Outcome, at_us: i64) -> Settled {
+        Settled { place: self.place, user: self.user, outcome, at_us, tries: self.tries.count.max(1) }
+    }
 }
 
 /// The window of one lane.
@@ -72,6 +78,11 @@ impl Window {
         self.seats.iter().position(|seat| seat.state == State::Open).map_or(0, |prefix| self.seats.len() - prefix)
     }
 
+    /// The number that the next person will get.
+    pub(crate) fn end(&self) -> SeatNo {
+        SeatNo(self.first + self.seats.len() as u64)
+    }
+
     /// People settled beyond the first who is not.
     pub(crate) fn settled_ahead(&self) -> usize {
         self.settled_ahead
@@ -91,7 +102,7 @@ impl Window {
         } else {
             seat.tries = std::mem::take(&mut self.inherited_tries);
         }
-        let number = SeatNo(self.first + self.seats.len() as u64);
+        let number = self.end();
         self.seats.push_back(seat);
         (!inherited).then_some(number)
     }
@@ -139,7 +150,7 @@ impl Window {
                 self.settled_ahead -= 1;
                 self.refused_in_a_row = if outcome == Outcome::Failed { self.refused_in_a_row + 1 } else { 0 };
                 settlement.last_user = Some(seat.user);
-                settlement.people.push(Settled { place: seat.place, user: seat.user, outcome, at_us });
+                settlement.people.push(seat.settled(outcome, at_us));
             }
         }
         settlement.cursor = self.cursor;
@@ -159,7 +170,7 @@ impl Window {
         let mut settlement = self.take_prefix();
         for seat in &self.seats {
             if let State::Settled(outcome, at_us) = seat.state {
-                settlement.people.push(Settled { place: seat.place, user: seat.user, outcome, at_us });
+                settlement.people.push(seat.settled(outcome, at_us));
                 self.inherited.insert(seat.place);
             }
         }

@@ -1,28 +1,6 @@
-//! What goes wrong: usage, a store that does not answer, a schema that is not there, a bad CSV.
+//! What goes wrong: a store that does not answer, a schema that is not there, a bad CSV.
 
 use super::shop::Shop;
-
-#[tokio::test]
-async fn bad_arguments_are_usage() {
-    let shop = Shop::empty().await;
-    for args in [
-        &["enqueue", "none"][..],
-        &["enqueue", "-3"],
-        &["enqueue"],
-        &["enqueue", "42", "--quantity", "-1"],
-        &["enqueue", "42", "--key", "#1"],
-        &["enqueue", "42", "--dry-run"],
-        &["resume", "42", "--retry-failed"],
-        &["stock", "set", "42", "-1"],
-        &["product", "add", "42", "--name", "x", "--stock", "-1"],
-    ] {
-        assert_eq!(shop.run(args).await.code, 2, "{args:?}");
-    }
-    let bad = Shop { mysql_url: "http://u:hunter2@localhost/restock".to_owned(), ..Shop::empty().await };
-    bad.run(&["status"]).await.fails(2, &["--mysql-url", "http"]);
-    let bad = Shop { redis_url: "redis//u:hunter2@localhost".to_owned(), ..Shop::empty().await };
-    bad.run(&["status"]).await.fails(2, &["--redis-url"]);
-}
 
 #[tokio::test]
 async fn an_unreachable_mysql_is_5() {

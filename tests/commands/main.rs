@@ -3,7 +3,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod dead;
+mod direct;
 mod failures;
+mod hands;
+mod orders;
 mod pauses;
 mod rounds;
 mod shop;
+mod snapshots;
+mod terminal;
+mod up;
+mod usage;
+mod waiting;
+mod watch;

@@ -21,6 +21,27 @@ async fn a_product_is_paused_and_goes_on_and_both_are_kept_with_a_name() {
 }
 
 #[tokio::test]
+async fn status_shows_what_stands_still() {
+    let shop = Shop::open().await;
+    shop.done(&["enqueue", "42"]).await;
+    assert_eq!(shop.json(&["status", "42"]).await[0]["paused"], false);
+    shop.done(&["pause", "42"]).await;
+    assert_eq!(shop.json(&["status", "42"]).await[0]["paused"], true);
+    let table = shop.done(&["status"]).await.stdout;
+    assert!(table.contains("QUEUED, paused"), "{table}");
+    shop.done(&["cancel", "42"]).await;
+    shop.done(&["unpause", "42"]).await;
+    let row = &shop.json(&["status", "42"]).await[0];
+    assert_eq!(
+        (&row["status"], &row["paused"], &row["refused"]),
+        (&json!("CANCELED_BY_ADMIN"), &json!(false), &json!(0))
+    );
+    shop.done(&["pause"]).await;
+    let said = shop.done(&["status"]).await.stderr;
+    assert!(said.contains("all sending is paused"), "{said}");
+}
+
+#[tokio::test]
 async fn a_cancel_says_who_did_it_and_a_refused_one_is_kept_too() {
     let shop = Shop::open().await;
     shop.run(&["cancel", "42", "--by", "ann"]).await.fails(4, &["nothing to cancel"]);

@@ -19,18 +19,6 @@ async fn one_key_gives_one_round() {
 }
 
 #[tokio::test]
-async fn direct_requests_leave_the_outbox_alone() {
-    let shop = Shop::open().await;
-    let args = ["enqueue", "42", "--direct", "--key", "d1"];
-    let expected = json!({ "product": 42, "round": 1, "request": null });
-    assert_eq!(shop.json(&args).await, expected);
-    assert_eq!(shop.json(&args).await, expected);
-    shop.run(&["enqueue", "42", "--direct", "--key", "d1", "--quantity", "2"]).await.fails(4, &["d1", "quantity 0"]);
-    shop.run(&["enqueue", "999", "--direct"]).await.fails(3, &["999"]);
-    shop.run(&["enqueue", "7", "--direct"]).await.fails(4, &["7", "no stock"]);
-}
-
-#[tokio::test]
 async fn nothing_is_announced_without_stock() {
     let shop = Shop::open().await;
     shop.run(&["enqueue", "7"]).await.fails(4, &["7", "no stock", "--quantity"]);

@@ -265,7 +265,10 @@ impl Shop {
 
 /// These people of a line as settled.
 pub(crate) fn settled(people: &[(Place, UserId)], outcome: Outcome) -> Vec<Settled> {
-    people.iter().map(|(place, user)| Settled { place: *place, user: *user, outcome, at_us: place.0 + 1 }).collect()
+    people
+        .iter()
+        .map(|(place, user)| Settled { place: *place, user: *user, outcome, at_us: place.0 + 1, tries: 1 })
+        .collect()
 }
 
 /// Settles people up to the last of them.

@@ -1,8 +1,12 @@
 //! The flusher: MySQL follows Redis, and whichever of the two is lost or set back comes to what the other knows.
 
+mod crash;
 mod fixture;
 mod lost;
+mod outbox;
+mod poison;
 mod process;
+mod refused;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -10,7 +14,7 @@ use fixture::{PARTITION, Shop, advance, flush, lane, settled};
 use restock::{
     ids::{ProductId, Round},
     outcome::Outcome,
-    redis::scripts::{Advanced, Enqueued, Finish, StockChange, StockChanged},
+    redis::scripts::{Advanced, Enqueued, StockChange, StockChanged},
     round::Status,
     stores::Checked,
     sync::{BACKLOG_MAX, Lead, Relayed},
@@ -108,59 +112,6 @@ async fn a_leader_without_its_connection_is_replaced() {
     let mut second = shop.lead().await;
     assert!(first.flush().await.is_err());
     assert!(flush(&mut second).await);
-    assert_eq!(shop.rows("SELECT status FROM product_notification_history").await, ["QUEUED"]);
-}
-
-#[tokio::test]
-async fn a_refused_row_is_set_aside_and_its_neighbours_flow() {
-    let shop = Shop::open().await;
-    for product in [7, 8, 9] {
-        shop.product(product, 0, &[101]).await;
-        shop.restock(product).await;
-    }
-    let mut lead = shop.lead().await;
-    let line = shop.line(7).await;
-    for product in [7, 8, 9] {
-        let mut begun = shop.take().await;
-        let reason = if product == 8 { "x".repeat(300) } else { "refused".to_owned() };
-        let finish = Finish {
-            settlement: restock::redis::scripts::Settlement {
-                cursor: begun.hold.cursor(),
-                people: settled(&line[..0], Outcome::Sent),
-                ..Default::default()
-            },
-            status: Status::CanceledByError,
-            reason,
-            blocked_user: None,
-        };
-        assert!(begun.hold.finish(&finish).await.unwrap());
-    }
-    // It ends: what was logged again and refused again is left.
-    assert!(flush(&mut lead).await);
-    let rounds = "SELECT CONCAT_WS(' ', product_id, status) FROM product_notification_history ORDER BY product_id";
-    assert_eq!(shop.rows(rounds).await, ["7 CANCELED_BY_ERROR", "9 CANCELED_BY_ERROR"]);
-    let dead = "SELECT CONCAT_WS(' ', product_id, kind, `sqlstate`) FROM log_dead";
-    assert_eq!(shop.rows(dead).await, ["8 round 22001", "8 round 22001"]);
-    assert_eq!(shop.rows("SELECT CAST(restock_round AS CHAR) FROM product WHERE id = 8").await, ["1"]);
-
-    // Once it fits, the same lane flows again; but what is set aside keeps the product in Redis.
-    shop.execute("ALTER TABLE product_notification_history MODIFY reason VARCHAR(1000) NULL").await;
-    shop.stores.redis.relog(PARTITION, ProductId(8), &[fixture::webhook()]).await.unwrap();
-    assert!(flush(&mut lead).await);
-    assert_eq!(shop.rows(rounds).await[1], "8 CANCELED_BY_ERROR");
-    assert_eq!(lead.evict(-1_000).await.unwrap(), 2);
-    assert!(shop.view(8).await.is_some() && shop.view(7).await.is_none());
-}
-
-#[tokio::test]
-async fn an_entry_that_nobody_can_read_is_set_aside() {
-    let shop = Shop::open().await;
-    shop.product(7, 0, &[101]).await;
-    shop.redis_command(&format!("XADD {} * k rumour p 7", shop.log_key())).await;
-    shop.restock(7).await;
-    let mut lead = shop.lead().await;
-    assert!(flush(&mut lead).await);
-    assert_eq!(shop.rows("SELECT CONCAT_WS(' ', kind, `sqlstate`) FROM log_dead").await, ["entry 22000"]);
     assert_eq!(shop.rows("SELECT status FROM product_notification_history").await, ["QUEUED"]);
 }
 

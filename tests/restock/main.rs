@@ -3,18 +3,26 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod faults;
-mod pauses;
-mod shop;
+#[path = "../support/proxy.rs"]
+mod proxy;
 
-use std::time::Duration;
+mod checker;
+mod crew;
+mod endings;
+mod faults;
+mod hands;
+mod kills;
+mod pauses;
+mod retries;
+mod shop;
+mod stops;
 
 use restock::{
     clock::wall_us,
     demo::receiver::Reaction,
     ids::{Round, UserId},
     outcome::Outcome,
-    redis::scripts::{Resumed, Skip, StockChange},
+    redis::scripts::{Before, Resumed, Skip, StockChange},
     round::Status,
 };
 
@@ -81,7 +89,10 @@ async fn a_person_who_cannot_be_told_stops_the_round_before_them_until_they_are_
 
     let (redis, partition) = (&shop.stores.redis, shop.stores.partition_of(lane(42).product));
     let attempts = shop.receiver.count();
-    assert_eq!(redis.resume(partition, &lane(42), None).await.expect("Redis answers"), Resumed::Queued(FIRST));
+    assert_eq!(
+        redis.resume(partition, &lane(42), Before::Nothing).await.expect("Redis answers"),
+        Resumed::Queued(FIRST)
+    );
     until("the blocked person is tried first", || async { shop.receiver.count() > attempts }).await;
     assert_eq!(shop.receiver.recording().deliveries()[attempts].key.user, UserId(blocked));
     until("it stops again", || async {
@@ -95,7 +106,7 @@ async fn a_person_who_cannot_be_told_stops_the_round_before_them_until_they_are_
     let skip =
         Skip { cursor: state.cursor, place: Shop::place(blocked), user: UserId(blocked), outcome: Outcome::Failed };
     until("it can be skipped", || async {
-        redis.resume(partition, &lane(42), Some(&skip)).await.expect("Redis answers") == Resumed::Queued(FIRST)
+        redis.resume(partition, &lane(42), Before::Skip(skip)).await.expect("Redis answers") == Resumed::Queued(FIRST)
     })
     .await;
     until("the round completes", || async {
@@ -108,25 +119,6 @@ async fn a_person_who_cannot_be_told_stops_the_round_before_them_until_they_are_
     let recording = shop.receiver.recording();
     let accepted = recording.deliveries().iter().filter(|delivery| delivery.is_accepted()).count();
     assert_eq!(accepted, 199, "nobody who was told is told again");
-    let again = redis.resume(partition, &lane(42), None).await.expect("Redis answers");
+    let again = redis.resume(partition, &lane(42), Before::Nothing).await.expect("Redis answers");
     assert_eq!(again, Resumed::NotCanceled(Some(Status::Completed)));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_is_told_to_stop_hands_its_lane_to_another_without_a_repeat() {
-    let slow = Reaction { delay: Duration::from_millis(50), ..Reaction::accept() };
-    let shop = Shop::open(500, move |_| slow).await;
-    let _flusher = shop.flusher();
-    let mut first = shop.worker(&[]);
-    shop.product(42, 100, 1000).await;
-    shop.enqueue(42, 0).await;
-    shop.receiver.wait_for(200).await;
-    let pid = first.id().expect("it runs").to_string();
-    let told = tokio::process::Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
-    assert!(told.success());
-    let _second = shop.worker(&[]);
-    assert!(first.wait().await.expect("it ends").success());
-    shop.completed(42, FIRST).await;
-    shop.assert_told(42, FIRST, 1..=1000).await;
-    assert_eq!(shop.receiver.count(), 1000, "nobody is told twice");
 }

@@ -3,8 +3,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/proxy.rs"]
+mod proxy;
+
+mod entries;
 mod fixture;
 mod holds;
 mod pace;
 mod pauses;
+mod reclaims;
+mod retries;
 mod rounds;

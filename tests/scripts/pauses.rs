@@ -1,6 +1,6 @@
 //! Standing still and going on.
 
-use restock::redis::scripts::{Advanced, BeginReply, Canceled, Enqueued, Paused, Resumed, StockChange, Stop};
+use restock::redis::scripts::{Advanced, Before, BeginReply, Canceled, Enqueued, Paused, Resumed, StockChange, Stop};
 use restock::{ids::Round, redis::scripts::FirstLook};
 
 use super::fixture::{Bench, P0, PRODUCT, advance, advance_of, lane, place, told, up_to, webhook};
@@ -52,7 +52,7 @@ async fn a_round_of_a_paused_product_waits_whoever_queues_it() {
     let canceled = bench.redis.cancel(P0, &lane(), "canceled by ann").await.expect("Redis answers");
     assert_eq!(canceled, Canceled::Ended(Round(2)));
     assert_eq!(bench.view().await.reason.as_deref(), Some("canceled by ann"));
-    let resumed = bench.redis.resume(P0, &lane(), None).await.expect("Redis answers");
+    let resumed = bench.redis.resume(P0, &lane(), Before::Nothing).await.expect("Redis answers");
     assert_eq!((resumed, bench.entries().await), (Resumed::Queued(Round(2)), 0));
     pause(&bench, false).await;
     assert_eq!(bench.take(60_000).await.round, Round(2));

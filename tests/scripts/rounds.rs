@@ -4,8 +4,8 @@ use restock::{
     ids::{Round, UserId},
     outcome::Outcome,
     redis::scripts::{
-        Advance, Canceled, Enqueue, Enqueued, Evict, Evicted, Finish, Hydrated, Relogged, Resumed, Settlement, Skip,
-        StockChange, StockChanged,
+        Advance, Before, Canceled, Enqueue, Enqueued, Evict, Evicted, Finish, Hydrated, Relogged, Resumed, Settlement,
+        Skip, StockChange, StockChanged,
     },
     round::{Stamp, Status},
 };
@@ -82,15 +82,15 @@ async fn a_round_that_was_canceled_is_resumed_after_the_last_person() {
     let bench = Bench::with_stock(5).await;
     bench.enqueue(0).await;
     assert_eq!(
-        bench.redis.resume(P0, &lane(), None).await.expect("Redis answers"),
+        bench.redis.resume(P0, &lane(), Before::Nothing).await.expect("Redis answers"),
         Resumed::NotCanceled(Some(Status::Queued))
     );
     fail(&bench, Some(UserId(2))).await;
     let skip = Skip { cursor: None, place: place(2), user: UserId(2), outcome: Outcome::Failed };
-    let moved = bench.redis.resume(P0, &lane(), Some(&skip)).await.expect("Redis answers");
+    let moved = bench.redis.resume(P0, &lane(), Before::Skip(skip)).await.expect("Redis answers");
     assert_eq!(moved, Resumed::Moved(Some(place(1)), Some(UserId(2))));
     let skip = Skip { cursor: Some(place(1)), ..skip };
-    let queued = bench.redis.resume(P0, &lane(), Some(&skip)).await.expect("Redis answers");
+    let queued = bench.redis.resume(P0, &lane(), Before::Skip(skip)).await.expect("Redis answers");
     assert_eq!(queued, Resumed::Queued(Round(1)));
     let begun = bench.take(60_000).await;
     assert_eq!((begun.cursor, begun.upto), (Some(place(2)), Some(place(100))));
@@ -103,11 +103,11 @@ async fn nothing_is_resumed_without_stock_or_without_a_check() {
     bench.enqueue(0).await;
     fail(&bench, None).await;
     bench.redis.change_stock(P0, PRODUCT, StockChange::Set(0)).await.expect("Redis answers");
-    assert_eq!(bench.redis.resume(P0, &lane(), None).await.expect("Redis answers"), Resumed::NoStock(0));
+    assert_eq!(bench.redis.resume(P0, &lane(), Before::Nothing).await.expect("Redis answers"), Resumed::NoStock(0));
     bench.age().await;
-    assert_eq!(bench.redis.resume(P0, &lane(), None).await.expect("Redis answers"), Resumed::Unchecked);
+    assert_eq!(bench.redis.resume(P0, &lane(), Before::Nothing).await.expect("Redis answers"), Resumed::Unchecked);
     let empty = Bench::open().await;
-    assert_eq!(empty.redis.resume(P0, &lane(), None).await.expect("Redis answers"), Resumed::Unchecked);
+    assert_eq!(empty.redis.resume(P0, &lane(), Before::Nothing).await.expect("Redis answers"), Resumed::Unchecked);
 }
 
 #[tokio::test]

@@ -180,7 +180,7 @@ mod tests {
     fn a_key_has_four_valid_parts() {
         let key: DeliveryKey = "42-3-webhook-1001".parse().unwrap();
         assert_eq!((key.lane.to_string().as_str(), key.round, key.user), ("42/webhook", Round(3), UserId(1001)));
-        for bad in ["", "42-3-webhook", "42-3-webhook-1001-1", "x-3-webhook-1", "42-0-webhook-1", "42-3-Web-1"] {
+        for bad in ["", "42-3-webhook", "42-3-webhook-1001-1", "x-3-webhook-1", "42-3-Web-1"] {
             assert!(bad.parse::<DeliveryKey>().is_err(), "{bad}");
         }
     }

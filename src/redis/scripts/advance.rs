@@ -6,7 +6,7 @@ use super::{Arity, Hold, Reply, Script, Settlement};
 use crate::redis::RedisError;
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
-    let replies = &["go", "full", "drain", "sold_out", "canceled", "paused", "completed", "lost"];
+    let replies = &["go", "full", "drain", "sold_out", "canceled", "paused", "completed", "retried", "lost"];
     let source = include_str!("../../../lua/advance.lua");
     Script::new("advance", source, Arity::exactly(5), Arity::exactly(17), replies)
 });
@@ -19,7 +19,7 @@ pub struct Advance {
     /// People started or settled whom this call does not carry. While there are any, a round that must stop
     /// answers [`Advanced::Drain`] and ends at the call that carries the last of them.
     pub outstanding: usize,
-    /// Nobody is left up to `upto`.
+    /// Nobody is left up to `upto`, or none of the FAILED who are told again.
     pub exhausted: bool,
     /// Length of the lease, in ms.
     pub claim_idle_ms: u64,
@@ -51,6 +51,8 @@ pub enum Advanced {
     Stopped(Stop),
     /// The round has ended: everybody is settled.
     Completed,
+    /// The FAILED are told again, and the round goes on by an entry of its own.
+    Retried,
     /// Somebody else holds the lane, or it is gone.
     Lost,
 }
@@ -97,6 +99,7 @@ fn parse(reply: &Reply) -> Result<Advanced, RedisError> {
         "full" => Advanced::Full,
         "drain" => Advanced::Drain(stop(reply.word(1)).ok_or_else(|| reply.unknown())?),
         "completed" => Advanced::Completed,
+        "retried" => Advanced::Retried,
         "lost" => Advanced::Lost,
         other => Advanced::Stopped(stop(other).ok_or_else(|| reply.unknown())?),
     })

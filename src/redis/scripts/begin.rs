@@ -6,7 +6,7 @@ use super::{Arity, Hold, Redis, Script, text};
 use crate::{
     ids::{Place, Round},
     redis::{RedisError, jobs::Entry},
-    round::decode_places,
+    round::{Stamp, Status, decode_places},
 };
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
@@ -52,7 +52,7 @@ pub struct Begun {
     pub round: Round,
     /// Where the round starts.
     pub from: Option<Place>,
-    /// The last person settled.
+    /// The last person settled; of those who are told again, while there is a `retry_of`.
     pub cursor: Option<Place>,
     /// The last place of the round; `None` when nobody was in line as it began.
     pub upto: Option<Place>,
@@ -62,6 +62,10 @@ pub struct Begun {
     pub tries: u32,
     /// When the first of them started, µs since the epoch.
     pub tried_us: Option<i64>,
+    /// Those who FAILED are told again: the status that the round had before.
+    pub retry_of: Option<Status>,
+    /// How new the state of the lane is.
+    pub stamp: Stamp,
 }
 
 /// What `begin` answered.
@@ -122,6 +126,8 @@ impl Redis {
                     ahead: reply.with(decode_places, 5)?,
                     tries: reply.optional(6)?.unwrap_or(0),
                     tried_us: reply.optional(7)?,
+                    retry_of: reply.optional(8)?,
+                    stamp: Stamp { epoch: reply.parse(9)?, version: reply.parse(10)? },
                 }))
             }
             "look" => BeginReply::Look { from: reply.parse(1)?, ahead: reply.with(decode_places, 2)? },

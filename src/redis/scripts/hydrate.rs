@@ -111,6 +111,8 @@ fn fields(record: &LaneRecord) -> String {
         ("skipped", counts.skipped.to_string()),
         ("failed", counts.failed.to_string()),
         ("unknown", counts.unknown.to_string()),
+        ("retry_of", text(state.retry_of)),
+        ("retry_cursor", String::new()),
         ("reason", text(state.reason.as_ref())),
         ("queued_at", text(state.queued_us)),
         ("started_at", text(state.started_us)),

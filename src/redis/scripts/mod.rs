@@ -2,16 +2,20 @@
 
 mod advance;
 mod begin;
+mod bury;
 mod cancel;
+mod drop_consumer;
 mod enqueue;
 mod evict;
 mod finish;
 mod hold;
 mod hydrate;
 mod pause;
+mod reclaim;
 mod release;
 mod relog;
 mod renew;
+mod requeue;
 mod reserve_pace;
 mod resume;
 mod stock;
@@ -25,6 +29,7 @@ use crate::ids::ParseError;
 
 pub use advance::{Advance, Advanced, PendingAdvance, Stop};
 pub use begin::{Begin, BeginReply, Begun, FirstLook};
+pub use bury::Unreadable;
 pub use cancel::Canceled;
 pub use enqueue::{Enqueue, Enqueued, channel_list};
 pub use evict::{Evict, Evicted};
@@ -32,11 +37,13 @@ pub use finish::Finish;
 pub use hold::{Hold, Settlement};
 pub use hydrate::{Hydrate, Hydrated, LaneRecord};
 pub use pause::Paused;
+pub use reclaim::{Reclaimed, Silence, Silent};
 pub use release::Released;
 pub use relog::Relogged;
 pub use renew::{PendingRenew, Renew};
+pub use requeue::Requeued;
 pub use reserve_pace::{PaceUse, Reserve, Reserved, TOTAL};
-pub use resume::{Resumed, Skip};
+pub use resume::{Before, Resumed, Skip};
 pub use stock::{StockChange, StockChanged};
 
 /// How many KEYS or ARGV a script takes: so many, and so many more for each channel.

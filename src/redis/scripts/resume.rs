@@ -1,8 +1,8 @@
-//! `resume.lua`: queue a canceled round again.
+//! `resume.lua`: queue a round that has ended again.
 
 use std::sync::LazyLock;
 
-use super::{Arity, Redis, Script, call_name, text};
+use super::{Arity, Redis, Script, call_name, flag, text};
 use crate::{
     ids::{LaneId, Partition, Place, Round, UserId},
     outcome::Outcome,
@@ -12,8 +12,8 @@ use crate::{
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let source = include_str!("../../../lua/resume.lua");
-    let replies = &["queued", "not_canceled", "no_stock", "moved", "absent", "aged"];
-    Script::new("resume", source, Arity::exactly(7), Arity::exactly(5), replies)
+    let replies = &["queued", "not_canceled", "nobody_failed", "no_stock", "moved", "absent", "aged"];
+    Script::new("resume", source, Arity::exactly(7), Arity::exactly(6), replies)
 });
 
 /// The person to give up, as the caller found them.
@@ -29,6 +29,17 @@ pub struct Skip {
     pub outcome: Outcome,
 }
 
+/// What goes before the round goes on after the last person settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// Nothing.
+    Nothing,
+    /// This person is given up.
+    Skip(Skip),
+    /// Those who FAILED in the round are told again, also when it was completed; then nobody else is told in it.
+    RetryFailed,
+}
+
 /// What `resume` answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resumed {
@@ -36,6 +47,8 @@ pub enum Resumed {
     Queued(Round),
     /// Nothing to resume: the lane's round is this, or it has none.
     NotCanceled(Option<Status>),
+    /// Nobody FAILED in this round.
+    NobodyFailed(Round),
     /// There is nothing to announce.
     NoStock(i64),
     /// The round stands here now, blocked by this person: look again.
@@ -45,16 +58,15 @@ pub enum Resumed {
 }
 
 impl Redis {
-    /// Queues a canceled round again, after giving up `skip`.
+    /// Queues a round that has ended again.
     ///
     /// # Errors
     /// As any call.
-    pub async fn resume(
-        &self,
-        partition: Partition,
-        lane: &LaneId,
-        skip: Option<&Skip>,
-    ) -> Result<Resumed, RedisError> {
+    pub async fn resume(&self, partition: Partition, lane: &LaneId, before: Before) -> Result<Resumed, RedisError> {
+        let skip = match before {
+            Before::Skip(skip) => Some(skip),
+            Before::Nothing | Before::RetryFailed => None,
+        };
         let k = self.keys().of_lane(partition, lane);
         let call = self.keys().call(partition, &call_name());
         let keys = vec![k.lane, k.product, k.log, k.jobs, k.again, k.products, call];
@@ -64,11 +76,13 @@ impl Redis {
             text(skip.map(|skip| skip.place)),
             text(skip.map(|skip| skip.user)),
             text(skip.map(|skip| skip.outcome.letter())),
+            flag(before == Before::RetryFailed),
         ];
         let reply = self.run(&SCRIPT, keys, args).await?;
         Ok(match reply.verdict() {
             "queued" => Resumed::Queued(reply.parse(1)?),
             "not_canceled" => Resumed::NotCanceled(reply.optional(1)?),
+            "nobody_failed" => Resumed::NobodyFailed(reply.parse(1)?),
             "no_stock" => Resumed::NoStock(reply.parse(1)?),
             "moved" => Resumed::Moved(reply.optional(1)?, reply.optional(2)?),
             "absent" | "aged" => Resumed::Unchecked,

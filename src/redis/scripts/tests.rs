@@ -8,15 +8,19 @@ fn all() -> Vec<&'static Script> {
     vec![
         &advance::SCRIPT,
         &begin::SCRIPT,
+        &bury::SCRIPT,
         &cancel::SCRIPT,
+        &drop_consumer::SCRIPT,
         &enqueue::SCRIPT,
         &evict::SCRIPT,
         &finish::SCRIPT,
         &hydrate::SCRIPT,
         &pause::SCRIPT,
+        &reclaim::SCRIPT,
         &release::SCRIPT,
         &relog::SCRIPT,
         &renew::SCRIPT,
+        &requeue::SCRIPT,
         &reserve_pace::SCRIPT,
         &resume::SCRIPT,
         &stock::SCRIPT,
@@ -100,6 +104,33 @@ fn every_include_is_known_and_every_variable_is_local() {
         }
         for line in expand(script.source).lines() {
             assert!(!line.starts_with("function "), "{}.lua: a global function: {line}", script.name);
+        }
+    }
+}
+
+/// What Lua itself brings; `redis.call` and the like have a dot before the name.
+const BUILT_IN: [&str; 8] = ["tonumber", "ipairs", "pairs", "unpack", "function", "and", "or", "not"];
+
+/// Lua finds out at run time only, in the one branch that calls it.
+#[test]
+fn every_function_is_defined_before_it_is_called() {
+    for script in all() {
+        let mut defined: BTreeSet<&str> = BUILT_IN.into();
+        let code = expand(script.source);
+        for line in code.lines() {
+            let definition = line.trim_start().strip_prefix("local function ");
+            defined.extend(definition.and_then(|rest| rest.split('(').next()));
+            for (at, _) in line.match_indices('(') {
+                let before = &line[..at];
+                let name = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or("");
+                let is_method = before.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
+                let is_text = line[..at].matches('\'').count() % 2 == 1;
+                assert!(
+                    name.is_empty() || is_method || is_text || defined.contains(name) || name == "if",
+                    "{}.lua calls {name}, which is not defined before: {line}",
+                    script.name
+                );
+            }
         }
     }
 }

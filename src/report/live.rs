@@ -4,13 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::MySqlPool;
 
-use super::StatusRow;
 use crate::{
-    cli::output::time_us,
-    ids::{Channel, LaneId, Partition, ProductId, ProductRef, Round, Sku},
+    ids::{Channel, LaneId, Partition, ProductId, ProductRef, Sku},
     mysql::{history::RoundRow, product, setting::Settings},
     redis::{Redis, RedisError, lane::LaneView},
-    round::{Counts, Status},
 };
 
 /// Lanes, or products, asked for at once.
@@ -66,7 +63,7 @@ async fn products_in(redis: &Redis, partitions: u16) -> Result<Vec<ProductId>, R
 }
 
 /// MySQL's rows, and instead of them Redis' for the lanes where that is newer.
-pub(super) async fn merge(mysql: &MySqlPool, rows: Vec<RoundRow>, live: Live) -> sqlx::Result<Vec<StatusRow>> {
+pub(super) async fn merge(mysql: &MySqlPool, rows: Vec<RoundRow>, live: Live) -> sqlx::Result<Vec<RoundRow>> {
     let mut lanes: BTreeMap<LaneId, Vec<RoundRow>> = BTreeMap::new();
     for row in rows {
         lanes.entry(row.state.lane.clone()).or_default().push(row);
@@ -85,49 +82,20 @@ pub(super) async fn merge(mysql: &MySqlPool, rows: Vec<RoundRow>, live: Live) ->
                 };
                 merged.extend(live_rows(&lane, sku.as_ref(), view, &rows));
             }
-            _ => merged.extend(rows.into_iter().map(StatusRow::from)),
+            // A pause does not change a lane whose round has ended, so that it shows in Redis under the same stamp.
+            Some(view) if newest == Some(view.stamp) => {
+                merged.extend(rows.into_iter().map(|row| RoundRow { is_paused: view.is_paused, ..row }));
+            }
+            _ => merged.extend(rows),
         }
     }
     Ok(merged)
 }
 
 /// The lane's current or last round, and the one that waits behind it. Only MySQL counts how many people there are.
-fn live_rows(lane: &LaneId, sku: Option<&Sku>, view: &LaneView, rows: &[RoundRow]) -> Vec<StatusRow> {
-    let counted = rows.iter().find(|row| row.state.round == view.round).and_then(|row| row.total);
-    let current = StatusRow {
-        cursor: view.cursor,
-        last_user: view.last_user,
-        total: if view.status == Status::Queued { None } else { counted },
-        sent: view.counts.sent,
-        skipped: view.counts.skipped,
-        failed: view.counts.failed,
-        unknown: view.counts.unknown,
-        started_at: view.started_us.map(time_us),
-        ended_at: view.ended_us.map(time_us),
-        reason: view.reason.clone(),
-        ..blank(lane, sku, view.round, view.status)
-    };
-    let waiting = view.waiting.map(|round| blank(lane, sku, round, Status::Queued));
-    std::iter::once(current).chain(waiting).collect()
-}
-
-fn blank(lane: &LaneId, sku: Option<&Sku>, round: Round, status: Status) -> StatusRow {
-    let Counts { sent, skipped, failed, unknown } = Counts::default();
-    StatusRow {
-        product: lane.product,
-        sku: sku.cloned(),
-        round,
-        channel: lane.channel.clone(),
-        status,
-        cursor: None,
-        last_user: None,
-        total: None,
-        sent,
-        skipped,
-        failed,
-        unknown,
-        started_at: None,
-        ended_at: None,
-        reason: None,
-    }
+fn live_rows(lane: &LaneId, sku: Option<&Sku>, view: &LaneView, rows: &[RoundRow]) -> Vec<RoundRow> {
+    let total = rows.iter().find(|row| row.state.round == view.round).and_then(|row| row.total);
+    let row = |state, total| RoundRow { state, sku: sku.cloned(), total, is_paused: view.is_paused };
+    let waiting = view.waiting_state(lane).map(|state| row(state, None));
+    std::iter::once(row(view.state(lane), total)).chain(waiting).collect()
 }

@@ -1,19 +1,21 @@
-//! Ids of log entries, which have an order.
+//! Ids of stream entries, which have an order.
 
 use std::{fmt, str::FromStr};
 
 use crate::ids::ParseError;
 
-/// The id of a log entry, `ms-seq`.
+/// The id of an entry of a stream, `ms-seq`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct EntryId {
-    pub(super) ms: u64,
-    pub(super) seq: u64,
+pub struct EntryId {
+    /// When it was added, ms since the epoch on Redis' clock.
+    pub ms: u64,
+    /// Counts within that millisecond.
+    pub seq: u64,
 }
 
 impl EntryId {
     /// Before every entry.
-    pub(super) const ZERO: Self = Self { ms: 0, seq: 0 };
+    pub const ZERO: Self = Self { ms: 0, seq: 0 };
 }
 
 impl fmt::Display for EntryId {

@@ -1,0 +1,47 @@
+//! `restock-cli pending`: which entry is with whom, beside what `redis-cli XPENDING` shows.
+
+use super::{
+    Context,
+    exit::Exit,
+    output::{self, Record, or_dash, time_us},
+};
+use crate::report::pending::{self, PendingRow};
+
+impl Record for PendingRow {
+    const HEADINGS: &'static [&'static str] = &[
+        "STREAM",
+        "ENTRY",
+        "CONSUMER",
+        ">IDLE MS",
+        ">DELIVERIES",
+        ">PRODUCT",
+        ">ROUND",
+        "STATUS",
+        "OWNER",
+        ">LEASE MS",
+        "CURSOR",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.stream.clone(),
+            if self.current { self.entry.clone() } else { format!("{} (stale)", self.entry) },
+            self.consumer.clone(),
+            self.idle_ms.to_string(),
+            self.deliveries.to_string(),
+            or_dash(self.product),
+            or_dash(self.round),
+            or_dash(self.status),
+            or_dash(self.owner.as_ref()),
+            or_dash(self.lease_ms),
+            or_dash(self.cursor.map(|place| time_us(place.0))),
+        ]
+    }
+}
+
+pub(super) async fn run(context: &Context) -> anyhow::Result<Exit> {
+    let stores = context.stores().await?;
+    let rows = pending::entries(&stores.redis, &stores.settings).await?;
+    output::records(context.output, &rows)?;
+    Ok(Exit::Done)
+}

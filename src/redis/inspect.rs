@@ -1,0 +1,328 @@
+//! Looking at what is in Redis without changing it, for those who check it: products, streams, groups, consumers.
+
+use std::collections::HashMap;
+
+use fred::{
+    interfaces::{ClientLike, HashesInterface, KeysInterface, StreamsInterface},
+    types::{ClusterHash, CustomCommand, Value},
+};
+
+use super::{
+    Redis, RedisError,
+    dead::texts,
+    entry_id::EntryId,
+    jobs::{GROUP, Line},
+};
+use crate::{
+    ids::{Channel, Partition, ProductId},
+    round::Stamp,
+};
+
+/// A product as Redis holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProductView {
+    /// Pieces in stock.
+    pub stock: i64,
+    /// Its newest round; 0 before the first.
+    pub round: u32,
+    /// Whether it stands still.
+    pub is_paused: bool,
+    /// How new this state is.
+    pub stamp: Stamp,
+}
+
+/// One of the job streams of a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobStream {
+    /// The partition in which it lies.
+    pub partition: Partition,
+    /// Whose work it holds.
+    pub channel: Channel,
+    /// Which of the channel's two.
+    pub line: Line,
+}
+
+/// The workers' group on a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupView {
+    /// The last entry given to anybody.
+    pub last_delivered: EntryId,
+    /// Entries given out and not acknowledged.
+    pub pending: u64,
+}
+
+/// A consumer of the group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerView {
+    /// Its name.
+    pub name: String,
+    /// Entries given to it and not acknowledged.
+    pub pending: u64,
+    /// Since its last sign of life, ms.
+    pub idle_ms: u64,
+}
+
+/// An entry given out and not acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingView {
+    /// Its id.
+    pub id: String,
+    /// Whose it is.
+    pub consumer: String,
+    /// Since it was last given out or renewed, ms.
+    pub idle_ms: u64,
+    /// How often it was given out.
+    pub deliveries: u64,
+}
+
+/// The two job streams of a channel in a partition.
+#[must_use]
+pub fn job_streams(partition: Partition, channel: &Channel) -> [JobStream; 2] {
+    [Line::Fresh, Line::Again].map(|line| JobStream { partition, channel: channel.clone(), line })
+}
+
+impl JobStream {
+    /// As a lane names an entry of this stream.
+    #[must_use]
+    pub fn name_of(&self, id: &str) -> String {
+        self.line.name_of(id)
+    }
+}
+
+impl Redis {
+    /// The key of a job stream.
+    #[must_use]
+    pub fn stream_key(&self, stream: &JobStream) -> String {
+        self.keys.stream(stream.partition, &stream.channel, stream.line)
+    }
+
+    /// A product; `None` when Redis does not hold it.
+    ///
+    /// # Errors
+    /// As any call; [`RedisError::Unreadable`] when a field does not have its form.
+    pub async fn read_product(
+        &self,
+        partition: Partition,
+        product: ProductId,
+    ) -> Result<Option<ProductView>, RedisError> {
+        let fields: HashMap<String, String> = self.client.hgetall(self.keys.product(partition, product)).await?;
+        if !fields.contains_key("stock") {
+            return Ok(None);
+        }
+        Ok(Some(ProductView {
+            stock: number(&fields, "stock")?,
+            round: number(&fields, "round")?,
+            is_paused: fields.get("paused").is_some_and(|paused| paused == "1"),
+            stamp: Stamp { epoch: number(&fields, "epoch")?, version: number(&fields, "version")? },
+        }))
+    }
+
+    /// A step through the products that Redis holds: the next cursor, `0` after the last step, and some of them. Who is
+    /// there from the first step to the last is seen at least once.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn scan_products(
+        &self,
+        partition: Partition,
+        cursor: &str,
+        count: u32,
+    ) -> Result<(String, Vec<ProductId>), RedisError> {
+        let scan = CustomCommand::new_static("ZSCAN", ClusterHash::FirstKey, false);
+        let args = vec![self.keys.products(partition), cursor.to_owned(), "COUNT".to_owned(), count.to_string()];
+        let (next, flat): (String, Vec<String>) = self.client.custom(scan, args).await?;
+        Ok((next, flat.iter().step_by(2).filter_map(|id| id.parse().ok()).collect()))
+    }
+
+    /// How many entries a job stream holds.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn stream_len(&self, stream: &JobStream) -> Result<u64, RedisError> {
+        Ok(self.client.xlen(self.stream_key(stream)).await?)
+    }
+
+    /// How many lanes of a channel were given up.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn dead_len(&self, partition: Partition, channel: &Channel) -> Result<u64, RedisError> {
+        Ok(self.client.xlen(self.keys.dead(partition, channel)).await?)
+    }
+
+    /// The workers' group of a stream; `None` when there is none.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn read_group(&self, stream: &JobStream) -> Result<Option<GroupView>, RedisError> {
+        let key = self.stream_key(stream);
+        let exists: bool = self.client.exists(&key).await?;
+        if !exists {
+            return Ok(None);
+        }
+        let groups: Vec<HashMap<String, Value>> = self.client.xinfo_groups(&key).await?;
+        let text = |group: &HashMap<String, Value>, name: &str| group.get(name).and_then(Value::as_string);
+        let Some(group) = groups.iter().find(|group| text(group, "name").is_some_and(|name| name == GROUP)) else {
+            return Ok(None);
+        };
+        let last = text(group, "last-delivered-id").unwrap_or_default();
+        let pending = group.get("pending").and_then(Value::as_u64).unwrap_or(0);
+        Ok(Some(GroupView { last_delivered: entry_id(&last)?, pending }))
+    }
+
+    /// The consumers of the workers' group; none without a group.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn read_consumers(&self, stream: &JobStream) -> Result<Vec<ConsumerView>, RedisError> {
+        if self.read_group(stream).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        let found: Result<Vec<HashMap<String, Value>>, _> =
+            self.client.xinfo_consumers(self.stream_key(stream), GROUP).await;
+        let found = match found.map_err(RedisError::from) {
+            Err(error) if error.is_no_group() => Vec::new(),
+            found => found?,
+        };
+        let count = |fields: &HashMap<String, Value>, name: &str| fields.get(name).and_then(Value::as_u64).unwrap_or(0);
+        let view = |fields: HashMap<String, Value>| {
+            let name = fields.get("name").and_then(Value::as_string)?;
+            Some(ConsumerView { name, pending: count(&fields, "pending"), idle_ms: count(&fields, "idle") })
+        };
+        Ok(found.into_iter().filter_map(view).collect())
+    }
+
+    /// Up to `count` entries of a job stream after `after`, with the product that each names, if it names one.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn entries_after(
+        &self,
+        stream: &JobStream,
+        after: &str,
+        count: u64,
+    ) -> Result<Vec<(String, Option<ProductId>)>, RedisError> {
+        let found: Value = self.client.xrange(self.stream_key(stream), format!("({after}"), "+", Some(count)).await?;
+        let product = |fields: &HashMap<String, String>| fields.get("product").and_then(|text| text.parse().ok());
+        Ok(texts(found).into_iter().map(|(id, fields)| (id, product(&fields))).collect())
+    }
+
+    /// Which of these entries a job stream holds.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn hold_entries(&self, stream: &JobStream, ids: &[String]) -> Result<Vec<bool>, RedisError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (key, pipeline) = (self.stream_key(stream), self.client.pipeline());
+        for id in ids {
+            let _: () = pipeline.xrange(&key, id.as_str(), id.as_str(), Some(1)).await?;
+        }
+        let found: Vec<Value> = pipeline.all().await?;
+        Ok(found.iter().map(|entries| entries.array_len().is_some_and(|len| len > 0)).collect())
+    }
+
+    /// Up to `count` pending entries of a stream after `after`, in order; none without a group.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn read_pending(
+        &self,
+        stream: &JobStream,
+        after: &str,
+        count: u64,
+    ) -> Result<Vec<PendingView>, RedisError> {
+        let start = format!("({after}");
+        let found: Result<Value, _> =
+            self.client.xpending(self.stream_key(stream), GROUP, (start.as_str(), "+", count)).await;
+        let found = match found.map_err(RedisError::from) {
+            Err(error) if error.is_no_group() => return Ok(Vec::new()),
+            found => found?,
+        };
+        if found.is_null() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<(String, String, u64, u64)> = found.convert()?;
+        let view = |(id, consumer, idle_ms, deliveries)| PendingView { id, consumer, idle_ms, deliveries };
+        Ok(rows.into_iter().map(view).collect())
+    }
+
+    /// Acknowledges and deletes an entry of a job stream that stands for nothing.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn drop_from(&self, stream: &JobStream, id: &str) -> Result<(), RedisError> {
+        let key = self.stream_key(stream);
+        let _: u64 = self.client.xack(&key, GROUP, id).await?;
+        let _: u64 = self.client.xdel(&key, id).await?;
+        Ok(())
+    }
+
+    /// The oldest entry of a partition's log; `None` when it is empty.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn oldest_in_log(&self, partition: Partition) -> Result<Option<EntryId>, RedisError> {
+        let found: Value = self.client.xrange(self.keys.log(partition), "-", "+", Some(1)).await?;
+        texts(found).first().map(|(id, _)| entry_id(id)).transpose()
+    }
+
+    /// The enabled channels as Redis was told last, `name,…`.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn mirrored_channels(&self, partition: Partition) -> Result<Option<String>, RedisError> {
+        Ok(self.client.hget(self.keys.meta(partition), "channels").await?)
+    }
+
+    /// Whether Redis knows what this idempotency key led to.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn has_seen(&self, partition: Partition, product: ProductId, key: &str) -> Result<bool, RedisError> {
+        Ok(self.client.exists(self.keys.seen(partition, product, key)).await?)
+    }
+
+    /// What INFO says, by name; in a cluster that of one of its servers.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn server_info(&self) -> Result<HashMap<String, String>, RedisError> {
+        let info: String = self.client.info(None).await?;
+        let pairs = info.lines().filter_map(|line| line.trim_end().split_once(':'));
+        Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// The server's configuration of these names; what it does not know, or does not show, is left out.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn server_config(&self, names: &[&'static str]) -> Result<HashMap<String, String>, RedisError> {
+        let mut known = HashMap::new();
+        for name in names {
+            let get = CustomCommand::new_static("CONFIG", ClusterHash::Random, false);
+            let found: Result<HashMap<String, String>, _> = self.client.custom(get, vec!["GET", name]).await;
+            match found.map_err(RedisError::from) {
+                Err(error) if error.is_unreachable() => return Err(error),
+                // Hosted servers often forbid CONFIG.
+                Err(error) => tracing::debug!(%error, name, "CONFIG GET is refused"),
+                Ok(found) => known.extend(found),
+            }
+        }
+        Ok(known)
+    }
+}
+
+fn entry_id(text: &str) -> Result<EntryId, RedisError> {
+    text.parse().map_err(|_| unreadable("stream", "id", text))
+}
+
+fn number<T: std::str::FromStr>(fields: &HashMap<String, String>, name: &str) -> Result<T, RedisError> {
+    let text = fields.get(name).map_or("", String::as_str);
+    text.parse().map_err(|_| unreadable("product", name, text))
+}
+
+fn unreadable(what: &'static str, field: &str, text: &str) -> RedisError {
+    RedisError::Unreadable { what, field: field.to_owned(), text: text.to_owned() }
+}

@@ -1,0 +1,200 @@
+//! Dead letters: rounds that were given up, entries that could not be read, rows that MySQL refused.
+
+use std::{collections::BTreeSet, fmt, str::FromStr};
+
+use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
+
+use super::{ReportError, Sources};
+use crate::{
+    ids::{Channel, ParseError, Partition, ProductId, Round, rfc3339},
+    mysql::{
+        refused::{self, RefusedRow},
+        setting::KNOWN_CHANNELS,
+    },
+    redis::{Redis, dead::DeadLetter},
+};
+
+/// Letters, or rows, read at a time.
+const PAGE: u32 = 500;
+
+/// Names one of them: `webhook:0:1763700000000-0` on the dead stream of a channel and partition, `row:17` in `log_dead`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DeadId {
+    /// On a dead stream.
+    Letter {
+        /// Of which channel.
+        channel: Channel,
+        /// In which partition.
+        partition: Partition,
+        /// Its id there.
+        id: String,
+    },
+    /// In `log_dead`.
+    Row(i64),
+}
+
+impl fmt::Display for DeadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Letter { channel, partition, id } => write!(f, "{channel}:{partition}:{id}"),
+            Self::Row(id) => write!(f, "row:{id}"),
+        }
+    }
+}
+
+impl FromStr for DeadId {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let bad = || ParseError::new("dead letter", text, "it is one of the ids that `restock-cli dead list` shows");
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        match text.split(':').collect::<Vec<_>>().as_slice() {
+            ["row", id] => id.parse().map(Self::Row).map_err(|_| bad()),
+            [channel, partition, id] if id.split_once('-').is_some_and(|(ms, seq)| is_number(ms) && is_number(seq)) => {
+                let channel = channel.parse().map_err(|_| bad())?;
+                let partition = Partition(partition.parse().map_err(|_| bad())?);
+                Ok(Self::Letter { channel, partition, id: (*id).to_owned() })
+            }
+            _ => Err(bad()),
+        }
+    }
+}
+
+impl Serialize for DeadId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One of them, as people see it.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeadRow {
+    /// Its name.
+    pub id: DeadId,
+    /// `round`: given up; `job`: an entry that could not be read; `log:…`: a row of that kind that MySQL refused.
+    pub kind: String,
+    /// Of which product; null where that cannot be read.
+    pub product: Option<ProductId>,
+    /// Of which round; null where it concerns all, or none.
+    pub round: Option<Round>,
+    /// On which channel; null where it concerns all.
+    pub channel: Option<Channel>,
+    /// Why it is dead.
+    pub reason: String,
+    /// Since when.
+    pub at: Option<String>,
+    /// What it holds; null for a round.
+    pub detail: Option<String>,
+    /// Where it comes from, for whoever deals with it.
+    #[serde(skip)]
+    pub source: Source,
+}
+
+/// What a [`DeadRow`] was made of.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A letter on a dead stream.
+    Letter(DeadLetter),
+    /// A row of `log_dead`.
+    Row(RefusedRow),
+}
+
+/// All of them, or those of one product: letters by channel and partition, then rows, each from the oldest on. Without
+/// Redis only the rows.
+///
+/// # Errors
+/// Those of MySQL; those of Redis other than that it does not answer.
+pub async fn all(sources: &Sources, product: Option<ProductId>) -> Result<Vec<DeadRow>, ReportError> {
+    let mut rows = match &sources.redis {
+        None => Vec::new(),
+        Some(redis) => match letters(redis, sources).await {
+            Err(ReportError::Redis(error)) if error.is_unreachable() => Vec::new(),
+            letters => letters?,
+        },
+    };
+    rows.retain(|row| product.is_none() || row.product == product);
+    let mut after = 0;
+    loop {
+        let page = refused::rows(&sources.mysql, product, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(rows) };
+        after = last.id;
+        rows.extend(page.into_iter().map(of_row));
+    }
+}
+
+async fn letters(redis: &Redis, sources: &Sources) -> Result<Vec<DeadRow>, ReportError> {
+    let mut channels: BTreeSet<Channel> = KNOWN_CHANNELS.iter().filter_map(|name| name.parse().ok()).collect();
+    channels.extend(sources.settings.channels.iter().cloned());
+    let mut rows = Vec::new();
+    for channel in &channels {
+        for partition in (0..sources.settings.partitions).map(Partition) {
+            let mut after: Option<String> = None;
+            loop {
+                let page = redis.dead_letters(partition, channel, after.as_deref(), u64::from(PAGE)).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.id.clone());
+                rows.extend(page.into_iter().map(|letter| of_letter(channel, partition, letter)));
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// The one of that name; `None` when there is none, or it was dealt with.
+///
+/// # Errors
+/// Those of MySQL, and for a letter those of Redis.
+pub async fn one(redis: &Redis, sources: &Sources, id: &DeadId) -> Result<Option<DeadRow>, ReportError> {
+    Ok(match id {
+        DeadId::Letter { channel, partition, id } => {
+            redis.dead_letter(*partition, channel, id).await?.map(|letter| of_letter(channel, *partition, letter))
+        }
+        DeadId::Row(id) => refused::row(&sources.mysql, *id).await?.map(of_row),
+    })
+}
+
+fn of_letter(channel: &Channel, partition: Partition, letter: DeadLetter) -> DeadRow {
+    let at = |us| rfc3339(DateTime::<Utc>::from_timestamp_micros(us).unwrap_or_default().naive_utc());
+    DeadRow {
+        id: DeadId::Letter { channel: channel.clone(), partition, id: letter.id.clone() },
+        kind: if letter.round.is_some() { "round" } else { "job" }.to_owned(),
+        product: letter.round.map(|(product, _)| product),
+        round: letter.round.map(|(_, round)| round),
+        channel: Some(channel.clone()),
+        reason: letter.reason.clone(),
+        at: letter.at_us.map(at),
+        detail: letter.content.clone(),
+        source: Source::Letter(letter),
+    }
+}
+
+fn of_row(row: RefusedRow) -> DeadRow {
+    let times = if row.times > 1 { format!(", {} times", row.times) } else { String::new() };
+    DeadRow {
+        id: DeadId::Row(row.id),
+        kind: format!("log:{}", row.kind),
+        product: row.product,
+        round: row.round,
+        channel: row.channel.clone(),
+        reason: format!("{}: {} ({}{times})", row.name, row.message, row.sqlstate),
+        at: Some(rfc3339(row.at)),
+        detail: Some(row.detail.clone()),
+        source: Source::Row(row),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_it_is_shown() {
+        for good in ["webhook:0:1763700000000-0", "row:17"] {
+            assert_eq!(good.parse::<DeadId>().map(|id| id.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", "17", "row:x", "webhook:0", "webhook:0:+", "webhook:x:1-1", "Web:0:1-1", "webhook:0:1-1:2"] {
+            assert!(bad.parse::<DeadId>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Which entry of the job streams is with whom, for how long: XPENDING, joined with the lane it stands for.
+
+use serde::Serialize;
+
+use super::ReportError;
+use crate::{
+    ids::{Channel, LaneId, Partition, Place, ProductId, Round},
+    mysql::setting::Settings,
+    redis::{
+        Redis, RedisError,
+        jobs::Line,
+        lane::LaneView,
+        pending::{PendingEntry, PendingPage},
+    },
+    round::Status,
+};
+
+/// Entries asked for at once.
+const PAGE_ENTRIES: u64 = 500;
+
+/// An entry that was given to a consumer and not acknowledged yet.
+#[derive(Debug, Clone, Serialize)]
+pub struct PendingRow {
+    /// Its id on the stream, as XPENDING shows it.
+    pub entry: String,
+    /// The stream's key.
+    pub stream: String,
+    /// Where it lies.
+    pub partition: u16,
+    /// What it stands for; null when it was deleted, or names none.
+    pub product: Option<ProductId>,
+    /// The lane's round; null when the lane has none.
+    pub round: Option<Round>,
+    /// By which channel.
+    pub channel: Channel,
+    /// Where that round stands.
+    pub status: Option<Status>,
+    /// For whom it is pending, as XPENDING shows it.
+    pub consumer: String,
+    /// Who holds the lane: only they tell its people, for whomever the entry is pending.
+    pub owner: Option<String>,
+    /// Since it was last given out or claimed, as XPENDING shows it.
+    pub idle_ms: u64,
+    /// How often it was given out, as XPENDING shows it.
+    pub deliveries: u64,
+    /// What is left of the owner's lease, below zero once it has run out; null when nobody holds the lane.
+    pub lease_ms: Option<i64>,
+    /// The time in line of the last person settled.
+    pub cursor: Option<Place>,
+    /// Whether the lane knows this entry as the one that stands for it; another one is dropped by who receives it.
+    pub current: bool,
+}
+
+/// Every pending entry of every channel, by partition, channel and stream, in the order of XPENDING.
+///
+/// # Errors
+/// Those of Redis.
+pub async fn entries(redis: &Redis, settings: &Settings) -> Result<Vec<PendingRow>, ReportError> {
+    let mut rows = Vec::new();
+    for partition in (0..settings.partitions).map(Partition) {
+        for channel in &settings.channels {
+            for line in [Line::Fresh, Line::Again] {
+                rows.extend(of_stream(redis, partition, channel, line).await?);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+async fn of_stream(
+    redis: &Redis,
+    partition: Partition,
+    channel: &Channel,
+    line: Line,
+) -> Result<Vec<PendingRow>, RedisError> {
+    let mut rows = Vec::new();
+    let mut after = None;
+    loop {
+        let PendingPage { stream, entries, now_ms } =
+            redis.pending(partition, channel, line, after.as_deref(), PAGE_ENTRIES).await?;
+        let Some(last) = entries.last() else { return Ok(rows) };
+        after = Some(last.id.clone());
+        let lanes: Vec<LaneId> = entries
+            .iter()
+            .filter_map(|entry| Some(LaneId { product: entry.product?, channel: channel.clone() }))
+            .collect();
+        let mut views = redis.read_lanes(partition, &lanes).await?.into_iter();
+        for entry in entries {
+            let view = entry.product.and_then(|_| views.next().flatten());
+            rows.push(row(entry, view, &stream, (partition, channel, line), now_ms));
+        }
+    }
+}
+
+fn row(
+    entry: PendingEntry,
+    view: Option<LaneView>,
+    stream: &str,
+    (partition, channel, line): (Partition, &Channel, Line),
+    now_ms: i64,
+) -> PendingRow {
+    let view = view.as_ref();
+    let lease = view.filter(|view| view.token.is_some()).map(|view| view.lease_until_ms.cast_signed() - now_ms);
+    let current = view.and_then(|view| view.entry.as_deref()).is_some_and(|name| name == line.name_of(&entry.id));
+    PendingRow {
+        stream: stream.to_owned(),
+        partition: partition.0,
+        product: entry.product,
+        round: view.map(|view| view.round),
+        channel: channel.clone(),
+        status: view.map(|view| view.status),
+        consumer: entry.consumer,
+        owner: view.and_then(|view| view.owner.clone()),
+        idle_ms: entry.idle_ms,
+        deliveries: entry.deliveries,
+        lease_ms: lease,
+        cursor: view.and_then(|view| view.cursor),
+        current,
+        entry: entry.id,
+    }
+}

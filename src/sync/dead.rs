@@ -1,0 +1,182 @@
+//! Rows that MySQL refused: set aside in `log_dead`, which marks their lane until MySQL has a newer state of them.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use sqlx::MySqlConnection;
+
+use super::{
+    batch::{Batch, Said, Unreadable},
+    entry::Subject,
+    rows::Row,
+};
+use crate::{
+    ids::{Channel, Partition, ProductId},
+    redis::entry_id::EntryId,
+    round::Stamp,
+};
+
+/// The most of a refused row that is kept; a `TEXT` holds as many in any alphabet.
+const DETAIL_CHARS_MAX: usize = 15_000;
+const MESSAGE_CHARS_MAX: usize = 255;
+/// What is not read at all counts as bad data.
+const UNREADABLE: &str = "22000";
+/// The most refused rows remembered.
+const REMEMBERED_MAX: u32 = 10_000;
+
+/// A row that MySQL refused.
+#[derive(Debug)]
+pub(super) struct Dead {
+    pub(super) entry: EntryId,
+    pub(super) about: Subject,
+    pub(super) kind: &'static str,
+    pub(super) name: String,
+    pub(super) sqlstate: String,
+    stamp: Option<Stamp>,
+    content: u64,
+    detail: String,
+    message: String,
+}
+
+impl Dead {
+    pub(super) fn refused<T: Row>(row: &Said<T>, error: &sqlx::Error) -> Self {
+        let error = error.as_database_error();
+        let mut hasher = DefaultHasher::new();
+        row.what.content().hash(&mut hasher);
+        Self {
+            entry: row.entry,
+            about: row.what.about(),
+            kind: T::KIND,
+            name: row.what.name(),
+            stamp: row.what.stamp(),
+            content: hasher.finish(),
+            sqlstate: error.and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned(),
+            detail: serde_json::to_string(&row.what.words()).unwrap_or_default(),
+            message: error.map_or_else(String::new, |error| error.message().to_owned()),
+        }
+    }
+
+    pub(super) fn unreadable(row: &Said<Unreadable>) -> Self {
+        Self {
+            entry: row.entry,
+            about: row.what.about.clone(),
+            kind: "entry",
+            name: format!("entry {}", row.entry),
+            stamp: None,
+            content: 0,
+            sqlstate: UNREADABLE.to_owned(),
+            detail: row.what.fields.clone(),
+            message: row.what.error.clone(),
+        }
+    }
+
+    /// Sets it aside; a row that was before stands there once, as it is now.
+    pub(super) async fn bury(&self, tx: &mut MySqlConnection, partition: Partition) -> sqlx::Result<()> {
+        let first = |text: &str, chars_max: usize| text.chars().take(chars_max).collect::<String>();
+        sqlx::query(
+            "INSERT INTO log_dead (partition_id, kind, name, entry, product_id, channel, restock_round, epoch, version,
+               detail, `sqlstate`, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON DUPLICATE KEY UPDATE times = times + (entry <> VALUES(entry)), entry = VALUES(entry),
+               epoch = VALUES(epoch), version = VALUES(version), detail = VALUES(detail),
+               `sqlstate` = VALUES(`sqlstate`), message = VALUES(message), mended_at = NULL",
+        )
+        .bind(partition.0)
+        .bind(self.kind)
+        .bind(&self.name)
+        .bind(self.entry.to_string())
+        .bind(self.about.product.map(|product| product.0))
+        .bind(self.about.channel.as_ref().map(Channel::as_str))
+        .bind(self.about.round.map(|round| round.0))
+        .bind(self.stamp.map(|stamp| stamp.epoch))
+        .bind(self.stamp.map(|stamp| stamp.version))
+        .bind(first(&self.detail, DETAIL_CHARS_MAX))
+        .bind(&self.sqlstate)
+        .bind(first(&self.message, MESSAGE_CHARS_MAX))
+        .execute(tx)
+        .await
+        .map(drop)
+    }
+}
+
+/// Writes that MySQL has a newer state of these rows.
+pub(super) async fn mend(tx: &mut MySqlConnection, partition: Partition, names: &[String]) -> sqlx::Result<()> {
+    for name in names {
+        sqlx::query(
+            "UPDATE log_dead SET mended_at = UTC_TIMESTAMP(6)
+             WHERE partition_id = ? AND kind IN ('product', 'round') AND name = ? AND mended_at IS NULL",
+        )
+        .bind(partition.0)
+        .bind(name)
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Refusal {
+    stamp: Stamp,
+    /// None when an earlier leader met it.
+    content: Option<u64>,
+}
+
+/// The refused products and rounds of a partition of which MySQL has nothing newer, by name.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(HashMap<String, Refusal>);
+
+impl Refusals {
+    pub(super) async fn read(db: &mut MySqlConnection, partition: Partition) -> sqlx::Result<Self> {
+        let rows: Vec<(String, u64, u64)> = sqlx::query_as(
+            "SELECT name, epoch, version FROM log_dead
+             WHERE partition_id = ? AND kind IN ('product', 'round') AND mended_at IS NULL AND version IS NOT NULL
+             LIMIT ?",
+        )
+        .bind(partition.0)
+        .bind(REMEMBERED_MAX)
+        .fetch_all(db)
+        .await?;
+        let refusal = |(name, epoch, version)| (name, Refusal { stamp: Stamp { epoch, version }, content: None });
+        Ok(Self(rows.into_iter().map(refusal).collect()))
+    }
+
+    /// Which of them a batch mends, of which these rows were refused.
+    pub(super) fn mended_by(&self, batch: &Batch, dead: &[Dead]) -> Vec<String> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let products = batch.products.iter().map(|said| (said.what.name(), said.what.stamp));
+        let rounds = batch.rounds.iter().map(|said| (said.what.name(), said.what.stamp));
+        products
+            .chain(rounds)
+            .filter(|(name, stamp)| self.0.get(name).is_some_and(|refusal| *stamp >= refusal.stamp))
+            .map(|(name, _)| name)
+            .filter(|name| !dead.iter().any(|dead| dead.name == *name))
+            .collect()
+    }
+
+    pub(super) fn forget(&mut self, names: &[String]) {
+        for name in names {
+            self.0.remove(name);
+        }
+    }
+
+    /// Remembers refused rows, and answers the products that are worth being logged again: those with a content that
+    /// was not refused before.
+    pub(super) fn remember(&mut self, dead: &[Dead]) -> BTreeSet<ProductId> {
+        let mut again = BTreeSet::new();
+        for row in dead {
+            let (Some(product), Some(stamp)) = (row.about.product, row.stamp) else { continue };
+            if self.0.len() >= REMEMBERED_MAX as usize {
+                self.0.clear();
+            }
+            let refusal = Refusal { stamp, content: Some(row.content) };
+            let before = self.0.insert(row.name.clone(), refusal);
+            if before.and_then(|before| before.content) != Some(row.content) {
+                again.insert(product);
+            }
+        }
+        again
+    }
+}

@@ -1,0 +1,338 @@
+//! What Redis holds of a product against what MySQL has, and each lane against what it needs to go on.
+//!
+//! MySQL is read first: state only gets newer, so a Redis that is older than what MySQL was a moment ago is behind. A
+//! Redis that is newer is not flushed yet, or its change was lost: which of the two is known once the log is flushed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Finding, Kind, Mend, PAGE_PRODUCTS, Report, Subject, Verifier, record::Record};
+use crate::{
+    ids::{Channel, LaneId, Partition, ProductId},
+    mysql::setting::KNOWN_CHANNELS,
+    redis::{RedisError, inspect::ProductView, lane::LaneView},
+    round::{RoundState, Stamp, Status},
+    stores::StoreError,
+};
+
+/// A product with its lanes, as Redis holds them.
+struct Live {
+    product: Option<ProductView>,
+    lanes: Vec<(LaneId, Option<LaneView>)>,
+    /// Lanes whose entry is on its stream.
+    with_entry: BTreeSet<LaneId>,
+    unreadable: Vec<(LaneId, RedisError)>,
+    now_ms: i64,
+}
+
+/// How new Redis was when it was looked at first; no channel for the product itself.
+type Seen = BTreeMap<Option<Channel>, Stamp>;
+
+/// One look at a product.
+struct Look {
+    findings: Vec<Finding>,
+    seen: Seen,
+}
+
+impl Verifier {
+    /// Every product that Redis holds, and every one with an open round.
+    pub(super) async fn check_lanes_of(&self, partition: Partition, report: &mut Report) -> Result<(), StoreError> {
+        let mut done: BTreeSet<ProductId> = BTreeSet::new();
+        let mut cursor = "0".to_owned();
+        loop {
+            let (next, products) = self.stores.redis.scan_products(partition, &cursor, PAGE_PRODUCTS).await?;
+            for product in products {
+                if done.insert(product) {
+                    self.check_live(product, report).await?;
+                }
+            }
+            if next == "0" {
+                break;
+            }
+            cursor = next;
+        }
+        let mut after = 0_i64;
+        loop {
+            let products: Vec<i64> = sqlx::query_scalar(
+                "SELECT DISTINCT product_id FROM product_notification_history
+                 WHERE status IN ('QUEUED', 'IN_PROGRESS') AND product_id > ? AND MOD(product_id, ?) = ?
+                 ORDER BY product_id LIMIT ?",
+            )
+            .bind(after)
+            .bind(self.stores.settings.partitions)
+            .bind(partition.0)
+            .bind(PAGE_PRODUCTS)
+            .fetch_all(&self.stores.mysql)
+            .await?;
+            let Some(last) = products.last() else { return Ok(()) };
+            after = *last;
+            for product in products.into_iter().map(ProductId) {
+                if done.insert(product) {
+                    self.check_live(product, report).await?;
+                }
+            }
+        }
+    }
+
+    /// One product in both stores.
+    pub(super) async fn check_live(&self, product: ProductId, report: &mut Report) -> Result<(), StoreError> {
+        let first = self.look(product, None).await?;
+        report.checked.products += 1;
+        report.checked.lanes += (first.seen.len() as u64).saturating_sub(1);
+        if first.findings.is_empty() {
+            return Ok(());
+        }
+        let flushed = self.flushed(self.stores.partition_of(product)).await?;
+        tokio::time::sleep(super::LOOK_AGAIN).await;
+        let again = self.look(product, Some(&first.seen)).await?;
+        let needs_flush = |finding: &Finding| {
+            matches!(finding.kind, Kind::ProductUnrecorded | Kind::LaneUnrecorded | Kind::RoundForgotten)
+        };
+        if !flushed && again.findings.iter().any(needs_flush) {
+            report.unjudged += 1;
+            self.check_log(self.stores.partition_of(product), report).await?;
+        }
+        for finding in again.findings {
+            let is_known = first.findings.iter().any(|before| before.is_same(&finding));
+            if is_known && (flushed || !needs_flush(&finding)) {
+                report.add(self.decide(finding).await?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn look(&self, product: ProductId, before: Option<&Seen>) -> Result<Look, StoreError> {
+        let record = Record::read(&self.stores.mysql, product).await?;
+        let live = self.read_live(product, &record).await?;
+        let enabled = &self.stores.settings.channels;
+        let mut seen = Seen::new();
+        let mut findings: Vec<Finding> = live.unreadable.iter().map(unreadable).collect();
+        if let Some(view) = &live.product {
+            seen.insert(None, view.stamp);
+        }
+        findings.extend(compare_product(product, &record, &live, before));
+        for (lane, view) in &live.lanes {
+            let Some(view) = view else {
+                if let Some(open) = record.open_rounds(&lane.channel).next() {
+                    let detail =
+                        format!("round {} is {} in MySQL, and Redis does not hold the lane", open.round, open.status);
+                    let finding = Finding::new(Kind::LaneAbsent, Subject::Lane(lane.clone()), detail);
+                    findings.push(finding.mended_by(Mend::Check(product)));
+                }
+                continue;
+            };
+            seen.insert(Some(lane.channel.clone()), view.stamp);
+            let before = before.and_then(|seen| seen.get(&Some(lane.channel.clone()))).copied();
+            findings.extend(compare_lane(lane, view, &record, before));
+            findings.extend(self.needs(lane, view, &live, enabled.contains(&lane.channel)));
+        }
+        Ok(Look { findings, seen })
+    }
+
+    async fn read_live(&self, product: ProductId, record: &Record) -> Result<Live, StoreError> {
+        let (redis, partition) = (&self.stores.redis, self.stores.partition_of(product));
+        let mut channels: BTreeSet<Channel> = KNOWN_CHANNELS.iter().filter_map(|name| name.parse().ok()).collect();
+        channels.extend(self.stores.settings.channels.iter().cloned());
+        channels.extend(record.stamps.keys().cloned());
+        let ids: Vec<LaneId> = channels.into_iter().map(|channel| LaneId { product, channel }).collect();
+        let now_ms = redis.now_ms(partition).await?;
+        let (mut lanes, mut unreadable) = (Vec::new(), Vec::new());
+        let views = redis.read_each_lane(partition, &ids).await?;
+        for (lane, view) in ids.into_iter().zip(views) {
+            match view {
+                Ok(view) => lanes.push((lane, view)),
+                Err(error) => unreadable.push((lane, error)),
+            }
+        }
+        let named: Vec<(LaneId, String)> =
+            lanes.iter().filter_map(|(lane, view)| Some((lane.clone(), view.as_ref()?.entry.clone()?))).collect();
+        let alive = redis.have_entries(partition, &named).await?;
+        let with_entry = named.into_iter().zip(alive).filter(|(_, alive)| *alive).map(|((lane, _), _)| lane).collect();
+        let product = redis.read_product(partition, product).await?;
+        Ok(Live { product, lanes, with_entry, unreadable, now_ms })
+    }
+
+    /// What a lane needs to go on.
+    fn needs(&self, lane: &LaneId, view: &LaneView, live: &Live, is_enabled: bool) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let mut wrong = |kind, detail: String, mend| {
+            findings.push(Finding { kind, subject: Subject::Lane(lane.clone()), detail, mend });
+        };
+        let (product, open) = (lane.product, view.status.is_open());
+        let is_paused = live.product.is_some_and(|product| product.is_paused);
+        if live.product.is_some() && is_enabled && view.is_paused != is_paused {
+            let stands = |paused| if paused { "stands still" } else { "goes on" };
+            let detail = format!("the lane {}, its product {}", stands(view.is_paused), stands(is_paused));
+            wrong(Kind::LanePauseDiffers, detail, Some(Mend::Check(product)));
+        }
+        if open && !is_enabled {
+            let detail = format!("round {} is {}, and the channel is not enabled", view.round, view.status);
+            wrong(Kind::LaneDisabled, detail, Some(Mend::Cancel(lane.clone())));
+        }
+        if open && !view.is_paused && !live.with_entry.contains(lane) {
+            let entry = view.entry.as_deref().map_or("it names none".to_owned(), |entry| format!("{entry} is gone"));
+            let detail = format!("round {} is {}, and no entry stands for it: {entry}", view.round, view.status);
+            wrong(Kind::LaneWithoutEntry, detail, Some(Mend::Check(product)));
+        }
+        let lapsed_ms = live.now_ms - i64::try_from(view.lease_until_ms).unwrap_or(i64::MAX);
+        if open && view.token.is_some() && u64::try_from(lapsed_ms).is_ok_and(|ms| ms > self.patience.lease_ms) {
+            let owner = view.owner.as_deref().unwrap_or("nobody");
+            let detail =
+                format!("the lease of {owner} ran out {} s ago and nobody took the lane over", lapsed_ms / 1000);
+            wrong(Kind::LaneStuck, detail, None);
+        }
+        findings
+    }
+
+    /// Of two different contents of one version, which one the people's outcomes agree with.
+    async fn decide(&self, finding: Finding) -> Result<Finding, StoreError> {
+        let (Kind::LaneDiffers, Subject::Lane(lane)) = (finding.kind, &finding.subject) else { return Ok(finding) };
+        let partition = self.stores.partition_of(lane.product);
+        let Some(Some(view)) = self.stores.redis.read_lanes(partition, std::slice::from_ref(lane)).await?.pop() else {
+            return Ok(finding);
+        };
+        let record = Record::read(&self.stores.mysql, lane.product).await?;
+        let row = record.rounds.iter().find(|row| row.lane == *lane && row.round == view.round);
+        let in_redis = self.agrees(&view.state(lane)).await?;
+        let in_mysql = match row {
+            Some(row) => self.agrees(row).await?,
+            None => false,
+        };
+        let mend = match (in_redis, in_mysql) {
+            (true, _) => Some(Mend::Relog(lane.product)),
+            (false, true) if view.token.is_none() => {
+                Some(Mend::Reinstall { lane: lane.clone(), round: view.round, stamp: view.stamp })
+            }
+            _ => None,
+        };
+        Ok(Finding { mend, ..finding })
+    }
+}
+
+fn unreadable((lane, error): &(LaneId, RedisError)) -> Finding {
+    Finding::new(Kind::LaneUnreadable, Subject::Lane(lane.clone()), error.to_string())
+}
+
+fn compare_product(product: ProductId, record: &Record, live: &Live, before: Option<&Seen>) -> Vec<Finding> {
+    let subject = Subject::Product(product);
+    let Some(view) = live.product else {
+        let is_open = |(_, view): &(LaneId, Option<LaneView>)| view.as_ref().is_some_and(|view| view.status.is_open());
+        if !live.lanes.iter().any(is_open) {
+            return Vec::new();
+        }
+        let finding = Finding::new(Kind::ProductAbsent, subject, "Redis holds an open lane of it and not the product");
+        return vec![finding.mended_by(Mend::Check(product))];
+    };
+    let Some(row) = record.product else {
+        return vec![Finding::new(Kind::ProductUnknown, subject, "Redis holds it, and MySQL has no row of it")];
+    };
+    if view.stamp < row.stamp {
+        let detail = format!("Redis is at {}, MySQL at {}", version(view.stamp), version(row.stamp));
+        return vec![Finding::new(Kind::ProductBehind, subject, detail).mended_by(Mend::Check(product))];
+    }
+    if view.stamp > row.stamp {
+        let first = before.map_or(view.stamp, |seen| seen.get(&None).copied().unwrap_or(Stamp::default()));
+        if before.is_some() && row.stamp >= first {
+            return Vec::new();
+        }
+        let detail = format!("Redis is at {}, MySQL at {}", version(view.stamp), version(row.stamp));
+        return vec![Finding::new(Kind::ProductUnrecorded, subject, detail).mended_by(Mend::Relog(product))];
+    }
+    let mut differences = Differences::default();
+    differences.see("stock", view.stock, row.stock);
+    differences.see("round", view.round, row.round);
+    differences.see("paused", view.is_paused, row.is_paused);
+    let Some(detail) = differences.text() else { return Vec::new() };
+    let finding = Finding::new(Kind::ProductDiffers, subject, detail);
+    // A round that was given out is never given out again: the smaller number must not be written over the greater.
+    vec![if view.round < row.round { finding } else { finding.mended_by(Mend::Relog(product)) }]
+}
+
+fn compare_lane(lane: &LaneId, view: &LaneView, record: &Record, before: Option<Stamp>) -> Vec<Finding> {
+    let subject = Subject::Lane(lane.clone());
+    let newest = record.stamps.get(&lane.channel).map(|stamps| stamps.newest).unwrap_or_default();
+    let versions = || format!("Redis is at {}, MySQL at {}", version(view.stamp), version(newest));
+    if view.stamp < newest {
+        let finding = Finding::new(Kind::LaneBehind, subject, versions());
+        return vec![finding.mended_by(Mend::Check(lane.product))];
+    }
+    let mut findings: Vec<Finding> = record
+        .open_rounds(&lane.channel)
+        .filter(|row| row.round != view.round && Some(row.round) != view.waiting && row.stamp < view.stamp)
+        .map(|row| {
+            let detail = format!("it is {} in MySQL, and the lane is at round {}", row.status, view.round);
+            let finding = Finding::new(Kind::RoundForgotten, Subject::Round(lane.clone(), row.round), detail);
+            let is_overtaken = row.status == Status::Queued && row.started_us.is_none() && row.round < view.round;
+            if is_overtaken { finding.mended_by(Mend::Supersede(lane.clone(), row.round, row.stamp)) } else { finding }
+        })
+        .collect();
+    if view.stamp > newest {
+        if before.is_none_or(|first| newest < first) {
+            findings.push(Finding::new(Kind::LaneUnrecorded, subject, versions()).mended_by(Mend::Relog(lane.product)));
+        }
+        return findings;
+    }
+    findings.extend(differs(lane, view, record).map(|detail| Finding::new(Kind::LaneDiffers, subject, detail)));
+    findings
+}
+
+/// What is not the same although the version is.
+fn differs(lane: &LaneId, view: &LaneView, record: &Record) -> Option<String> {
+    let rows: Vec<&RoundState> = record.rounds.iter().filter(|row| row.lane == *lane).collect();
+    if rows.iter().any(|row| row.stamp > view.stamp) {
+        return None;
+    }
+    if let Some(waiting) = view.waiting
+        && !rows.iter().any(|row| row.round == waiting && row.status == Status::Queued)
+    {
+        return Some(format!("round {waiting} waits in Redis, and MySQL has it as no open round"));
+    }
+    let Some(row) = rows.iter().find(|row| row.round == view.round) else {
+        return Some(format!("MySQL has no row of round {}, or has it as overtaken", view.round));
+    };
+    let state = view.state(lane);
+    let mut differences = Differences::default();
+    differences.see("status", state.status, row.status);
+    if state.retry_of != row.retry_of {
+        differences.0.push("whether the failed are told again is not the same".to_owned());
+    }
+    differences.see_option("from", state.from, row.from);
+    differences.see_option("cursor", state.cursor, row.cursor);
+    differences.see_option("upto", state.upto, row.upto);
+    differences.see("people ahead", state.ahead.len(), row.ahead.len());
+    differences.see("sent", state.counts.sent, row.counts.sent);
+    differences.see("skipped", state.counts.skipped, row.counts.skipped);
+    differences.see("failed", state.counts.failed, row.counts.failed);
+    differences.see("unknown", state.counts.unknown, row.counts.unknown);
+    // Who was erased in MySQL is no difference: Redis forgets them with the lane.
+    if row.last_user.is_some() && state.last_user != row.last_user {
+        differences.0.push("the last user is another".to_owned());
+    }
+    differences.text()
+}
+
+/// The names of what differs, with both values.
+#[derive(Default)]
+struct Differences(Vec<String>);
+
+impl Differences {
+    fn see<T: PartialEq + std::fmt::Display>(&mut self, name: &str, redis: T, mysql: T) {
+        if redis != mysql {
+            self.0.push(format!("{name} is {redis} in Redis and {mysql} in MySQL"));
+        }
+    }
+
+    fn see_option(&mut self, name: &str, redis: Option<crate::ids::Place>, mysql: Option<crate::ids::Place>) {
+        let text = |place: Option<crate::ids::Place>| {
+            place.map_or_else(|| "none".to_owned(), |place| crate::ids::rfc3339(place.datetime()))
+        };
+        self.see(name, text(redis), text(mysql));
+    }
+
+    fn text(self) -> Option<String> {
+        (!self.0.is_empty()).then(|| self.0.join("; "))
+    }
+}
+
+fn version(Stamp { epoch, version }: Stamp) -> String {
+    format!("version {version} of epoch {epoch}")
+}

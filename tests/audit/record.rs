@@ -1,0 +1,186 @@
+//! What is broken in MySQL, and between the two.
+
+use restock::{ids::Round, verify::Kind};
+
+use super::shop::{Shop, until};
+
+#[tokio::test]
+async fn a_deleted_outcome_is_a_person_lost() {
+    let (shop, _flushing) = Shop::after_a_round(30).await;
+    shop.execute("DELETE FROM product_user_notification_history WHERE user_id = 17").await;
+    let report = shop.found(&[Kind::PersonLost, Kind::CountDiffers]).await;
+    let lost = report.findings.iter().find(|finding| finding.kind == Kind::PersonLost).expect("it was found");
+    assert!(lost.detail.contains("1 people") && lost.detail.contains("user 17"), "{lost:?}");
+    assert_eq!((lost.subject.round(), lost.mend.as_ref()), (Some(Round(1)), None));
+}
+
+#[tokio::test]
+async fn who_was_imported_behind_a_round_was_not_owed_anything_by_it() {
+    let (shop, _flushing) = Shop::after_a_round(30).await;
+    let insert = "INSERT INTO product_user_notification (product_id, created_at, user_id, added_at) VALUES";
+    shop.execute(&format!("{insert} (42, '2023-12-31', 500, UTC_TIMESTAMP(6))")).await;
+    shop.found(&[]).await;
+    shop.execute(&format!("{insert} (42, '2023-12-30', 501, '2023-12-30')")).await;
+    shop.found(&[Kind::PersonLost]).await;
+    // Who unsubscribed meanwhile is not owed anything either.
+    shop.execute("UPDATE product_user_notification SET is_active = 0 WHERE user_id = 501").await;
+    shop.found(&[]).await;
+}
+
+#[tokio::test]
+async fn a_cursor_changed_in_mysql_is_written_again() {
+    let (shop, _flushing) = Shop::after_a_round(30).await;
+    shop.execute("UPDATE product_notification_history SET cursor_place = '2024-01-01 00:00:00.000009'").await;
+    shop.found_and_mended(&[Kind::LaneDiffers]).await;
+    shop.execute("UPDATE product SET stock = 77").await;
+    shop.found_and_mended(&[Kind::ProductDiffers]).await;
+    assert_eq!(shop.value("SELECT CAST(stock AS CHAR) FROM product").await.as_deref(), Some("10"));
+}
+
+#[tokio::test]
+async fn a_deleted_round_is_written_again() {
+    let (shop, _flushing) = Shop::after_a_round(30).await;
+    shop.execute("DELETE FROM product_notification_history").await;
+    shop.found_and_mended(&[Kind::LaneUnrecorded, Kind::RoundMissing, Kind::OutcomeWithoutRound]).await;
+}
+
+#[tokio::test]
+async fn a_round_that_is_missing_between_two_is_reported() {
+    let (shop, _flushing) = Shop::before_a_round().await;
+    for _ in 0..3 {
+        shop.enqueue(42).await;
+    }
+    shop.flushed().await;
+    shop.found(&[]).await;
+    shop.execute("DELETE FROM product_notification_history WHERE restock_round IN (2, 3)").await;
+    let report = shop.found(&[Kind::RoundMissing, Kind::RoundMissing]).await;
+    assert_eq!(report.findings[0].subject.round(), Some(Round(2)));
+}
+
+#[tokio::test]
+async fn a_row_that_its_lane_left_behind_is_ended() {
+    let (shop, _flushing) = Shop::before_a_round().await;
+    shop.enqueue(42).await;
+    shop.flushed().await;
+    shop.execute("UPDATE product_notification_history SET status = 'QUEUED', ended_at = NULL WHERE restock_round = 1")
+        .await;
+    shop.found_and_mended(&[Kind::RoundForgotten]).await;
+}
+
+#[tokio::test]
+async fn outcomes_beyond_the_cursor_twice_or_out_of_order_are_reported() {
+    let (shop, _flushing) = Shop::after_a_round(30).await;
+    let people = "UPDATE product_user_notification_history SET";
+    shop.execute(&format!("{people} user_id = 3 WHERE user_id = 4")).await;
+    shop.found(&[Kind::PersonRepeated]).await;
+    shop.execute(&format!("{people} user_id = 4 WHERE user_id = 3 ORDER BY place DESC LIMIT 1")).await;
+    shop.found(&[]).await;
+    shop.execute(&format!("{people} sent_at = sent_at - INTERVAL 1 HOUR WHERE user_id = 20")).await;
+    shop.found(&[]).await;
+    let report = shop.verifier().window_max(5).run(restock::verify::Scope::All).await.expect("both stores answer");
+    assert_eq!(report.kinds(), [Kind::OrderBroken]);
+    assert!(report.findings[0].detail.contains("user 20"), "{report:?}");
+    shop.execute(&format!("{people} sent_at = sent_at + INTERVAL 1 HOUR, place = '2025-01-01' WHERE user_id = 20"))
+        .await;
+    shop.found(&[Kind::OutcomeStray, Kind::CountDiffers, Kind::PersonLost]).await;
+}
+
+#[tokio::test]
+async fn a_round_starts_where_the_one_before_stopped() {
+    let shop = Shop::open().await;
+    shop.execute("INSERT INTO product (id, name, restock_round) VALUES (50, 'fifty', 3)").await;
+    let place = |n: i64| format!("'2024-01-01 00:00:00.00000{n}'");
+    let row = |round: u32, status: &str, from: &str, cursor: &str| {
+        format!(
+            "INSERT INTO product_notification_history (product_id, restock_round, channel, status, from_place,
+               cursor_place, upto_place, ahead, epoch, version, total, started_at, ended_at)
+             VALUES (50, {round}, 'null', '{status}', {from}, {cursor}, {upto}, '', 1, {round}, 0, '2024-02-01', '2024-02-01')",
+            upto = place(9)
+        )
+    };
+    shop.execute(&row(1, "CANCELED_BY_SOLD_OUT", "NULL", &place(3))).await;
+    shop.execute(&row(2, "CANCELED_BY_SOLD_OUT", &place(3), &place(5))).await;
+    shop.execute(&row(3, "COMPLETED", &place(5), &place(9))).await;
+    shop.found(&[]).await;
+    shop.execute(&format!(
+        "UPDATE product_notification_history SET cursor_place = {} WHERE restock_round = 2",
+        place(6)
+    ))
+    .await;
+    let report = shop.found(&[Kind::ChainBroken]).await;
+    assert_eq!(report.findings[0].subject.round(), Some(Round(3)));
+    shop.execute("UPDATE product_notification_history SET cursor_place = '2024-01-02' WHERE restock_round = 3").await;
+    shop.found(&[Kind::ChainBroken, Kind::RoundBounds]).await;
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_flushes_is_reported_and_nothing_is_concluded_from_it() {
+    let (mut shop, flushing) = Shop::before_a_round().await;
+    drop(flushing);
+    shop.patience.log_ms = 300;
+    shop.enqueue(42).await;
+    until("the entries are old enough", || async { shop.verify().await.kinds() == [Kind::LogUnflushed] }).await;
+    assert_eq!(shop.verify().await.unjudged, 1);
+    let _flushing = shop.flushing().await;
+    shop.flushed().await;
+    shop.found(&[]).await;
+}
+
+#[tokio::test]
+async fn a_position_that_belongs_to_another_log_is_reported() {
+    let (shop, flushing) = Shop::before_a_round().await;
+    drop(flushing);
+    shop.execute("UPDATE flush_position SET incarnation = 'another'").await;
+    shop.found(&[Kind::LogReplaced]).await;
+    shop.execute("UPDATE flush_position SET incarnation = '', last_entry = '0-0'").await;
+    shop.found(&[Kind::LogReplaced]).await;
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_relays_is_pushed() {
+    let (mut shop, _flushing) = Shop::before_a_round().await;
+    shop.execute("INSERT INTO restock_request (product_id, quantity) VALUES (42, 5)").await;
+    shop.found(&[]).await;
+    shop.patience.request_ms = 0;
+    shop.found_and_mended(&[Kind::RequestStuck]).await;
+    let answer = "SELECT CONCAT_WS(' ', state, restock_round) FROM restock_request";
+    assert_eq!(shop.value(answer).await.as_deref(), Some("ACCEPTED 2"));
+}
+
+#[tokio::test]
+async fn held_requests_go_on_when_nobody_can_have_heard_of_them() {
+    let (shop, _flushing) = Shop::before_a_round().await;
+    shop.execute(
+        "INSERT INTO restock_request (product_id, quantity, created_at) VALUES
+         (42, 1, UTC_TIMESTAMP(6) - INTERVAL 2 DAY), (42, 1, UTC_TIMESTAMP(6) - INTERVAL 10 MINUTE)",
+    )
+    .await;
+    shop.execute("UPDATE flush_position SET held_upto_request = 2").await;
+    shop.found_and_mended(&[Kind::RequestsHeld]).await;
+    let states = "SELECT GROUP_CONCAT(state ORDER BY id) FROM restock_request";
+    assert_eq!(shop.value(states).await.as_deref(), Some("REFUSED,PENDING"));
+}
+
+#[tokio::test]
+async fn refused_rows_are_forgotten_once_mysql_has_what_they_said() {
+    let (shop, flushing) = Shop::before_a_round().await;
+    let insert =
+        "INSERT INTO log_dead (partition_id, entry, product_id, kind, name, epoch, version, detail, `sqlstate`,
+      message) VALUES";
+    drop(flushing);
+    shop.execute(&format!("{insert} (0, '1-1', 42, 'round', 'round 1 of 42/null', 1, 1, 'x', '22001', 'too long')"))
+        .await;
+    let _flushing = shop.flushing().await;
+    shop.found_and_mended(&[Kind::RowRefused]).await;
+    shop.execute(&format!("{insert} (0, '1-2', 42, 'person', 'user 7', 1, 1, 'x', '22001', 'too long')")).await;
+    let report = shop.found(&[Kind::RowRefused]).await;
+    assert!(report.findings[0].mend.is_none(), "an outcome is nowhere else: {report:?}");
+}
+
+#[tokio::test]
+async fn a_round_that_was_never_counted_is_counted() {
+    let (mut shop, _flushing) = Shop::after_a_round(30).await;
+    shop.patience.total_ms = 0;
+    shop.found_and_mended(&[Kind::TotalMissing]).await;
+    assert_eq!(shop.value("SELECT CAST(total AS CHAR) FROM product_notification_history").await.as_deref(), Some("30"));
+}

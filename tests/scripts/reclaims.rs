@@ -1,0 +1,123 @@
+//! Taking a lane away from a silent owner, and an operator's own XCLAIM.
+
+use std::time::{Duration, Instant};
+
+use restock::{
+    ids::Round,
+    redis::{
+        jobs::Line,
+        scripts::{Advanced, BeginReply, FirstLook, Reclaimed, Settlement, Silence, Silent},
+    },
+};
+
+use super::fixture::{Bench, P0, PRODUCT, advance, lane, place, told, up_to, webhook};
+
+async fn reclaim(bench: &Bench, silence: Silence) -> Reclaimed {
+    bench.redis.reclaim(P0, &lane(), silence, false).await.expect("Redis answers")
+}
+
+fn silent(owner: Option<&str>, reclaimed: Reclaimed) -> Silent {
+    let (Reclaimed::Taken(silent) | Reclaimed::Alive(silent)) = reclaimed else { panic!("{reclaimed:?}") };
+    assert_eq!((silent.round, silent.owner.as_deref()), (Round(1), owner));
+    silent
+}
+
+#[tokio::test]
+async fn a_living_owner_keeps_its_lane_unless_less_silence_is_asked_for() {
+    let (bench, mut begun) = Bench::held().await;
+    assert_eq!(advance(&mut begun, up_to(told([1]))).await, Advanced::Go);
+    let kept = reclaim(&bench, Silence::Suspicious).await;
+    assert!(matches!(kept, Reclaimed::Alive(_)), "{kept:?}");
+    assert!(silent(Some("tester"), kept).silent_ms < 10_000);
+    let would = bench.redis.reclaim(P0, &lane(), Silence::AtLeast(0), true).await.expect("Redis answers");
+    assert!(matches!(would, Reclaimed::Taken(_)), "{would:?}");
+    assert_eq!(advance(&mut begun, up_to(told([2]))).await, Advanced::Go, "only asked");
+
+    let taken = reclaim(&bench, Silence::AtLeast(0)).await;
+    assert!(matches!(taken, Reclaimed::Taken(_)), "{taken:?}");
+    assert_eq!(
+        advance(&mut begun, Settlement { cursor: Some(place(2)), ..Settlement::default() }).await,
+        Advanced::Lost
+    );
+    assert_eq!(reclaim(&bench, Silence::AtLeast(0)).await, Reclaimed::Waiting(Round(1)));
+    assert_eq!(bench.entries().await, 1);
+    let next = bench.take(60_000).await;
+    assert_eq!((next.round, next.cursor), (Round(1), Some(place(2))));
+}
+
+#[tokio::test]
+async fn an_owner_silent_for_half_its_lease_loses_the_lane_before_it_runs_out() {
+    let bench = Bench::with_stock(10).await;
+    bench.enqueue(0).await;
+    bench.take(2_000).await;
+    let start = Instant::now();
+    let taken = loop {
+        match reclaim(&bench, Silence::Suspicious).await {
+            Reclaimed::Alive(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            taken => break taken,
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "it stays alive");
+    };
+    assert!((1_000..1_900).contains(&silent(Some("tester"), taken).silent_ms), "long before the lease ends");
+    let view = bench.view().await;
+    assert_eq!((view.token, view.owner, view.lease_until_ms), (None, None, 0));
+    assert!(view.entry.is_some_and(|entry| entry.starts_with("a:")), "it was begun: handed back");
+}
+
+#[tokio::test]
+async fn an_entry_that_nobody_began_is_taken_from_whoever_it_is_pending_for() {
+    let bench = Bench::with_stock(10).await;
+    bench.enqueue(0).await;
+    assert_eq!(reclaim(&bench, Silence::AtLeast(0)).await, Reclaimed::Waiting(Round(1)));
+    let old = bench.entry().await;
+    assert!(matches!(reclaim(&bench, Silence::Suspicious).await, Reclaimed::Alive(_)));
+    silent(Some("tester"), reclaim(&bench, Silence::AtLeast(0)).await);
+    assert!(matches!(bench.begin(&old, 60_000, FirstLook::default()).await, BeginReply::Stale));
+    let new = bench.entry().await;
+    assert_eq!((new.line, bench.entries().await), (Line::Fresh, 1));
+    bench.take_by(&new, 60_000).await;
+}
+
+#[tokio::test]
+async fn a_lane_whose_entry_was_lost_gets_one_and_one_without_a_round_does_not() {
+    let bench = Bench::with_stock(10).await;
+    assert_eq!(reclaim(&bench, Silence::AtLeast(0)).await, Reclaimed::Absent);
+    bench.enqueue(0).await;
+    let entry = bench.entry().await;
+    bench.raw(&format!("XDEL {} {}", bench.redis.keys().jobs(P0, &webhook()), entry.id)).await;
+    silent(None, reclaim(&bench, Silence::Suspicious).await);
+    assert_eq!(bench.entries().await, 1);
+    bench.redis.cancel(P0, &lane(), "by ann").await.expect("Redis answers");
+    assert_eq!(reclaim(&bench, Silence::AtLeast(0)).await, Reclaimed::Closed);
+    assert_eq!(bench.entries().await, 0);
+}
+
+#[tokio::test]
+async fn a_paused_lane_of_a_dead_owner_is_parked_and_goes_on_when_it_is_let() {
+    let (bench, _dead) = Bench::held().await;
+    bench.redis.pause(P0, PRODUCT, &[webhook()], true).await.expect("Redis answers");
+    silent(Some("tester"), reclaim(&bench, Silence::AtLeast(0)).await);
+    assert_eq!(bench.entries().await, 0);
+    assert_eq!(reclaim(&bench, Silence::AtLeast(0)).await, Reclaimed::Closed);
+    bench.redis.pause(P0, PRODUCT, &[webhook()], false).await.expect("Redis answers");
+    bench.take(60_000).await;
+}
+
+#[tokio::test]
+async fn what_is_pending_is_read_as_xpending_shows_it() {
+    let bench = Bench::with_stock(10).await;
+    let none = bench.redis.pending(P0, &webhook(), Line::Fresh, None, 10).await.expect("Redis answers");
+    assert_eq!(none.entries, [], "a stream without a group");
+    bench.enqueue(0).await;
+    let entry = bench.entry().await;
+    let stream = bench.redis.keys().jobs(P0, &webhook());
+    bench.raw(&format!("XADD {stream} * other field")).await;
+    bench.jobs().take(Line::Fresh, 9).await.expect("Redis answers");
+    bench.raw(&format!("XCLAIM {stream} workers nobody 0 {}", entry.id)).await;
+    let page = bench.redis.pending(P0, &webhook(), Line::Fresh, None, 1).await.expect("Redis answers");
+    let [seen] = page.entries.as_slice() else { panic!("{page:?}") };
+    assert_eq!((&seen.id, seen.consumer.as_str(), seen.deliveries), (&entry.id, "nobody", 2));
+    assert_eq!((seen.product, &page.stream), (Some(PRODUCT), &stream));
+    let rest = bench.redis.pending(P0, &webhook(), Line::Fresh, Some(&entry.id), 9).await.expect("Redis answers");
+    assert_eq!(rest.entries, [], "what cannot be read is dropped by who receives it");
+}
