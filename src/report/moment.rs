@@ -9,7 +9,7 @@ use crate::{
     clock::wall_us,
     ids::{LaneId, Partition, ProductId},
     mysql::request::{self, Outbox},
-    pace::PACE,
+    redis::scripts::TOTAL,
     redis::{Redis, RedisError, lane::LaneView},
     report::status::{Overview, StatusRow},
     round::Status,
@@ -104,7 +104,7 @@ async fn ask(redis: &Redis, partitions: u16, rows: &[StatusRow]) -> Result<Engin
         views.extend(lanes.into_iter().zip(read).filter_map(|(lane, view)| Some((lane, view?))));
     }
     let now_us = redis.now_ms(Partition(0)).await? * 1000;
-    Ok(Engine { used: redis.pace_use(PACE).await?.last_second, lag, views, now_us })
+    Ok(Engine { used: redis.pace_use(TOTAL).await?.last_second, lag, views, now_us })
 }
 
 fn lane(row: StatusRow, engine: Option<&Engine>) -> LaneNow {

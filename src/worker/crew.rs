@@ -12,6 +12,7 @@ use super::{Deps, claim::Claimer};
 use crate::{
     channel::{ChannelOptions, Sender},
     ids::{Channel, Partition},
+    pace::Pacer,
     redis::{RedisError, inspect::job_streams, jobs::Jobs},
 };
 
@@ -24,13 +25,14 @@ const PLACES_MAX: usize = 1 << 20;
 /// The way out of one channel in this process.
 pub(super) struct Exit {
     pub(super) sender: Arc<dyn Sender>,
+    pub(super) pacer: Pacer,
     connections: Arc<Semaphore>,
 }
 
 impl Exit {
-    fn new(sender: Arc<dyn Sender>) -> Self {
+    fn new(sender: Arc<dyn Sender>, pacer: Pacer) -> Self {
         let connections = Arc::new(Semaphore::new(sender.connections_max().min(PLACES_MAX)));
-        Self { sender, connections }
+        Self { sender, pacer, connections }
     }
 
     pub(super) fn connection(&self) -> Result<OwnedSemaphorePermit, TryAcquireError> {
@@ -117,7 +119,10 @@ impl Crew {
                 return Ok(());
             }
         };
-        let (exit, stop) = (Arc::new(Exit::new(sender)), self.stop.child_token());
+        let (redis, settings) = (self.deps.stores.redis.clone(), self.deps.settings.clone());
+        // It ends with the last lane that could ask: lanes go on to ask while they drain.
+        let pacer = Pacer::start(redis, channel.clone(), settings);
+        let (exit, stop) = (Arc::new(Exit::new(sender, pacer)), self.stop.child_token());
         let mut claimers = Vec::new();
         for partition in (0..self.deps.stores.settings.partitions).map(Partition) {
             let jobs = |redis| Jobs::new(redis, partition, channel.clone(), self.deps.consumer.clone());

@@ -4,6 +4,7 @@
 mod support;
 
 #[path = "../support/proxy.rs"]
+#[expect(dead_code, reason = "the tests of the scripts need more of it")]
 mod proxy;
 
 mod checker;

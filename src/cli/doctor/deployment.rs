@@ -8,7 +8,7 @@ use crate::{
     clock::wall_us,
     ids::Partition,
     mysql::setting::Settings,
-    pace::PACE,
+    redis::scripts::TOTAL,
     redis::{
         Redis,
         entry_id::EntryId,
@@ -203,7 +203,7 @@ async fn examine_refused(stores: &Stores, sheet: &mut Sheet) -> sqlx::Result<()>
 }
 
 async fn examine_pace(stores: &Stores, sheet: &mut Sheet) -> Result<(), StoreError> {
-    let in_redis = stores.redis.pace_use(PACE).await?;
+    let in_redis = stores.redis.pace_use(TOTAL).await?;
     let stored = i64::from(stores.settings.rate);
     match in_redis.rate {
         Some(rate) if rate != stored => {

@@ -1,6 +1,6 @@
 //! The values that settings can have.
 
-use super::{KNOWN_CHANNELS, Name, PARTITIONS_MAX, RATE_MAX, SettingError};
+use super::{KNOWN_CHANNELS, NONE, Name, PARTITIONS_MAX, RATE_MAX, SettingError};
 use crate::ids::{Channel, Namespace, ParseError};
 
 /// The value as it is stored, or why it cannot be.
@@ -16,8 +16,22 @@ pub(super) fn parse(name: Name, value: &str) -> Result<String, SettingError> {
     }
 }
 
+/// `None` for none of its own.
+pub(super) fn parse_channel_rate(name: &str, value: &str) -> Result<Option<u32>, SettingError> {
+    if value.trim() == NONE {
+        return Ok(None);
+    }
+    let parsed = value.trim().parse().ok().filter(|rate| (1..=RATE_MAX).contains(rate));
+    let expected = || format!("a whole number from 1 to {RATE_MAX}, in starts a second, or `{NONE}`");
+    parsed.map(Some).ok_or_else(|| SettingError::Invalid {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        expected: expected(),
+    })
+}
+
 fn invalid(name: Name, value: &str, expected: impl Into<String>) -> SettingError {
-    SettingError::Invalid { name: name.as_str(), value: value.to_owned(), expected: expected.into() }
+    SettingError::Invalid { name: name.as_str().to_owned(), value: value.to_owned(), expected: expected.into() }
 }
 
 pub(super) fn parse_partitions(value: &str) -> Result<u16, SettingError> {
@@ -89,6 +103,12 @@ mod tests {
             (Name::Paused, "maybe"),
         ] {
             assert!(matches!(parse(name, bad), Err(SettingError::Invalid { .. })), "{bad}");
+        }
+        for (good, rate) in [("200", Some(200)), (" none ", None)] {
+            assert!(matches!(parse_channel_rate("rate.webhook", good), Ok(found) if found == rate), "{good}");
+        }
+        for bad in ["0", "-1", "", "no", "1000001"] {
+            assert!(parse_channel_rate("rate.webhook", bad).is_err(), "{bad}");
         }
     }
 }
