@@ -10,3 +10,6 @@ pub struct Limit {
     /// Of two limits the one with the higher revision stands.
     pub revision: u64,
 }
+
+/// The largest window that a worker can be given: the most people that it authorised and has not settled, per lane.
+pub const WINDOW_MAX: u32 = 5_000;

@@ -6,6 +6,7 @@ use super::{
     Context,
     exit::{Exit, Failure},
     output::{self, Record, time_us},
+    prune,
 };
 use crate::{
     ids::{Channel, ParseError, Place, ProductId, ProductRef, Round},
@@ -15,7 +16,23 @@ use crate::{
 
 /// Options of `history`.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Sub>,
+    #[command(flatten)]
+    read: Option<ReadArgs>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Sub {
+    /// Delete old rounds with their outcomes
+    Prune(prune::Args),
+}
+
+/// Which round, and which of its people.
+#[derive(Debug, clap::Args)]
+struct ReadArgs {
     /// 42, or sku:85123A
     product: ProductRef,
     /// Which round
@@ -57,6 +74,16 @@ impl Record for HistoryRow {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    match args {
+        Args { command: Some(Sub::Prune(args)), .. } => prune::run(context, args).await,
+        Args { read: Some(args), .. } => read(context, args).await,
+        Args { .. } => {
+            Err(Failure::new(Exit::Usage, "give a product and --round N; see `restock-cli history --help`").into())
+        }
+    }
+}
+
+async fn read(context: &Context, args: ReadArgs) -> anyhow::Result<Exit> {
     let (pool, _) = context.mysql().await?;
     let product = context.product(&pool, &args.product).await?.id;
     let channels = choose(&args, product, history::channels_of(&pool, product, args.round).await?)?;
@@ -70,7 +97,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 }
 
 /// The channels to read, of those by which the round went.
-fn choose(args: &Args, product: ProductId, found: Vec<Channel>) -> Result<Vec<Channel>, Failure> {
+fn choose(args: &ReadArgs, product: ProductId, found: Vec<Channel>) -> Result<Vec<Channel>, Failure> {
     let round = args.round;
     if found.is_empty() {
         return Err(Failure::new(

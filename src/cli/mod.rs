@@ -6,6 +6,7 @@ pub mod cancel;
 pub mod dead;
 pub mod doctor;
 pub mod enqueue;
+pub mod erase_user;
 mod examples;
 pub mod exit;
 pub mod history;
@@ -16,6 +17,7 @@ pub mod output;
 pub mod pause;
 pub mod pending;
 pub mod product;
+pub mod prune;
 pub mod rate;
 pub mod reclaim;
 pub mod resume;
@@ -108,6 +110,8 @@ enum Command {
     Status(status::Args),
     /// Show what became of each person in a round
     History(history::Args),
+    /// Forget a person: their subscriptions go, what they were told is nobody's
+    EraseUser(erase_user::Args),
     /// Show where one user stands, and for each round whether they were told, or why not
     Why(why::Args),
     /// Show which entry of the job streams is with whom
@@ -301,6 +305,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Actions(args) => actions::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
+        Command::EraseUser(args) => erase_user::run(context, args).await,
         Command::Why(args) => why::run(context, args).await,
         Command::Pending => pending::run(context).await,
         Command::Dead(args) => dead::run(context, args).await,

@@ -301,3 +301,33 @@ pub async fn person(
     .fetch_optional(db)
     .await
 }
+
+/// The round and channel of a product that have outcomes and come next after this one.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn next_with_outcomes(
+    db: impl MySqlExecutor<'_>,
+    product: ProductId,
+    after: Option<(Round, Channel)>,
+) -> sqlx::Result<Option<(Round, Channel)>> {
+    let (round, channel) = after.map_or((0, String::new()), |(round, channel)| (round.0, channel.to_string()));
+    // Two ranges of the key, because a comparison of two columns at once reads it from the start.
+    let next: Option<(u32, String)> = sqlx::query_as(
+        "(SELECT restock_round, channel FROM product_user_notification_history
+          WHERE product_id = ? AND restock_round = ? AND channel > ? ORDER BY restock_round, channel LIMIT 1)
+         UNION ALL
+         (SELECT restock_round, channel FROM product_user_notification_history
+          WHERE product_id = ? AND restock_round > ? ORDER BY restock_round, channel LIMIT 1)
+         ORDER BY restock_round, channel LIMIT 1",
+    )
+    .bind(product.0)
+    .bind(round)
+    .bind(channel)
+    .bind(product.0)
+    .bind(round)
+    .fetch_optional(db)
+    .await?;
+    let Some((round, channel)) = next else { return Ok(None) };
+    Ok(Some((Round(round), channel.parse().map_err(decode_error)?)))
+}

@@ -10,16 +10,19 @@
 //! | [`request`] | `restock_request` |
 //! | [`refused`](mod@refused) | `log_dead` |
 //! | [`action`] | `operator_action` |
+//! | [`erase`], [`prune`] | all: take a person out, and old rounds |
 //! | [`history`] | `product_notification_history`, `product_user_notification_history` (reading) |
 //!
 //! The SQL is portable. Times are `DATETIME(6)` in UTC. A function that only reads takes any
 //! [`sqlx::MySqlExecutor`]: the pool, a connection, or an open transaction.
 
 pub mod action;
+pub mod erase;
 pub mod history;
 pub mod import;
 pub mod line;
 pub mod product;
+pub mod prune;
 pub mod refused;
 pub mod request;
 pub mod schema;

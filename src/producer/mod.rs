@@ -93,6 +93,10 @@ impl Producer {
         reason: &str,
     ) -> Result<Cancellation, ProducerError> {
         let (partition, lane) = (self.stores.partition_of(product), LaneId { product, channel: channel.clone() });
+        // A lane that is behind MySQL would be canceled in vain: MySQL's state is newer, and is installed again.
+        if !self.stores.redis.is_checked(partition, product).await? {
+            self.check(product).await?;
+        }
         let mut canceled = self.stores.redis.cancel(partition, &lane, reason).await?;
         if canceled == Canceled::Unchecked {
             self.check(product).await?;

@@ -9,6 +9,7 @@ use fred::{
 
 use super::{
     Redis, RedisError,
+    dead::texts,
     entry_id::EntryId,
     jobs::{GROUP, Line},
 };
@@ -84,10 +85,7 @@ impl JobStream {
     /// As a lane names an entry of this stream.
     #[must_use]
     pub fn name_of(&self, id: &str) -> String {
-        match self.line {
-            Line::Fresh => format!("j:{id}"),
-            Line::Again => format!("a:{id}"),
-        }
+        self.line.name_of(id)
     }
 }
 
@@ -95,10 +93,7 @@ impl Redis {
     /// The key of a job stream.
     #[must_use]
     pub fn stream_key(&self, stream: &JobStream) -> String {
-        match stream.line {
-            Line::Fresh => self.keys.jobs(stream.partition, &stream.channel),
-            Line::Again => self.keys.again(stream.partition, &stream.channel),
-        }
+        self.keys.stream(stream.partition, &stream.channel, stream.line)
     }
 
     /// A product; `None` when Redis does not hold it.
@@ -207,10 +202,9 @@ impl Redis {
         after: &str,
         count: u64,
     ) -> Result<Vec<(String, Option<ProductId>)>, RedisError> {
-        let found: Vec<(String, HashMap<String, String>)> =
-            self.client.xrange_values(self.stream_key(stream), format!("({after}"), "+", Some(count)).await?;
+        let found: Value = self.client.xrange(self.stream_key(stream), format!("({after}"), "+", Some(count)).await?;
         let product = |fields: &HashMap<String, String>| fields.get("product").and_then(|text| text.parse().ok());
-        Ok(found.into_iter().map(|(id, fields)| (id, product(&fields))).collect())
+        Ok(texts(found).into_iter().map(|(id, fields)| (id, product(&fields))).collect())
     }
 
     /// Which of these entries a job stream holds.
@@ -270,9 +264,8 @@ impl Redis {
     /// # Errors
     /// As any call.
     pub async fn oldest_in_log(&self, partition: Partition) -> Result<Option<EntryId>, RedisError> {
-        let found: Vec<(String, HashMap<String, String>)> =
-            self.client.xrange_values(self.keys.log(partition), "-", "+", Some(1)).await?;
-        found.first().map(|(id, _)| entry_id(id)).transpose()
+        let found: Value = self.client.xrange(self.keys.log(partition), "-", "+", Some(1)).await?;
+        texts(found).first().map(|(id, _)| entry_id(id)).transpose()
     }
 
     /// The enabled channels as Redis was told last, `name,…`.

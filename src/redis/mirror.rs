@@ -43,6 +43,15 @@ impl Redis {
         Ok(channels.map(|channels| (partition, channels)))
     }
 
+    /// Whether Redis holds this product and it was checked against MySQL under the server's present run.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn is_checked(&self, partition: Partition, product: ProductId) -> Result<bool, RedisError> {
+        let run: Option<String> = self.client.hget(self.keys.product(partition, product), "run").await?;
+        Ok(run.is_some() && run == Some(self.run_id_of(partition).await?))
+    }
+
     /// The epoch of a product; `None` when Redis does not hold it.
     ///
     /// # Errors

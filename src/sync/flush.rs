@@ -13,19 +13,12 @@ use super::{
     apply::{Applied, Move, apply},
     batch::{BATCH_ENTRIES, Batch, take},
     dead::{Dead, Refusals},
-    lead,
-    position::{Match, Position, hold_requests, judge, pass_requests},
-    reconcile,
+    position::Position,
     totals::{Begun, Totals},
 };
 use crate::{
     ids::{Partition, ProductId},
-    redis::{
-        RedisError,
-        entry_id::EntryId,
-        log::LogEntry,
-        scripts::{Relogged, random_hex},
-    },
+    redis::{RedisError, entry_id::EntryId, log::LogEntry, scripts::Relogged},
     stores::{StoreError, Stores, lane_stamps},
 };
 
@@ -57,14 +50,14 @@ pub enum Flushed {
 /// The follower of one log. Whoever owns it leads the partition.
 #[derive(Debug)]
 pub(super) struct Flush {
-    stores: Stores,
-    partition: Partition,
-    position: Position,
+    pub(super) stores: Stores,
+    pub(super) partition: Partition,
+    pub(super) position: Position,
     /// What is read next; behind the position after anything that may have left entries there. To apply them again
     /// does no harm, and to delete them again is all that is left to do.
-    after: EntryId,
-    run_id: String,
-    examined: Option<Instant>,
+    pub(super) after: EntryId,
+    pub(super) run_id: String,
+    pub(super) examined: Option<Instant>,
     /// How many entries are read at once: about as many as one batch takes, so that few are read twice.
     read_max: usize,
     refusals: Refusals,
@@ -72,7 +65,7 @@ pub(super) struct Flush {
     newest_request: Option<i64>,
     totals: Totals,
     /// Told when lanes in Redis may be missing or behind.
-    alarm: Arc<Notify>,
+    pub(super) alarm: Arc<Notify>,
 }
 
 impl Flush {
@@ -196,72 +189,8 @@ impl Flush {
         }
         Ok(())
     }
-
-    /// Finds out whether this is still the log that the position is about. False: another flusher leads.
-    async fn examine(&mut self, db: &mut MySqlConnection) -> Result<bool, StoreError> {
-        let (redis, partition) = (self.stores.redis.clone(), self.partition);
-        if !lead::holds(db, &self.stores, partition).await? {
-            return Ok(false);
-        }
-        let run_id = redis.run_id_of(partition).await?;
-        if run_id != self.run_id {
-            self.after = EntryId::ZERO;
-            self.alarm.notify_one();
-        }
-        let head = redis.log_head(partition).await?;
-        match judge(&self.position, &head).map_err(|_| RedisError::Unreadable {
-            what: "log",
-            field: "last-generated-id".to_owned(),
-            text: format!("{} {}", head.last_id, head.max_deleted_id),
-        })? {
-            Match::Sound => {}
-            Match::TailLost if head.last_id == EntryId::ZERO.to_string() => self.after = EntryId::ZERO,
-            Match::TailLost => {
-                tracing::warn!(%partition, last = head.last_id, position = %self.position.last, "Redis lost the end of the log");
-                redis.raise_log(partition, &self.position.last.to_string()).await?;
-                self.after = EntryId::ZERO;
-                self.alarm.notify_one();
-            }
-            Match::Another => {
-                let incarnation = redis.name_log(partition, &random_hex()).await?;
-                if !self.position.incarnation.is_empty() {
-                    tracing::warn!(%partition, incarnation, "Redis was emptied or replaced: the log starts anew");
-                }
-                if !self.follow(db, Position { incarnation, last: EntryId::ZERO }).await? {
-                    return Ok(false);
-                }
-            }
-            Match::WentBack => {
-                let (held, last) = (hold_requests(db, partition).await?, parse_id(&head.max_deleted_id)?);
-                tracing::warn!(%partition, position = %self.position.last, deleted = %last, held_upto_request = held,
-                    "MySQL was set back: what Redis holds is logged again; people's outcomes since then are lost, and \
-                     pending requests are held until `restock-cli verify --repair`");
-                // Numbers given out again would be taken for the requests that had them before.
-                if let Some(newest) = redis.newest_request(partition).await? {
-                    pass_requests(db, newest).await?;
-                }
-                reconcile::check_all(&self.stores, partition).await?;
-                let incarnation = head.incarnation.unwrap_or_default();
-                if !self.follow(db, Position { incarnation, last }).await? {
-                    return Ok(false);
-                }
-            }
-        }
-        self.run_id = run_id;
-        self.examined = Some(Instant::now());
-        Ok(true)
-    }
-
-    /// Goes on from another position, reading all that is there.
-    async fn follow(&mut self, db: &mut MySqlConnection, position: Position) -> sqlx::Result<bool> {
-        self.after = EntryId::ZERO;
-        self.alarm.notify_one();
-        let moved = self.position.move_to(&position, db, self.partition).await?;
-        self.position = position;
-        Ok(moved)
-    }
 }
 
-fn parse_id(text: &str) -> Result<EntryId, RedisError> {
+pub(super) fn parse_id(text: &str) -> Result<EntryId, RedisError> {
     text.parse().map_err(|_| RedisError::Unreadable { what: "log", field: "id".to_owned(), text: text.to_owned() })
 }

@@ -70,14 +70,15 @@ impl Lead {
     /// # Errors
     /// Those of MySQL.
     pub async fn is_taken(stores: &Stores, partition: Partition) -> sqlx::Result<bool> {
-        let by: Option<u64> = sqlx::query_scalar(
-            "SELECT IS_USED_LOCK(CONCAT('restock-flush-', LEFT(SHA2(CONCAT(DATABASE(), '/', ?, '/', ?), 256), 32)))",
+        let taken: i64 = sqlx::query_scalar(
+            "SELECT CAST(IS_USED_LOCK(CONCAT('restock-flush-', LEFT(SHA2(CONCAT(DATABASE(), '/', ?, '/', ?), 256), 32)))
+                IS NOT NULL AS SIGNED)",
         )
         .bind(stores.settings.namespace.as_str())
         .bind(partition.0)
         .fetch_one(&stores.mysql)
         .await?;
-        Ok(by.is_some())
+        Ok(taken == 1)
     }
 
     /// Applies the next batch of the log.

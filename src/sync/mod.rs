@@ -16,6 +16,7 @@ mod batch;
 mod dead;
 mod entry;
 mod evict;
+mod examine;
 mod flush;
 mod lead;
 mod options;

@@ -22,13 +22,24 @@ impl Position {
             .bind(partition.0)
             .execute(&mut *db)
             .await?;
-        let (incarnation, last): (String, String) =
+        let stored = Self::find(db, partition).await?;
+        Ok(stored.unwrap_or(Self { incarnation: String::new(), last: EntryId::ZERO }))
+    }
+
+    async fn find(db: &mut MySqlConnection, partition: Partition) -> sqlx::Result<Option<Self>> {
+        let row: Option<(String, String)> =
             sqlx::query_as("SELECT incarnation, last_entry FROM flush_position WHERE partition_id = ?")
                 .bind(partition.0)
-                .fetch_one(&mut *db)
+                .fetch_optional(db)
                 .await?;
+        let Some((incarnation, last)) = row else { return Ok(None) };
         let last = last.parse().map_err(|error: ParseError| sqlx::Error::Decode(Box::new(error)))?;
-        Ok(Self { incarnation, last })
+        Ok(Some(Self { incarnation, last }))
+    }
+
+    /// Whether it is what MySQL has. A backup that was played in under a running flusher changes it.
+    pub(super) async fn stands(&self, db: &mut MySqlConnection, partition: Partition) -> sqlx::Result<bool> {
+        Ok(Self::find(db, partition).await?.as_ref() == Some(self))
     }
 
     /// Moves it, if it still is where this flusher left it. False: another one moved it.

@@ -179,19 +179,20 @@ async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Result<usize, 
     Ok(done)
 }
 
-/// Checks every product that Redis holds, so that all that MySQL has otherwise is logged again.
-pub(super) async fn check_all(stores: &Stores, partition: Partition) -> Result<(), StoreError> {
+/// Checks every product that Redis holds, so that all that MySQL has otherwise is logged again; returns how many.
+pub(super) async fn check_all(stores: &Stores, partition: Partition) -> Result<usize, StoreError> {
     let started_ms = stores.redis.now_ms(partition).await?;
     // A product that was checked has changed, so that it leaves this range; what cannot be checked stays in it.
-    let mut skip = 0;
+    let (mut skip, mut checked) = (0, 0);
     loop {
         let page = i64::from(PAGE_PRODUCTS);
         let products = stores.redis.idle_products(partition, started_ms - 1, skip, page).await?;
         let found = products.len();
         let done = check_each(stores, products).await?;
+        checked += done;
         skip += i64::try_from(found - done.min(found)).unwrap_or(i64::MAX);
         if found == 0 {
-            return Ok(());
+            return Ok(checked);
         }
     }
 }

@@ -8,12 +8,13 @@ use std::{
     },
 };
 
+use chrono::NaiveDateTime;
 use sqlx::MySqlPool;
 use tokio::sync::mpsc;
 
 use crate::{
-    ids::{LaneId, Partition, Place, Round},
-    mysql::{history::RoundRow, line},
+    ids::{LaneId, ParseError, Partition, Place, ProductId, Round},
+    mysql::line,
     round::RoundState,
 };
 
@@ -39,7 +40,17 @@ impl Begun {
         let &RoundState { round, from, upto, .. } = state;
         state.started_us.map(|_| Self { lane: state.lane.clone(), round, from, upto })
     }
+
+    fn read((product, channel, round, from, upto): BegunRow) -> sqlx::Result<Self> {
+        let channel = channel.parse().map_err(|error: ParseError| sqlx::Error::Decode(Box::new(error)))?;
+        let place = |at: Option<NaiveDateTime>| at.map(Place::from_datetime);
+        let lane = LaneId { product: ProductId(product), channel };
+        Ok(Self { lane, round: Round(round), from: place(from), upto: place(upto) })
+    }
 }
+
+/// Product, channel, round, from and upto.
+type BegunRow = (i64, String, u32, Option<NaiveDateTime>, Option<NaiveDateTime>);
 
 /// Where the rounds to be counted are handed in.
 #[derive(Debug, Clone)]
@@ -110,8 +121,8 @@ impl Counter {
     /// Counts every round that has begun and has no total, also one that has ended.
     async fn count_missed(&mut self, db: &MySqlPool) -> sqlx::Result<()> {
         loop {
-            let missed: Vec<RoundRow> = sqlx::query_as(
-                "SELECT h.*, NULL AS sku, FALSE AS is_paused FROM product_notification_history h
+            let missed: Vec<BegunRow> = sqlx::query_as(
+                "SELECT product_id, channel, restock_round, from_place, upto_place FROM product_notification_history
                  WHERE total IS NULL AND started_at IS NOT NULL AND MOD(product_id, ?) = ? LIMIT ?",
             )
             .bind(self.partitions)
@@ -119,10 +130,11 @@ impl Counter {
             .bind(MISSED_ROWS)
             .fetch_all(db)
             .await?;
-            for begun in missed.iter().filter_map(|row| Begun::of(&row.state)) {
-                count(db, &begun).await?;
+            let is_last = missed.len() < MISSED_ROWS as usize;
+            for row in missed {
+                count(db, &Begun::read(row)?).await?;
             }
-            if missed.len() < MISSED_ROWS as usize {
+            if is_last {
                 return Ok(());
             }
         }

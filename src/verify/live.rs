@@ -136,11 +136,11 @@ impl Verifier {
         let ids: Vec<LaneId> = channels.into_iter().map(|channel| LaneId { product, channel }).collect();
         let now_ms = redis.now_ms(partition).await?;
         let (mut lanes, mut unreadable) = (Vec::new(), Vec::new());
-        for lane in ids {
-            match redis.read_lanes(partition, std::slice::from_ref(&lane)).await {
-                Ok(mut views) => lanes.push((lane, views.pop().flatten())),
-                Err(error @ RedisError::Unreadable { .. }) => unreadable.push((lane, error)),
-                Err(error) => return Err(error.into()),
+        let views = redis.read_each_lane(partition, &ids).await?;
+        for (lane, view) in ids.into_iter().zip(views) {
+            match view {
+                Ok(view) => lanes.push((lane, view)),
+                Err(error) => unreadable.push((lane, error)),
             }
         }
         let named: Vec<(LaneId, String)> =
@@ -292,6 +292,9 @@ fn differs(lane: &LaneId, view: &LaneView, record: &Record) -> Option<String> {
     let state = view.state(lane);
     let mut differences = Differences::default();
     differences.see("status", state.status, row.status);
+    if state.retry_of != row.retry_of {
+        differences.0.push("whether the failed are told again is not the same".to_owned());
+    }
     differences.see_option("from", state.from, row.from);
     differences.see_option("cursor", state.cursor, row.cursor);
     differences.see_option("upto", state.upto, row.upto);
@@ -300,9 +303,8 @@ fn differs(lane: &LaneId, view: &LaneView, record: &Record) -> Option<String> {
     differences.see("skipped", state.counts.skipped, row.counts.skipped);
     differences.see("failed", state.counts.failed, row.counts.failed);
     differences.see("unknown", state.counts.unknown, row.counts.unknown);
-    // Who was erased is no difference: Redis forgets them with the lane.
-    let is_erased = row.last_user.is_some_and(|user| user.0 == 0);
-    if !is_erased && state.last_user != row.last_user {
+    // Who was erased in MySQL is no difference: Redis forgets them with the lane.
+    if row.last_user.is_some() && state.last_user != row.last_user {
         differences.0.push("the last user is another".to_owned());
     }
     differences.text()

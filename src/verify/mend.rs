@@ -10,7 +10,7 @@ use crate::{
     redis::{
         inspect::JobStream,
         jobs::Jobs,
-        scripts::{Canceled, Relogged, channel_list},
+        scripts::{Canceled, Relogged, Unreadable, channel_list},
     },
     round::Stamp,
     stores::{Checked, StoreError, lane_stamps},
@@ -45,6 +45,8 @@ pub enum Mend {
     CreateGroup(JobStream),
     /// Acknowledges and deletes an entry that stands for nothing.
     DropEntry(JobStream, String),
+    /// Sets an entry aside that cannot be read.
+    Bury(JobStream, String),
     /// Deletes an entry that nobody is given any more, and gives its lane another one.
     ReplaceEntry(JobStream, String, ProductId),
     /// Takes a consumer out of the group, unless something is pending for it or it lives.
@@ -62,13 +64,6 @@ pub enum Mend {
     ReleaseRequests(Partition),
     /// Pushes the pending requests of a product.
     Push(ProductId),
-    /// Logs a product again, and forgets the refused rows up to this one when MySQL took it.
-    ForgetRefused {
-        /// The product.
-        product: ProductId,
-        /// The newest row of `log_dead` that was seen.
-        upto: i64,
-    },
     /// Counts the people of a round that has ended.
     Count(LaneId, Round),
 }
@@ -85,14 +80,12 @@ impl fmt::Display for Mend {
             Self::Cancel(lane) => write!(f, "end the round of {lane} as CANCELED_BY_ADMIN"),
             Self::CreateGroup(_) => f.write_str("create the group from the start of the stream"),
             Self::DropEntry(..) => f.write_str("acknowledge and delete it"),
+            Self::Bury(..) => f.write_str("move it to the dead stream"),
             Self::ReplaceEntry(_, _, product) => write!(f, "delete it and give product {product} another one"),
             Self::DropConsumer { name, .. } => write!(f, "take {name} out of the group"),
             Self::Mirror(_) => f.write_str("tell Redis of the enabled channels"),
             Self::ReleaseRequests(_) => f.write_str("let those go on that Redis knows, and refuse the others"),
             Self::Push(product) => write!(f, "push the pending requests of product {product}"),
-            Self::ForgetRefused { product, upto } => {
-                write!(f, "log product {product} again, and forget its refused rows up to {upto} when MySQL takes it")
-            }
             Self::Count(lane, round) => write!(f, "count the people of round {round} of {lane}"),
         }
     }
@@ -124,6 +117,11 @@ impl Verifier {
                 redis.drop_from(stream, id).await?;
                 Ok(true)
             }
+            Mend::Bury(JobStream { partition, channel, line }, id) => {
+                let (partition, line) = (*partition, *line);
+                let entry = Unreadable { partition, channel, line, id, reason: "names no product" };
+                Ok(redis.bury(&entry).await?)
+            }
             Mend::ReplaceEntry(stream, id, product) => {
                 redis.drop_from(stream, id).await?;
                 Ok(self.stores.check(*product).await? != Checked::NoSuchProduct)
@@ -141,7 +139,6 @@ impl Verifier {
             }
             Mend::ReleaseRequests(partition) => self.release(*partition).await,
             Mend::Push(product) => self.push(*product).await,
-            Mend::ForgetRefused { product, upto } => self.forget_refused(*product, *upto).await,
             Mend::Count(lane, round) => Ok(self.count(lane, *round).await?),
         }
     }
@@ -265,25 +262,6 @@ impl Verifier {
         }
         let _ = self.flushed(partition).await?;
         Ok(pushed)
-    }
-
-    async fn forget_refused(&self, product: ProductId, upto: i64) -> Result<bool, StoreError> {
-        let relogged = self.relog(product).await?;
-        if !relogged || !self.flushed(self.stores.partition_of(product)).await? {
-            return Ok(false);
-        }
-        // Refused again, it has a row of its own by now.
-        let forgotten = sqlx::query(
-            "DELETE FROM log_dead WHERE product_id = ? AND kind IN ('product', 'round') AND id <= ?
-               AND NOT EXISTS (SELECT 1 FROM (SELECT id FROM log_dead WHERE product_id = ? AND id > ?) newer)",
-        )
-        .bind(product.0)
-        .bind(upto)
-        .bind(product.0)
-        .bind(upto)
-        .execute(&self.stores.mysql)
-        .await?;
-        Ok(forgotten.rows_affected() > 0)
     }
 
     async fn count(&self, lane: &LaneId, round: Round) -> sqlx::Result<bool> {

@@ -45,8 +45,6 @@ pub use mend::Mend;
 const LOOK_AGAIN: Duration = Duration::from_millis(150);
 /// How often the position is read while waiting for the flusher.
 const POLL: Duration = Duration::from_millis(50);
-/// The largest window that a worker can be given.
-const WINDOW_MAX: usize = 5_000;
 /// Products read at once.
 const PAGE_PRODUCTS: u32 = 200;
 
@@ -107,7 +105,7 @@ impl Verifier {
         Self {
             stores,
             patience: Patience::default(),
-            window_max: WINDOW_MAX,
+            window_max: crate::limit::WINDOW_MAX as usize,
             bar: ProgressBar::hidden(),
             stuck: Mutex::default(),
         }

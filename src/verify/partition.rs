@@ -162,7 +162,8 @@ impl Verifier {
     pub(super) async fn check_refused(&self, only: Option<ProductId>, report: &mut Report) -> Result<(), StoreError> {
         let rows: Vec<(u16, Option<i64>, String, i64, i64, String)> = sqlx::query_as(
             "SELECT partition_id, product_id, kind, COUNT(*), MAX(id), MAX(`sqlstate`) FROM log_dead
-             WHERE ? IS NULL OR product_id = ? GROUP BY partition_id, product_id, kind ORDER BY MAX(id) LIMIT ?",
+             WHERE mended_at IS NULL AND (? IS NULL OR product_id = ?)
+             GROUP BY partition_id, product_id, kind ORDER BY MAX(id) LIMIT ?",
         )
         .bind(only.map(|product| product.0))
         .bind(only.map(|product| product.0))
@@ -177,9 +178,7 @@ impl Verifier {
             let finding = Finding::new(Kind::RowRefused, subject, detail);
             // Redis still has the whole state of a product and its rounds. A person's outcome is nowhere else.
             let mend = match product {
-                Some(product) if kind == "product" || kind == "round" => {
-                    Some(Mend::ForgetRefused { product: ProductId(product), upto })
-                }
+                Some(product) if kind == "product" || kind == "round" => Some(Mend::Relog(ProductId(product))),
                 _ => None,
             };
             report.add(Finding { mend, ..finding });

@@ -158,7 +158,7 @@ impl Verifier {
         before: Option<&RoundState>,
         scan: &mut Scan,
     ) -> Result<(), StoreError> {
-        let upto = if state.status == Status::Completed { state.upto } else { state.cursor };
+        let upto = if state.retry_of.unwrap_or(state.status) == Status::Completed { state.upto } else { state.cursor };
         let of = PeopleOf { product: state.lane.product, round: state.round, channel: state.lane.channel.clone() };
         let mut outcomes = Outcomes { verifier: self, of, after: None, page: VecDeque::new(), is_last: false };
         let mut line = Line { verifier: self, state, after: state.from, upto, page: VecDeque::new(), is_last: false };
@@ -193,9 +193,30 @@ impl Verifier {
         if is_judged {
             scan.findings.extend(lost.finding(Kind::PersonLost, state, "people have no outcome"));
         }
-        scan.findings.extend(count.findings(state));
+        let findings = count.findings(state).filter(|finding| match finding.kind {
+            // The outcomes of those who are told again change while they are read.
+            Kind::CountDiffers => state.retry_of.is_none(),
+            _ => true,
+        });
+        for finding in findings {
+            // Who FAILED and was told again later seems to have held everybody up.
+            if finding.kind != Kind::OrderBroken || !self.was_resumed(state).await? {
+                scan.findings.push(finding);
+            }
+        }
         scan.findings.extend(self.repeated(state).await?);
         Ok(())
+    }
+
+    async fn was_resumed(&self, state: &RoundState) -> sqlx::Result<bool> {
+        let resumed: Option<i64> = sqlx::query_scalar(
+            "SELECT id FROM operator_action WHERE product_id = ? AND action = 'resume' AND at >= ? LIMIT 1",
+        )
+        .bind(state.lane.product.0)
+        .bind(Place(state.started_us.unwrap_or(0)).datetime())
+        .fetch_optional(&self.stores.mysql)
+        .await?;
+        Ok(resumed.is_some())
     }
 
     /// Users with several outcomes in one round; MySQL groups them.

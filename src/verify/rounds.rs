@@ -180,34 +180,16 @@ impl Verifier {
 
     /// Outcomes whose round has no row: the table is skipped through, one look per round and channel.
     async fn look_for_orphans(&self, product: ProductId) -> Result<Vec<Finding>, StoreError> {
-        let mut findings = Vec::new();
-        let mut at: (u32, String) = (0, String::new());
-        loop {
-            // Two ranges of the key, because a comparison of two columns at once reads it from the start.
-            let next: Option<(u32, String)> = sqlx::query_as(
-                "(SELECT restock_round, channel FROM product_user_notification_history
-                  WHERE product_id = ? AND restock_round = ? AND channel > ? ORDER BY restock_round, channel LIMIT 1)
-                 UNION ALL
-                 (SELECT restock_round, channel FROM product_user_notification_history
-                  WHERE product_id = ? AND restock_round > ? ORDER BY restock_round, channel LIMIT 1)
-                 ORDER BY restock_round, channel LIMIT 1",
-            )
-            .bind(product.0)
-            .bind(at.0)
-            .bind(&at.1)
-            .bind(product.0)
-            .bind(at.0)
-            .fetch_optional(&self.stores.mysql)
-            .await?;
-            let Some(next) = next else { return Ok(findings) };
-            let Ok(channel) = next.1.parse::<Channel>() else { return Ok(findings) };
-            let (lane, round) = (LaneId { product, channel }, Round(next.0));
+        let (mut findings, mut at) = (Vec::new(), None);
+        while let Some((round, channel)) = history::next_with_outcomes(&self.stores.mysql, product, at).await? {
+            at = Some((round, channel.clone()));
+            let lane = LaneId { product, channel };
             if history::round_of(&self.stores.mysql, &lane, round).await?.is_none() {
                 let detail = "people have outcomes in it, and MySQL has no row of the round";
                 findings.push(Finding::new(Kind::OutcomeWithoutRound, Subject::Round(lane, round), detail));
             }
-            at = next;
         }
+        Ok(findings)
     }
 }
 

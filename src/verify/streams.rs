@@ -84,7 +84,8 @@ impl Verifier {
                 };
                 let drop = Mend::DropEntry(stream.clone(), id.clone());
                 let Some(product) = product else {
-                    findings.push(wrong(Kind::EntryUnreadable, "it names no product", drop));
+                    let bury = Mend::Bury(stream.clone(), id.clone());
+                    findings.push(wrong(Kind::EntryUnreadable, "it names no product", bury));
                     continue;
                 };
                 let was_given = group.is_some_and(|group| is_upto(id, group.last_delivered));

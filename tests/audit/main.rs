@@ -3,7 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod doctor;
 mod engine;
+mod forget;
 mod record;
 mod running;
 mod shop;

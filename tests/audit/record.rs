@@ -163,11 +163,16 @@ async fn held_requests_go_on_when_nobody_can_have_heard_of_them() {
 
 #[tokio::test]
 async fn refused_rows_are_forgotten_once_mysql_has_what_they_said() {
-    let (shop, _flushing) = Shop::before_a_round().await;
-    let insert = "INSERT INTO log_dead (partition_id, entry, product_id, kind, detail, `sqlstate`, message) VALUES";
-    shop.execute(&format!("{insert} (0, '1-1', 42, 'round', 'x', '22001', 'too long')")).await;
+    let (shop, flushing) = Shop::before_a_round().await;
+    let insert =
+        "INSERT INTO log_dead (partition_id, entry, product_id, kind, name, epoch, version, detail, `sqlstate`,
+      message) VALUES";
+    drop(flushing);
+    shop.execute(&format!("{insert} (0, '1-1', 42, 'round', 'round 1 of 42/null', 1, 1, 'x', '22001', 'too long')"))
+        .await;
+    let _flushing = shop.flushing().await;
     shop.found_and_mended(&[Kind::RowRefused]).await;
-    shop.execute(&format!("{insert} (0, '1-2', 42, 'person', 'x', '22001', 'too long')")).await;
+    shop.execute(&format!("{insert} (0, '1-2', 42, 'person', 'user 7', 1, 1, 'x', '22001', 'too long')")).await;
     let report = shop.found(&[Kind::RowRefused]).await;
     assert!(report.findings[0].mend.is_none(), "an outcome is nowhere else: {report:?}");
 }

@@ -8,10 +8,9 @@ use super::shop::{Shop, until};
 #[tokio::test(flavor = "multi_thread")]
 async fn running_rounds_give_no_findings() {
     let mut shop = Shop::with_rate(1_500).await;
-    shop.patience.consumer_ms = 30_000;
     shop.patience.lease_ms = 30_000;
-    let (_flusher, _first, second) =
-        (shop.flusher(), shop.worker(&["--window", "64"]), shop.worker(&["--window", "64"]));
+    let options = ["--window", "64", "--claim-idle-ms", "1500"];
+    let (_flusher, _first, second) = (shop.flusher(), shop.worker(&options), shop.worker(&options));
     for product in 1..=5 {
         shop.product(product, 10, 1_500).await;
         shop.enqueue(product).await;
@@ -23,7 +22,7 @@ async fn running_rounds_give_no_findings() {
         assert!(report.is_ok(), "look {looks}: {:#?}", report.findings);
         looks += 1;
         if looks == 2 {
-            // A stop in the middle hands lanes back, with people ahead of the cursor.
+            // Its lanes are taken over, and up to a window of people each are told again.
             drop(second.take());
             shop.enqueue(3).await;
         }

@@ -34,7 +34,7 @@ const NEVER_MS: u64 = 3_600_000;
 pub(crate) struct Shop {
     pub(crate) stores: Stores,
     pub(crate) patience: Patience,
-    redis_url: String,
+    pub(crate) redis_url: String,
     mysql_url: String,
 }
 

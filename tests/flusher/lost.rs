@@ -1,5 +1,7 @@
 //! One of the stores is emptied or set back.
 
+use std::time::{Duration, Instant};
+
 use restock::{
     ids::{ProductId, Round},
     local::{LocalRedis, Servers},
@@ -7,7 +9,7 @@ use restock::{
     redis::scripts::{Advanced, BeginReply, Relogged, StockChange},
     round::Status,
     stores::Checked,
-    sync::{Lead, Relayed},
+    sync::{Flushed, Lead, Relayed},
 };
 
 use tokio_util::sync::CancellationToken;
@@ -98,6 +100,51 @@ async fn a_mysql_that_was_set_back_learns_again_what_redis_holds() {
     assert!(flush(&mut lead).await);
     let states = "SELECT CONCAT_WS(' ', state, restock_round) FROM restock_request ORDER BY id";
     assert_eq!(shop.rows(states).await, ["PENDING", "ACCEPTED 2"]);
+}
+
+#[tokio::test]
+async fn a_mysql_set_back_under_its_leader_is_noticed_while_nothing_happens() {
+    let shop = Shop::open().await;
+    shop.product(7, 0, &[101]).await;
+    shop.restock(7).await;
+    let mut lead = shop.lead().await;
+    assert!(flush(&mut lead).await);
+    // A backup is played in; neither the server nor the connection notices.
+    shop.execute(
+        "DELETE FROM product_notification_history;
+         UPDATE product SET stock = 0, restock_round = 0, epoch = 0, version = 0, reserved_epoch = 0;
+         DELETE FROM flush_position",
+    )
+    .await;
+    let start = Instant::now();
+    while lead.flush().await.unwrap() != Flushed::Deposed {
+        assert!(start.elapsed().as_secs() < 10, "it still believes to know how far MySQL is");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    lead.resign().await;
+    let mut lead = shop.lead().await;
+    assert!(flush(&mut lead).await);
+    assert_eq!(shop.rows("SELECT CONCAT_WS(' ', stock, restock_round) FROM product").await, ["1 1"]);
+    assert_eq!(shop.rows("SELECT status FROM product_notification_history").await, ["QUEUED"]);
+}
+
+#[tokio::test]
+async fn what_a_deleted_log_still_held_is_logged_again() {
+    let shop = Shop::open().await;
+    shop.product(7, 0, &[101]).await;
+    shop.restock(7).await;
+    let mut lead = shop.lead().await;
+    assert!(flush(&mut lead).await);
+    let line = shop.line(7).await;
+    assert_eq!(advance(&mut *shop.take().await, settled(&line, Outcome::Sent), true).await, Advanced::Completed);
+    shop.redis_command(&format!("DEL {}", shop.log_key())).await;
+    let status = "SELECT CONCAT_WS(' ', status, sent_count) FROM product_notification_history";
+    let start = Instant::now();
+    while shop.rows(status).await != ["COMPLETED 1"] {
+        assert!(flush(&mut lead).await);
+        assert!(start.elapsed().as_secs() < 10, "MySQL never learns of it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

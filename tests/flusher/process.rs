@@ -41,7 +41,7 @@ fn start(redis_url: &str, mysql_url: &str, namespace: &str) -> Child {
         .expect("the program starts")
 }
 
-fn start_in(shop: &Shop) -> Child {
+pub(crate) fn start_in(shop: &Shop) -> Child {
     start(&shop.redis_url, &shop.mysql_url, shop.stores.settings.namespace.as_str())
 }
 
