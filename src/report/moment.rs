@@ -9,7 +9,6 @@ use crate::{
     clock::wall_us,
     ids::{LaneId, Partition, ProductId},
     mysql::request::{self, Outbox},
-    pace::PACE,
     redis::{Redis, RedisError, lane::LaneView},
     report::status::{Overview, StatusRow},
     round::Status,
@@ -65,14 +64,14 @@ struct Engine {
     now_us: i64,
 }
 
-/// One product's lanes, or all, with what surrounds them.
+/// One product's lanes, or all, with what surrounds them; `pace` names the pace that they share.
 ///
 /// # Errors
 /// Those of MySQL; those of Redis other than that it does not answer.
-pub async fn now(sources: &Sources, product: Option<ProductId>) -> Result<Moment, ReportError> {
+pub async fn now(sources: &Sources, product: Option<ProductId>, pace: &str) -> Result<Moment, ReportError> {
     let Overview { rows, is_live, is_all_paused, .. } = status::lanes(sources, product).await?;
     let engine = match &sources.redis {
-        Some(redis) if is_live => match ask(redis, sources.settings.partitions, &rows).await {
+        Some(redis) if is_live => match ask(redis, sources.settings.partitions, pace, &rows).await {
             Err(error) if error.is_unreachable() => None,
             asked => Some(asked?),
         },
@@ -91,7 +90,7 @@ pub async fn now(sources: &Sources, product: Option<ProductId>) -> Result<Moment
     })
 }
 
-async fn ask(redis: &Redis, partitions: u16, rows: &[StatusRow]) -> Result<Engine, RedisError> {
+async fn ask(redis: &Redis, partitions: u16, pace: &str, rows: &[StatusRow]) -> Result<Engine, RedisError> {
     let (mut open, mut lag): (HashMap<Partition, Vec<LaneId>>, _) = (HashMap::new(), Lag { entries: 0, oldest_ms: 0 });
     for row in rows.iter().filter(|row| row.status.is_open()) {
         let lane = LaneId { product: row.product, channel: row.channel.clone() };
@@ -106,7 +105,7 @@ async fn ask(redis: &Redis, partitions: u16, rows: &[StatusRow]) -> Result<Engin
         views.extend(lanes.into_iter().zip(read).filter_map(|(lane, view)| Some((lane, view?))));
     }
     let now_us = redis.now_ms(Partition(0)).await? * 1000;
-    Ok(Engine { used: redis.pace_use(PACE).await?.last_second, lag, views, now_us })
+    Ok(Engine { used: redis.pace_use(pace).await?.last_second, lag, views, now_us })
 }
 
 fn lane(row: StatusRow, engine: Option<&Engine>) -> LaneNow {

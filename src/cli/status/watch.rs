@@ -30,6 +30,7 @@ use crate::{
     },
     ids::ProductId,
     mysql::setting::Settings,
+    pace::PACE,
     report::{
         Sources,
         moment::{self, Moment},
@@ -71,7 +72,7 @@ impl Eye {
         if self.sources.redis.is_none() {
             self.sources.redis = self.context.redis_if_up().await?;
         }
-        let moment = moment::now(&self.sources, self.product).await?;
+        let moment = moment::now(&self.sources, self.product, PACE).await?;
         if !moment.live {
             // Its patience is over: the next look connects anew.
             self.sources.redis = None;
