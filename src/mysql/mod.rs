@@ -6,7 +6,7 @@
 //! | [`schema`] | all: creates them, and refuses to work with others |
 //! | [`setting`] | `setting` |
 //! | [`product`] | `product` |
-//! | [`line`](mod@line), [`subscription`], [`import`] | `product_line`, `product_user_notification` |
+//! | [`line`](mod@line), [`many`], [`subscription`], [`import`] | `product_line`, `product_user_notification` |
 //! | [`request`] | `restock_request` |
 //! | [`refused`](mod@refused) | `log_dead` |
 //! | [`action`] | `operator_action` |
@@ -21,6 +21,7 @@ pub mod erase;
 pub mod history;
 pub mod import;
 pub mod line;
+pub mod many;
 pub mod product;
 pub mod prune;
 pub mod refused;

@@ -6,9 +6,12 @@ use fred::{
     prelude::ClientLike,
     types::Builder,
 };
-use tokio::sync::{broadcast, mpsc};
+use tokio::{
+    sync::{broadcast, mpsc},
+    time::sleep,
+};
 
-use super::{Redis, RedisError};
+use super::{RETRY_PAUSE, Redis, RedisError};
 use crate::ids::{Partition, ProductId};
 
 /// What a listener learns.
@@ -34,8 +37,7 @@ pub async fn listen(redis: &Redis, partitions: u16) -> Result<mpsc::Receiver<Sig
     let (mut messages, mut reconnects) = (client.message_rx(), client.reconnect_rx());
     client.init().await?;
     let channels: Vec<String> = (0..partitions).map(|p| redis.keys().signal(Partition(p))).collect();
-    client.ssubscribe(channels).await?;
-    let resubscriber = client.manage_subscriptions();
+    subscribe(&client, &channels).await?;
     tokio::spawn(async move {
         loop {
             let signal = tokio::select! {
@@ -44,7 +46,14 @@ pub async fn listen(redis: &Redis, partitions: u16) -> Result<mpsc::Receiver<Sig
                     Err(broadcast::error::RecvError::Lagged(_)) => Some(Signal::Resubscribed),
                     Err(broadcast::error::RecvError::Closed) => break,
                 },
-                _ = reconnects.recv() => Some(Signal::Resubscribed),
+                _ = reconnects.recv() => {
+                    // The client's own way to subscribe again fails where there are only sharded channels.
+                    while let Err(error) = subscribe(&client, &channels).await {
+                        tracing::debug!(%error, "no stop signals yet");
+                        sleep(RETRY_PAUSE).await;
+                    }
+                    Some(Signal::Resubscribed)
+                }
                 () = sender.closed() => break,
             };
             if let Some(signal) = signal
@@ -53,10 +62,17 @@ pub async fn listen(redis: &Redis, partitions: u16) -> Result<mpsc::Receiver<Sig
                 break;
             }
         }
-        resubscriber.abort();
         if let Err(error) = client.quit().await {
             tracing::debug!(%error, "the subscriber was already closed");
         }
     });
     Ok(receiver)
+}
+
+/// One by one, because each lies in a slot of its own.
+async fn subscribe(client: &SubscriberClient, channels: &[String]) -> Result<(), RedisError> {
+    for channel in channels {
+        client.ssubscribe(channel.as_str()).await?;
+    }
+    Ok(())
 }
