@@ -5,6 +5,7 @@
 --
 -- include shared/lane.lua
 -- include shared/round.lua
+-- include shared/product.lua
 --
 -- KEYS[1] {ns:P}:lane:<id>:<channel>  hash
 -- KEYS[2] {ns:P}:log                  stream
@@ -12,23 +13,26 @@
 -- KEYS[4] {ns:P}:jobs:<channel>:again stream
 -- KEYS[5] {ns:P}                      stop signal, a sharded channel
 -- KEYS[6] {ns:P}:call:<call>          string
+-- KEYS[7] {ns:P}:product:<id>         hash
 -- ARGV[1] the reason, for people; not empty
 --
 -- Reply canceled <round>   the round has ended as CANCELED_BY_ADMIN; or did so under this call before
 -- Reply told <round>       its owner ends it when what is in flight is settled
 -- Reply nothing            nothing was written: no round is open
 -- Reply absent             nothing was written: check the product against MySQL
+-- Reply aged               nothing was written: check the product against MySQL
 -- Cost: O(1).
 
-local lane = open_lane(KEYS[1], KEYS[3], KEYS[4], KEYS[2])
-local status = get(lane, 'status')
 local before = redis.call('GET', KEYS[6])
 if before then
   return cjson.decode(before)
 end
-if status == '' then
-  return { 'absent' }
+local refusal = distrust(read_hash(KEYS[7]))
+if refusal then
+  return { refusal }
 end
+local lane = open_lane(KEYS[1], KEYS[3], KEYS[4], KEYS[2])
+local status = get(lane, 'status')
 if status ~= 'QUEUED' and status ~= 'IN_PROGRESS' then
   return { 'nothing' }
 end

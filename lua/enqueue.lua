@@ -109,9 +109,7 @@ for channel in string.gmatch(ARGV[6], '[^,]+') do
     end
     queue_round(lane, round, now_us)
     log_round(lane)
-    if not has_live_entry(lane) then
-      add_entry(lane, 'j')
-    end
+    ensure_entry(lane, 'j')
   end
   save(lane)
 end

@@ -86,8 +86,8 @@ for i = 0, (#KEYS - 3) / 3 - 1 do
   if get(lane, 'status') ~= '' then
     put(lane, 'paused', product.paused)
   end
-  if open and product.paused ~= '1' and not has_live_entry(lane) then
-    add_entry(lane, 'j')
+  if open and product.paused ~= '1' then
+    ensure_entry(lane, 'j')
   end
   save(lane)
 end

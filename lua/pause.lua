@@ -46,8 +46,8 @@ for at = 5, #KEYS, 3 do
         end
       elseif ARGV[2] == '1' then
         park(lane, '')
-      elseif not has_live_entry(lane) then
-        add_entry(lane, 'j')
+      else
+        ensure_entry(lane, 'j')
       end
     end
     save(lane)

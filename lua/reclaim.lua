@@ -44,8 +44,8 @@ if owned then
   silent_ms = now_ms - (count(lane, 'lease_until') - lease_ms)
   least_ms = lease_ms / 2
 else
-  local stream, id = locate_entry(lane)
-  if stream and has_live_entry(lane) then
+  if has_live_entry(lane) then
+    local stream, id = locate(lane, get(lane, 'entry'))
     local pending = redis.pcall('XPENDING', stream, GROUP, id, id, 1)
     if pending.err or #pending == 0 then
       return { 'waiting', round }

@@ -30,14 +30,15 @@
 -- Reply aged                    nothing was written: check the product against MySQL
 -- Cost: O(1).
 
+-- First of all: the server may have been restarted between the call and its copy.
+local done = redis.call('GET', KEYS[7])
+if done then
+  return { 'queued', done }
+end
 local product = read_hash(KEYS[2])
 local refusal = distrust(product)
 if refusal then
   return { refusal }
-end
-local done = redis.call('GET', KEYS[7])
-if done then
-  return { 'queued', done }
 end
 local lane = open_lane(KEYS[1], KEYS[4], KEYS[5], KEYS[3])
 local status = get(lane, 'status')
@@ -83,9 +84,7 @@ end
 put(lane, 'tries', '0')
 put(lane, 'attempts', '0')
 log_round(lane, people)
-if not has_live_entry(lane) then
-  add_entry(lane, 'j')
-end
+ensure_entry(lane, 'j')
 save(lane)
 redis.call('ZADD', KEYS[6], now_ms, get(lane, 'product'))
 redis.call('SET', KEYS[7], get(lane, 'round'), 'PX', 60000)

@@ -20,14 +20,15 @@
 -- Reply aged              nothing was written: check the product against MySQL
 -- Cost: O(1).
 
+-- First of all: the server may have been restarted between the call and its copy.
+local done = redis.call('GET', KEYS[5])
+if done then
+  return { 'ok', done }
+end
 local product = read_hash(KEYS[1])
 local refusal = distrust(product)
 if refusal then
   return { refusal }
-end
-local done = redis.call('GET', KEYS[5])
-if done then
-  return { 'ok', done }
 end
 local stock = tonumber(ARGV[3])
 if ARGV[2] == 'add' then

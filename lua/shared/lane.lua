@@ -71,11 +71,8 @@ local function save(lane)
   end
 end
 
-local function locate_entry(lane)
-  local entry = get(lane, 'entry')
-  if entry == '' then
-    return nil
-  end
+-- The stream and the id of an entry by its name, `j:<id>` or `a:<id>`.
+local function locate(lane, entry)
   local stream = lane.jobs
   if string.sub(entry, 1, 1) == 'a' then
     stream = lane.again
@@ -83,16 +80,49 @@ local function locate_entry(lane)
   return stream, string.sub(entry, 3)
 end
 
+-- Whether entry id `a` comes after `b`; compared as text, because as Lua numbers they would lose digits.
+local function is_after(a, b)
+  local a_ms, a_seq = string.match(a, '^(%d+)-(%d+)$')
+  local b_ms, b_seq = string.match(b, '^(%d+)-(%d+)$')
+  if a_ms == b_ms then
+    a_ms, b_ms = a_seq, b_seq
+  end
+  return #a_ms > #b_ms or (#a_ms == #b_ms and a_ms > b_ms)
+end
+
+local function last_delivered(stream)
+  for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+    local fields = {}
+    for i = 1, #flat, 2 do
+      fields[flat[i]] = flat[i + 1]
+    end
+    if fields.name == GROUP then
+      return fields['last-delivered-id']
+    end
+  end
+  return '0-0'
+end
+
+-- Whether the lane's entry is on its stream and was not given out yet, or is pending for somebody. One that was given
+-- out and is pending for nobody reaches no worker any more: it was acknowledged by hand, or its consumer deleted.
 local function has_live_entry(lane)
-  local stream, id = locate_entry(lane)
-  return stream ~= nil and #redis.call('XRANGE', stream, id, id) > 0
+  local stream, id = locate(lane, get(lane, 'entry'))
+  if id == '' or #redis.call('XRANGE', stream, id, id) == 0 then
+    return false
+  end
+  local pending = redis.pcall('XPENDING', stream, GROUP, id, id, 1)
+  return pending.err ~= nil or #pending > 0 or is_after(id, last_delivered(stream))
+end
+
+local function delete_entry(lane, entry)
+  local stream, id = locate(lane, entry)
+  lane.late[#lane.late + 1] = { 'XACK', stream, GROUP, id }
+  lane.late[#lane.late + 1] = { 'XDEL', stream, id }
 end
 
 local function drop_entry(lane)
-  local stream, id = locate_entry(lane)
-  if stream then
-    lane.late[#lane.late + 1] = { 'XACK', stream, GROUP, id }
-    lane.late[#lane.late + 1] = { 'XDEL', stream, id }
+  if get(lane, 'entry') ~= '' then
+    delete_entry(lane, get(lane, 'entry'))
     put(lane, 'entry', '')
   end
 end
@@ -108,4 +138,11 @@ local function add_entry(lane, letter)
     stream = lane.again
   end
   put(lane, 'entry', letter .. ':' .. redis.call('XADD', stream, '*', 'product', get(lane, 'product')))
+end
+
+local function ensure_entry(lane, letter)
+  if not has_live_entry(lane) then
+    drop_entry(lane)
+    add_entry(lane, letter)
+  end
 end

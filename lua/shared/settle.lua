@@ -27,7 +27,7 @@ local function settle(lane)
   elseif ARGV[11] ~= get(lane, 'ahead') then
     put(lane, 'ahead', ARGV[11])
   end
-  if ARGV[12] ~= get(lane, 'tries') then
+  if ARGV[12] ~= get(lane, 'tries') or ARGV[13] ~= get(lane, 'tried_at') then
     put(lane, 'tries', ARGV[12])
     put(lane, 'tried_at', ARGV[13])
   end

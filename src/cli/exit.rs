@@ -200,6 +200,7 @@ fn code_of_part(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     } else if let Some(error) = cause.downcast_ref::<OpenError>() {
         match error {
             OpenError::Setting(error) => code_of_setting(error),
+            OpenError::OtherPartitions { .. } => Some(Exit::Conflict),
             OpenError::Schema(_) => Some(Exit::Failure),
             OpenError::Sql(_) | OpenError::Redis(_) => None,
         }

@@ -27,8 +27,11 @@ pub enum Patience {
 
 const RECONNECT_MS: u32 = 200;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(3);
-/// Above the two seconds for which a reader blocks.
+/// A connection on which nothing is answered for so long is given up; above the two seconds for which a reader blocks.
+const UNRESPONSIVE_AFTER: Duration = Duration::from_secs(3);
+/// Above that time and the second after which it is looked at: a command that gives up before takes the evidence along,
+/// and a dead connection is kept for ever.
+const COMMAND_TIMEOUT: Duration = Duration::from_millis(4_500);
 const READER_TIMEOUT: Duration = Duration::from_secs(8);
 
 pub(super) fn client(url: &SecretString, patience: Patience) -> Result<Client, RedisError> {
@@ -49,7 +52,8 @@ fn connection(config: &mut ConnectionConfig) {
     config.connection_timeout = CONNECT_TIMEOUT;
     config.internal_command_timeout = CONNECT_TIMEOUT;
     config.reconnect_on_auth_error = true;
-    config.unresponsive = UnresponsiveConfig { max_timeout: Some(COMMAND_TIMEOUT), interval: Duration::from_secs(1) };
+    config.unresponsive =
+        UnresponsiveConfig { max_timeout: Some(UNRESPONSIVE_AFTER), interval: Duration::from_secs(1) };
     config.tcp.nodelay = Some(true);
 }
 

@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
-use fred::{interfaces::StreamsInterface, types::Value};
+use fred::{
+    interfaces::{ClientInterface, StreamsInterface},
+    types::{ClientUnblockFlag, Value},
+};
 
-use super::{Redis, RedisError, dead::texts, scripts::Unreadable};
+use super::{Reconnects, Redis, RedisError, dead::texts, inspect::JobStream, scripts::Unreadable};
 use crate::ids::{Channel, LaneId, Partition, ProductId};
 
 /// The consumer group that all workers share.
@@ -12,6 +15,9 @@ pub const GROUP: &str = "workers";
 
 /// How long a reader blocks, in ms.
 pub const BLOCK_MS: u64 = 2000;
+
+/// The most entries put back by one call.
+const LEAVE_MAX: u64 = 100;
 
 /// Which of a channel's two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -128,6 +134,42 @@ impl Jobs {
     pub async fn wait(&self) -> Result<Vec<Entry>, RedisError> {
         let both = vec![(Line::Fresh, ">".to_owned()), (Line::Again, ">".to_owned())];
         self.read(both, 1, Some(BLOCK_MS)).await
+    }
+
+    /// Ends a wait under way with nothing. What the server has assigned by then is not lost: it is the wait's answer.
+    pub async fn stop_waiting(&self) {
+        if let Err(error) = self.redis.client.unblock_self(Some(ClientUnblockFlag::Timeout)).await {
+            tracing::debug!(%error, "a reader could not be told to stop; it stops by itself");
+        }
+    }
+
+    /// Puts what is pending for this consumer back in line, but for what `is_worked` says, and takes its name out of the
+    /// groups when nothing is pending for it then.
+    ///
+    /// # Errors
+    /// As any call; what is left then is taken over when it is idle for long enough.
+    pub async fn leave(&self, is_worked: impl Fn(&Entry) -> bool) -> Result<(), RedisError> {
+        for line in [Line::Fresh, Line::Again] {
+            let mut after = "0".to_owned();
+            loop {
+                let entries = self.pending_after(line, &after, LEAVE_MAX).await?;
+                let Some(last) = entries.last() else { break };
+                after.clone_from(&last.id);
+                for entry in entries.iter().filter(|entry| !is_worked(entry)) {
+                    let requeued = self.redis.requeue(entry).await?;
+                    tracing::info!(lane = %entry.lane, entry = entry.name(), how = ?requeued, "put back in line");
+                }
+            }
+            let stream = JobStream { partition: self.partition, channel: self.channel.clone(), line };
+            self.redis.drop_consumer(&stream, &self.consumer, 0).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells when the connection was broken since it was last asked: answers may have been lost.
+    #[must_use]
+    pub fn reconnects(&self) -> Reconnects {
+        self.redis.reconnects()
     }
 
     /// Entries pending for this consumer whose delivery may have been lost with a connection, after `after`.

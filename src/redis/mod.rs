@@ -11,6 +11,7 @@
 
 mod connect;
 pub mod dead;
+mod entries;
 pub mod entry_id;
 pub mod inspect;
 pub mod jobs;
@@ -20,6 +21,7 @@ pub mod log;
 mod mirror;
 pub mod pending;
 pub mod scripts;
+mod server;
 pub mod signal;
 
 use std::time::Duration;
@@ -27,9 +29,12 @@ use std::time::Duration;
 use fred::{
     clients::Client,
     error::{Error, ErrorKind},
+    interfaces::EventInterface,
     prelude::ClientLike,
+    types::config::Server,
 };
 use secrecy::SecretString;
+use tokio::sync::broadcast::{self, error::TryRecvError};
 
 use self::keys::Keys;
 use crate::ids::Namespace;
@@ -82,7 +87,8 @@ impl RedisError {
 impl From<Error> for RedisError {
     fn from(error: Error) -> Self {
         let details = error.details();
-        let passing = ["LOADING", "BUSY ", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN"];
+        let passing =
+            ["LOADING", "BUSY ", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "OOM ", "MISCONF", "NOREPLICAS"];
         match error.kind() {
             ErrorKind::IO | ErrorKind::Timeout | ErrorKind::Canceled | ErrorKind::Cluster | ErrorKind::Sentinel => {
                 Self::Unreachable(error)
@@ -95,6 +101,23 @@ impl From<Error> for RedisError {
 
 /// How long a role waits before it asks an unreachable Redis again.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Whether a connection was made again.
+#[derive(Debug)]
+pub struct Reconnects(broadcast::Receiver<Server>);
+
+impl Reconnects {
+    /// Whether it was since this was last asked.
+    pub fn happened(&mut self) -> bool {
+        let mut happened = false;
+        loop {
+            match self.0.try_recv() {
+                Ok(_) | Err(TryRecvError::Lagged(_)) => happened = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return happened,
+            }
+        }
+    }
+}
 
 /// The longest that taking leave may take.
 const CLOSE_MAX: Duration = Duration::from_millis(500);
@@ -126,6 +149,12 @@ impl Redis {
         client.update_perf_config(connect::reader_timeouts());
         connect::init(&client).await?;
         Ok(Self { client, keys: self.keys.clone() })
+    }
+
+    /// Tells when the connection was broken: answers may have been lost, though their commands were sent again.
+    #[must_use]
+    pub fn reconnects(&self) -> Reconnects {
+        Reconnects(self.client.reconnect_rx())
     }
 
     /// The names of the keys.

@@ -1,15 +1,23 @@
 //! Stop signals: one sharded channel per partition; the message is the product's id.
 
+use std::time::Duration;
+
 use fred::{
     clients::SubscriberClient,
     interfaces::{EventInterface, PubsubInterface},
     prelude::ClientLike,
-    types::Builder,
+    types::{Builder, Value},
 };
-use tokio::sync::{broadcast, mpsc};
+use tokio::{
+    sync::{broadcast, mpsc},
+    time::sleep,
+};
 
-use super::{Redis, RedisError};
+use super::{RETRY_PAUSE, Redis, RedisError};
 use crate::ids::{Partition, ProductId};
+
+/// How often the listener looks whether its connection lives.
+const PING_EVERY: Duration = Duration::from_secs(2);
 
 /// What a listener learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +42,17 @@ pub async fn listen(redis: &Redis, partitions: u16) -> Result<mpsc::Receiver<Sig
     let (mut messages, mut reconnects) = (client.message_rx(), client.reconnect_rx());
     client.init().await?;
     let channels: Vec<String> = (0..partitions).map(|p| redis.keys().signal(Partition(p))).collect();
-    client.ssubscribe(channels).await?;
-    let resubscriber = client.manage_subscriptions();
+    subscribe(&client, &channels).await?;
+    let pinger = client.clone();
+    let pings = tokio::spawn(async move {
+        // A connection that only listens has no call whose answer could be missed: these are watched instead.
+        loop {
+            sleep(PING_EVERY).await;
+            if let Err(error) = pinger.ping::<Value>(None).await {
+                tracing::debug!(%error, "the connection for stop signals does not answer");
+            }
+        }
+    });
     tokio::spawn(async move {
         loop {
             let signal = tokio::select! {
@@ -44,7 +61,14 @@ pub async fn listen(redis: &Redis, partitions: u16) -> Result<mpsc::Receiver<Sig
                     Err(broadcast::error::RecvError::Lagged(_)) => Some(Signal::Resubscribed),
                     Err(broadcast::error::RecvError::Closed) => break,
                 },
-                _ = reconnects.recv() => Some(Signal::Resubscribed),
+                _ = reconnects.recv() => {
+                    // The client's own way to subscribe again fails where there are only sharded channels.
+                    while let Err(error) = subscribe(&client, &channels).await {
+                        tracing::debug!(%error, "no stop signals yet");
+                        sleep(RETRY_PAUSE).await;
+                    }
+                    Some(Signal::Resubscribed)
+                }
                 () = sender.closed() => break,
             };
             if let Some(signal) = signal
@@ -53,10 +77,18 @@ pub async fn listen(redis: &Redis, partitions: u16) -> Result<mpsc::Receiver<Sig
                 break;
             }
         }
-        resubscriber.abort();
+        pings.abort();
         if let Err(error) = client.quit().await {
             tracing::debug!(%error, "the subscriber was already closed");
         }
     });
     Ok(receiver)
+}
+
+/// One by one, because each lies in a slot of its own.
+async fn subscribe(client: &SubscriberClient, channels: &[String]) -> Result<(), RedisError> {
+    for channel in channels {
+        client.ssubscribe(channel.as_str()).await?;
+    }
+    Ok(())
 }

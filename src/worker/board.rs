@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::flight::LaneSignal;
 use crate::{
     ids::{LaneId, ProductId},
@@ -28,6 +30,18 @@ struct Post {
     order: u64,
     entry: String,
     signal: Arc<LaneSignal>,
+    left: CancellationToken,
+}
+
+/// What a worker finds that wants to work a lane.
+pub(super) enum Entered {
+    /// The lane is free, and is on the board now.
+    Here(Arc<LaneSignal>),
+    /// It is in hand by this very entry.
+    Same,
+    /// It is in hand by an earlier entry until this token is cancelled: the call that ends a hold may bring the lane's
+    /// next entry before its own answer.
+    Before(CancellationToken),
 }
 
 impl Board {
@@ -35,22 +49,28 @@ impl Board {
         self.posts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters a lane; `None` when this worker has it already.
-    pub(super) fn enter(&self, entry: &Entry) -> Option<Arc<LaneSignal>> {
+    /// Enters a lane, unless this worker has it already.
+    pub(super) fn enter(&self, entry: &Entry) -> Entered {
         let mut posts = self.posts();
-        if posts.lanes.contains_key(&entry.lane) {
-            return None;
+        if let Some(post) = posts.lanes.get(&entry.lane) {
+            return if post.entry == entry.name() { Entered::Same } else { Entered::Before(post.left.clone()) };
         }
         posts.next += 1;
-        let signal = Arc::new(LaneSignal::default());
-        let post = Post { order: posts.next, entry: entry.name(), signal: signal.clone() };
+        let (signal, left) = (Arc::new(LaneSignal::default()), CancellationToken::new());
+        let post = Post { order: posts.next, entry: entry.name(), signal: signal.clone(), left };
         posts.lanes.insert(entry.lane.clone(), post);
-        Some(signal)
+        Entered::Here(signal)
     }
 
-    /// Forgets a lane.
-    pub(super) fn leave(&self, lane: &LaneId) {
-        self.posts().lanes.remove(lane);
+    fn leave(&self, lane: &LaneId) {
+        if let Some(post) = self.posts().lanes.remove(lane) {
+            post.left.cancel();
+        }
+    }
+
+    /// Forgets a lane when the guard is dropped, whatever happened to its task.
+    pub(super) fn leave_with<'a>(&'a self, lane: &'a LaneId) -> impl Drop + 'a {
+        Leaving { board: self, lane }
     }
 
     /// Whether a lane is in hand by this very entry.
@@ -79,5 +99,16 @@ impl Board {
                 post.signal.lapse();
             }
         }
+    }
+}
+
+struct Leaving<'a> {
+    board: &'a Board,
+    lane: &'a LaneId,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.board.leave(self.lane);
     }
 }

@@ -4,26 +4,27 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::OwnedSemaphorePermit,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    Deps,
-    crew::Exit,
-    take::{Taken, take},
-};
+use super::{Deps, crew::Exit, errand::Errand};
 use crate::redis::{
     RETRY_PAUSE, RedisError,
     jobs::{Entry, Jobs, Line},
 };
 
 /// A worker that is full for this long while others wait gives a lane back.
-const GIVE_BACK_AFTER: Duration = Duration::from_secs(1);
+pub(super) const GIVE_BACK_AFTER: Duration = Duration::from_secs(1);
 /// Of this many places one goes to lanes that were handed back first.
 const AGAIN_EVERY: u64 = 4;
+/// The most entries read by one call.
+const TAKE_MAX: usize = 32;
 /// The most entries taken over by one call.
 const CLAIM_MAX: u64 = 100;
+
+/// A reader that waits for entries is told to stop this often, as it may just be about to wait.
+const UNBLOCK_EVERY: Duration = Duration::from_millis(50);
 
 /// What reads one partition of one channel.
 #[derive(Clone)]
@@ -34,33 +35,53 @@ pub(super) struct Claimer {
     pub(super) jobs: Jobs,
     /// On a connection of its own, because it blocks.
     pub(super) waiter: Jobs,
+    /// What is done with the entries.
     pub(super) lanes: TaskTracker,
     pub(super) stop: CancellationToken,
 }
 
 impl Claimer {
-    /// Reads new entries until the worker stops.
-    pub(super) async fn read(self) {
-        self.read_on().await;
+    /// Serves until the stop, and leaves nothing behind: readers end before lanes, because an entry must not come when
+    /// nobody works it any more; then whatever is still pending here goes back in line.
+    pub(super) async fn serve(self) {
+        let claims = TaskTracker::new();
+        claims.spawn(self.clone().read());
+        claims.spawn(self.clone().reclaim());
+        claims.spawn(self.clone().make_room());
+        claims.close();
+        self.stop.cancelled().await;
+        while timeout(UNBLOCK_EVERY, claims.wait()).await.is_err() {
+            self.waiter.stop_waiting().await;
+        }
         self.waiter.close().await;
+        self.lanes.close();
+        self.lanes.wait().await;
+        if let Err(error) = self.jobs.leave(|entry| self.deps.board.has(entry)).await {
+            tracing::warn!(%error, "could not hand back what was received; it is taken over later");
+        }
     }
 
-    async fn read_on(&self) {
-        let mut place = 0;
+    /// Reads new entries until the worker stops.
+    async fn read(self) {
+        let mut filled = 0;
+        let mut reconnects = [self.jobs.reconnects(), self.waiter.reconnects()];
         loop {
-            tokio::select! {
-                // First: picked at random, a stop would be overlooked by half of the turns, each as long as a read.
+            // Free again before this reader waits for entries: an idle one must not keep a place from the others.
+            let place = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                free = self.deps.slots.clone().acquire_owned() => match free {
-                    // Only a look whether there is room: an idle reader must not keep a place from the others.
-                    Ok(free) => drop(free),
+                place = self.deps.slots.clone().acquire_owned() => match place {
+                    Ok(place) => place,
                     Err(_) => return,
                 },
-            }
-            place += 1;
+            };
             // Dropping a read under way would lose entries that the server has assigned: it ends by itself.
-            match self.next(place).await {
+            let waited = match self.fill(place, &mut filled).await {
+                Ok(true) => Ok(Vec::new()),
+                Ok(false) => self.waiter.wait().await,
+                Err(error) => Err(error),
+            };
+            match waited {
                 Ok(entries) => {
                     for entry in entries {
                         self.receive(entry).await;
@@ -68,61 +89,46 @@ impl Claimer {
                 }
                 Err(error) => self.recover(&error).await,
             }
-        }
-    }
-
-    async fn next(&self, place: u64) -> Result<Vec<Entry>, RedisError> {
-        let lines =
-            if place.is_multiple_of(AGAIN_EVERY) { [Line::Again, Line::Fresh] } else { [Line::Fresh, Line::Again] };
-        for line in lines {
-            let entries = self.jobs.take(line, 1).await?;
-            if !entries.is_empty() {
-                return Ok(entries);
+            let [shared, own] = &mut reconnects;
+            if shared.happened() | own.happened() {
+                self.receive_pending().await;
             }
         }
-        self.waiter.wait().await
     }
 
-    /// Waits for a place and works the lane there; asks for a place when there is none for too long.
-    async fn receive(&self, entry: Entry) {
-        let slot = loop {
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return,
-                slot = self.deps.slots.clone().acquire_owned() => match slot {
-                    Ok(slot) => break slot,
-                    Err(_) => return,
-                },
-                () = sleep(GIVE_BACK_AFTER) => self.deps.board.ask_back_oldest(),
-            }
-        };
-        self.work(entry, slot);
-    }
-
-    fn work(&self, entry: Entry, slot: OwnedSemaphorePermit) {
-        let Some(signal) = self.deps.board.enter(&entry) else { return };
-        let this = self.clone();
-        self.lanes.spawn(async move {
-            let taken = take(&this.deps, &this.exit, &entry, signal, &this.stop).await;
-            if let Taken::Lane(lane) = taken {
-                lane.work(this.stop.clone()).await;
-                this.deps.board.leave(&entry.lane);
-            } else {
-                this.deps.board.leave(&entry.lane);
-                drop(slot);
-                if let Taken::Busy(left) = taken {
-                    this.come_back(entry, left).await;
+    /// Reads entries for the places that are free, and starts with them. False when there is none.
+    async fn fill(&self, mut places: OwnedSemaphorePermit, filled: &mut u64) -> Result<bool, RedisError> {
+        let slots = self.deps.slots.clone();
+        if let Ok(more) = slots.clone().try_acquire_many_owned(slots.available_permits().min(TAKE_MAX) as u32) {
+            places.merge(more);
+        }
+        let free = places.num_permits() as u64;
+        let first = (*filled + free) / AGAIN_EVERY - *filled / AGAIN_EVERY;
+        let mut entries = if first > 0 { self.jobs.take(Line::Again, first).await? } else { Vec::new() };
+        for line in [Line::Fresh, Line::Again] {
+            let left = free - entries.len() as u64;
+            if left > 0 && (line == Line::Fresh || first == 0) {
+                match self.jobs.take(line, left).await {
+                    Ok(more) => entries.extend(more),
+                    // What was read is in hand all the same.
+                    Err(error) if entries.is_empty() => return Err(error),
+                    Err(_) => break,
                 }
             }
-        });
+        }
+        *filled += entries.len().max(1) as u64;
+        let some = !entries.is_empty();
+        for entry in entries {
+            match places.split(1) {
+                Some(place) => Errand::new(entry).start(self, place),
+                None => self.receive(entry).await,
+            }
+        }
+        Ok(some)
     }
 
-    /// Begins again when the lease that is in the way has run out.
-    async fn come_back(&self, entry: Entry, left: Duration) {
-        tokio::select! {
-            () = self.stop.cancelled() => {}
-            () = sleep(left) => Box::pin(self.receive(entry)).await,
-        }
+    async fn receive(&self, entry: Entry) {
+        Errand::new(entry).wait_for_place(self).await;
     }
 
     async fn recover(&self, error: &RedisError) {
@@ -137,7 +143,11 @@ impl Claimer {
             sleep(RETRY_PAUSE).await;
             return;
         }
-        // What was assigned to us by an answer that was lost with the connection.
+        self.receive_pending().await;
+    }
+
+    /// Works what was assigned to this worker by an answer that was lost with its connection.
+    async fn receive_pending(&self) {
         for line in [Line::Fresh, Line::Again] {
             for entry in self.jobs.pending_after(line, "0", CLAIM_MAX).await.unwrap_or_default() {
                 if !self.deps.board.has(&entry) {
@@ -147,18 +157,29 @@ impl Claimer {
         }
     }
 
-    /// Takes over entries whose owner fell silent, until the worker stops.
-    pub(super) async fn reclaim(self) {
+    /// Takes over entries whose owner fell silent, until the worker stops. Once Redis was away everybody looks silent:
+    /// the owners come first then, who renew their leases as soon as they reach it.
+    async fn reclaim(self) {
         let idle_ms = self.deps.options.claim_idle_ms;
         let mut turn = interval(Duration::from_millis((idle_ms / 4).clamp(100, 5_000)));
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reconnects = self.jobs.reconnects();
+        let mut not_before = Instant::now();
         loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
                 _ = turn.tick() => {}
             }
-            if let Err(error) = self.jobs.touch().await {
+            let touched = self.jobs.touch().await;
+            if let Err(error) = &touched {
                 tracing::debug!(%error, "could not give a sign of life");
+            }
+            if reconnects.happened() || touched.is_err() {
+                not_before = Instant::now() + Duration::from_millis(idle_ms / 3);
+            }
+            if Instant::now() < not_before {
+                continue;
             }
             for line in [Line::Fresh, Line::Again] {
                 if let Err(error) = self.sweep(line, idle_ms).await {
@@ -172,7 +193,7 @@ impl Claimer {
         let mut cursor = "0-0".to_owned();
         loop {
             let free = self.deps.slots.available_permits() as u64;
-            if free == 0 {
+            if free == 0 || self.stop.is_cancelled() {
                 return Ok(());
             }
             let (next, entries) = self.jobs.claim_idle(line, idle_ms, &cursor, free.min(CLAIM_MAX)).await?;
@@ -188,9 +209,10 @@ impl Claimer {
     }
 
     /// While this worker is full and others wait, gives a lane back each second.
-    pub(super) async fn make_room(self) {
+    async fn make_room(self) {
         loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
                 () = sleep(GIVE_BACK_AFTER) => {}
             }

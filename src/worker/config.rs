@@ -1,5 +1,7 @@
 //! The options of `restock-worker`.
 
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
 
 use crate::ids::Channel;
@@ -51,6 +53,12 @@ pub struct WorkerOptions {
 }
 
 impl WorkerOptions {
+    /// How long what is in flight is waited for at the end.
+    #[must_use]
+    pub fn drain(&self) -> Duration {
+        Duration::from_millis(self.drain_ms)
+    }
+
     /// Of the enabled channels those that this process serves.
     #[must_use]
     pub fn served(&self, enabled: &[Channel]) -> Vec<Channel> {

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError},
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -12,11 +12,13 @@ use super::{Deps, claim::Claimer};
 use crate::{
     channel::{ChannelOptions, Sender},
     ids::{Channel, Partition},
-    redis::{RedisError, jobs::Jobs},
+    redis::{RedisError, inspect::job_streams, jobs::Jobs},
 };
 
 /// The pause before a channel that could not be served is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// After the drain, so much is left to hand back the lanes.
+const LAST_CALLS: Duration = Duration::from_secs(2);
 const PLACES_MAX: usize = 1 << 20;
 
 /// The way out of one channel in this process.
@@ -43,8 +45,7 @@ pub(super) struct Crew {
     /// Made before the start, so that a wrong option ends the process and not a round.
     ready: HashMap<Channel, Arc<dyn Sender>>,
     served: HashMap<Channel, CancellationToken>,
-    lanes: TaskTracker,
-    claims: TaskTracker,
+    claimers: TaskTracker,
     stop: CancellationToken,
 }
 
@@ -55,8 +56,7 @@ impl Crew {
         ready: HashMap<Channel, Arc<dyn Sender>>,
         stop: CancellationToken,
     ) -> Self {
-        let (lanes, claims) = (TaskTracker::new(), TaskTracker::new());
-        Self { deps, channels, ready, served: HashMap::new(), lanes, claims, stop }
+        Self { deps, channels, ready, served: HashMap::new(), claimers: TaskTracker::new(), stop }
     }
 
     /// Serves the enabled channels until the stop.
@@ -126,7 +126,7 @@ impl Crew {
                 exit: exit.clone(),
                 jobs: jobs(self.deps.stores.redis.clone()),
                 waiter: jobs(self.deps.stores.redis.reader().await?),
-                lanes: self.lanes.clone(),
+                lanes: TaskTracker::new(),
                 stop: stop.clone(),
             };
             if let Err(error) = claimer.jobs.ensure_groups().await {
@@ -135,20 +135,37 @@ impl Crew {
             claimers.push(claimer);
         }
         for claimer in claimers {
-            self.claims.spawn(claimer.clone().read());
-            self.claims.spawn(claimer.clone().reclaim());
-            self.claims.spawn(claimer.make_room());
+            self.claimers.spawn(claimer.serve());
         }
         tracing::info!(%channel, "serving this channel");
         self.served.insert(channel, stop);
         Ok(())
     }
 
-    /// Waits until all lanes are handed back.
+    /// Waits until all lanes are handed back, for as long as the drain lasts; then leaves the groups, so that a consumer
+    /// that is still there has died.
     pub(super) async fn drain(self) {
-        self.lanes.close();
-        self.lanes.wait().await;
-        self.claims.close();
-        self.claims.wait().await;
+        self.claimers.close();
+        let time = self.deps.options.drain() + LAST_CALLS;
+        if timeout(time, self.claimers.wait()).await.is_err() {
+            tracing::warn!("Redis does not answer: what was not handed back is taken over when its leases run out");
+        } else if !matches!(timeout(LAST_CALLS, self.leave_groups()).await, Ok(Ok(()))) {
+            tracing::debug!("could not leave all groups");
+        }
+    }
+
+    /// What is pending for it stays, for whoever takes it over.
+    async fn leave_groups(&self) -> Result<(), RedisError> {
+        let stores = &self.deps.stores;
+        let mut streams = Vec::new();
+        for partition in stores.partitions() {
+            for channel in self.served.keys() {
+                streams.extend(job_streams(partition, channel));
+            }
+        }
+        for stream in streams {
+            stores.redis.drop_consumer(&stream, &self.deps.consumer, 0).await?;
+        }
+        Ok(())
     }
 }

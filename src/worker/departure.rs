@@ -2,7 +2,12 @@
 
 use futures_util::FutureExt;
 
-use super::{allowance::Turn, flight::Flight, lane::Lane, window::SeatNo};
+use super::{
+    allowance::Turn,
+    flight::{Flight, Started},
+    lane::Lane,
+    window::SeatNo,
+};
 use crate::{channel::Message, clock::BootTime};
 
 /// The most permits asked for at once.
@@ -17,7 +22,7 @@ impl Lane {
         self.retries.first().copied().filter(|(due, _)| *due <= now)
     }
 
-    /// People who are authorised, or were, and could start now.
+    /// People in the window who wait for a permit or an authorisation, and for nothing else.
     pub(super) fn startable(&self, now: BootTime) -> usize {
         self.unstarted.len() + self.retries.iter().take_while(|(due, _)| *due <= now).count()
     }
@@ -27,14 +32,38 @@ impl Lane {
         self.line.ready(now).min(self.deps.window_max().saturating_sub(self.window.len()))
     }
 
-    pub(super) fn start_due(&mut self, now: BootTime) {
-        if self.ending.is_some() || !self.is_fresh(now) {
+    /// Seats the first people under the authorisation that came with the lane: a short round needs no other.
+    pub(super) fn seat_first(&mut self, now: BootTime) {
+        self.opening &= self.call.is_none() && self.ending.is_none() && self.is_fresh(now);
+        if !self.opening {
             return;
         }
-        let Some(handed) = self.authorised else { return };
-        while let Turn::Now(latest) = self.allowance.turn(now) {
+        let first = self.allowance.in_hand(now).min(self.room(now));
+        if first > 0 {
+            self.opening = false;
+            self.seat(first);
+            self.authorised_before = self.window.end();
+        }
+    }
+
+    /// Seats the next people of the line.
+    pub(super) fn seat(&mut self, count: usize) {
+        for person in (0..count).map_while(|_| self.line.take()) {
+            self.unstarted.extend(self.window.push(person.place, person.user));
+        }
+    }
+
+    /// Starts whoever may start now. Each is checked for itself right before the first step, and who may not start
+    /// holds back all behind them: so first attempts start in line order, however long this process was stopped.
+    pub(super) fn start_due(&mut self) {
+        while self.ending.is_none() {
+            let now = BootTime::now();
+            if !self.is_fresh(now) {
+                return;
+            }
+            let Turn::Now(_) = self.allowance.turn(now) else { return };
             let retry = self.due_retry(now);
-            let Some(seat) = retry.map(|(_, seat)| seat).or_else(|| self.unstarted.first().copied()) else { return };
+            let Some(seat) = retry.map(|(_, seat)| seat).or_else(|| self.next_authorised()) else { return };
             let Ok(connection) = self.exit.connection() else { return };
             match retry {
                 Some(due) => self.retries.remove(&due),
@@ -49,10 +78,22 @@ impl Lane {
                 started_us: 0,
             };
             self.allowance.spend();
-            let (sender, signal) = (self.exit.sender.clone(), self.signal.clone());
-            let flight = Flight { seat, sender, message, handed, latest, signal, connection };
-            self.flights.push(flight.fly().boxed());
+            let flight = Flight { seat, sender: self.exit.sender.clone(), message, connection };
+            match flight.start() {
+                Started::Flying(flight) => self.flights.push(flight),
+                Started::Landed(landed) => self.land(landed),
+            }
         }
+    }
+
+    /// The next person who was never tried, if a `go` was answered that counts them in.
+    fn next_authorised(&self) -> Option<SeatNo> {
+        self.unstarted.first().copied().filter(|seat| *seat < self.authorised_before)
+    }
+
+    /// How many may start before Redis is asked again.
+    pub(super) fn may_start(&self, now: BootTime) -> usize {
+        if self.is_fresh(now) { self.unstarted.range(..self.authorised_before).count() + self.retries.len() } else { 0 }
     }
 
     pub(super) fn ask_permits(&mut self, now: BootTime) {

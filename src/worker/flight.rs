@@ -1,10 +1,11 @@
-//! One attempt for one person, from the last check to the provider's answer.
+//! One attempt for one person, from its first step to the provider's answer, and what may forbid that step.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::window::SeatNo;
@@ -57,32 +58,42 @@ pub(crate) struct Flight {
     pub(crate) seat: SeatNo,
     pub(crate) sender: Arc<dyn Sender>,
     pub(crate) message: Message,
-    /// When the authorisation under which it starts was asked for.
-    pub(crate) handed: BootTime,
-    /// After this moment its permit is lost.
-    pub(crate) latest: Option<BootTime>,
-    pub(crate) signal: Arc<LaneSignal>,
     pub(crate) connection: OwnedSemaphorePermit,
 }
 
 /// What came of an attempt.
+#[derive(Debug)]
 pub(crate) struct Landed {
     pub(crate) seat: SeatNo,
-    /// When it started and what was answered; `None` when it came too late to start.
-    pub(crate) answer: Option<(i64, Answer)>,
+    /// When it started, µs since the epoch.
+    pub(crate) started_us: i64,
+    pub(crate) answer: Answer,
+}
+
+/// An attempt that has made its first step.
+pub(crate) enum Started {
+    /// It waits for the provider.
+    Flying(BoxFuture<'static, Landed>),
+    /// It was answered at once.
+    Landed(Landed),
 }
 
 impl Flight {
-    /// Starts at the first poll, unless the authorisation or the permit has lapsed by then.
-    pub(crate) async fn fly(mut self) -> Landed {
-        let now = BootTime::now();
-        if !self.signal.is_fresh(self.handed, now) || self.latest.is_some_and(|latest| latest < now) {
-            return Landed { seat: self.seat, answer: None };
+    /// Starts. The first step is made here and now, so that nothing can come between the caller's last check and the
+    /// start, and attempts start in the order in which this is called.
+    pub(crate) fn start(self) -> Started {
+        let mut flight = self.fly().boxed();
+        match (&mut flight).now_or_never() {
+            Some(landed) => Started::Landed(landed),
+            None => Started::Flying(flight),
         }
+    }
+
+    async fn fly(mut self) -> Landed {
         let started_us = wall_us();
         self.message.started_us = started_us;
         let answer = self.sender.send(self.message).await;
         drop(self.connection);
-        Landed { seat: self.seat, answer: Some((started_us, answer)) }
+        Landed { seat: self.seat, started_us, answer }
     }
 }

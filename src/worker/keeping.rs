@@ -18,24 +18,28 @@ const REFRESH_US: i64 = 120_000;
 pub(crate) const BACKLOG_MAX: u64 = 100_000;
 
 impl Lane {
-    /// Makes the call that is due, if any.
+    /// Makes the call that is due, if any. A renewal goes first: a busy lane always has something to advance.
     pub(super) fn make_call(&mut self, now: BootTime) {
         if self.call.is_some() {
             return;
         }
-        if self.ending.is_none() && now >= self.not_before && self.wants_advance(now) {
+        if now >= self.renew_at {
+            self.renew(now);
+        } else if self.ending.is_none() && now >= self.not_before && self.wants_advance(now) {
             self.advance(now);
-        } else if now >= self.renew_at {
-            self.renew_at = now.plus_us(self.deps.renew_us());
-            let tries = self.window.tries_of_next();
-            let renew = Renew {
-                claim_idle_ms: self.deps.options.claim_idle_ms,
-                consumer: &self.deps.consumer,
-                tries: tries.count,
-                tried_us: tries.first_us,
-            };
-            self.call = Some(calls::renew(self.hold.renew(&renew)));
         }
+    }
+
+    fn renew(&mut self, now: BootTime) {
+        self.renew_at = now.plus_us(self.deps.renew_us());
+        let tries = self.window.tries_of_next();
+        let renew = Renew {
+            claim_idle_ms: self.deps.options.claim_idle_ms,
+            consumer: &self.deps.consumer,
+            tries: tries.count,
+            tried_us: tries.first_us,
+        };
+        self.call = Some(calls::renew(self.hold.renew(&renew)));
     }
 
     fn wants_advance(&mut self, now: BootTime) -> bool {
@@ -49,9 +53,10 @@ impl Lane {
             || self.is_exhausted()
     }
 
-    /// Whether everybody up to `upto` is settled.
+    /// Whether everybody up to `upto` is settled: nobody is left to come, and nobody in the window is open. Somebody
+    /// may be open who is neither in flight nor waits for anything: who stopped the round, or was given up on.
     pub(super) fn is_exhausted(&self) -> bool {
-        self.line.is_exhausted() && self.unstarted.is_empty() && self.retries.is_empty() && self.flights.is_empty()
+        self.line.is_exhausted() && self.window.len() == 0
     }
 
     fn advance(&mut self, now: BootTime) {
@@ -60,13 +65,13 @@ impl Lane {
         let exhausted = self.is_exhausted();
         if self.ending.is_none() {
             let more = self.allowance.in_hand(now).saturating_sub(self.startable(now)).min(self.room(now));
-            for person in (0..more).map_while(|_| self.line.take()) {
-                self.unstarted.extend(self.window.push(person.place, person.user));
-            }
+            self.seat(more);
         }
         self.recheck = false;
         self.last_advance = now;
-        let outstanding = self.flights.len() + self.window.settled_ahead();
+        self.asked_before = self.window.end();
+        // Who may start before the answer comes counts as started: a round must not end while they do.
+        let outstanding = self.flights.len() + self.window.settled_ahead() + self.may_start(now);
         self.call = Some(self.advance_call(settlement, outstanding, exhausted));
     }
 
@@ -86,6 +91,7 @@ impl Lane {
         match advanced {
             Advanced::Go => {
                 self.authorised = Some(handed);
+                self.authorised_before = self.asked_before;
                 // A signal overtook the answer: it may tell of a stock that is gone by now.
                 self.recheck = self.signal.has_lapsed(handed);
                 true

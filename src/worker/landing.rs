@@ -21,11 +21,7 @@ impl Lane {
         }
     }
 
-    fn land(&mut self, Landed { seat, answer }: Landed) {
-        let Some((started_us, answer)) = answer else {
-            self.unstarted.insert(seat);
-            return;
-        };
+    pub(super) fn land(&mut self, Landed { seat, started_us, answer }: Landed) {
         self.window.count_try(seat, started_us);
         match answer {
             Answer::Delivered => self.window.settle(seat, Outcome::Sent, started_us),

@@ -32,6 +32,8 @@ use crate::{
 
 /// Redis learns of what is settled at least this often, in µs.
 pub(super) const SETTLE_EVERY_US: i64 = 100_000;
+/// A lane looks at least this often what is due, in µs.
+const LOOK_EVERY_US: i64 = 1_000_000;
 /// The pause while all connections of the channel are taken, in µs.
 const CONNECTION_PAUSE_US: i64 = 2_000;
 
@@ -54,8 +56,14 @@ pub(crate) struct Lane {
     pub(super) allowance: Allowance,
     pub(super) asked: Option<BoxFuture<'static, Option<Permits>>>,
     pub(super) call: Option<Call>,
-    /// When the last `go` was asked for.
+    /// When the last `go`, or the lane, was asked for.
     pub(super) authorised: Option<BootTime>,
+    /// The `begin` that took the lane authorised the first people, and none was seated yet.
+    pub(super) opening: bool,
+    /// Seats before this one are authorised by it.
+    pub(super) authorised_before: SeatNo,
+    /// Seats before this one are authorised if the call under way is answered with `go`.
+    pub(super) asked_before: SeatNo,
     pub(super) last_advance: BootTime,
     pub(super) renew_at: BootTime,
     pub(super) not_before: BootTime,
@@ -72,7 +80,8 @@ impl Lane {
         loop {
             let now = BootTime::now();
             self.line.read_ahead(now);
-            self.start_due(now);
+            self.seat_first(now);
+            self.start_due();
             if self.ending.is_some() && self.call.is_none() && self.has_landed(now) {
                 return self.close().await;
             }
@@ -112,29 +121,36 @@ impl Lane {
         self.recheck |= self.authorised.is_some_and(|handed| self.signal.has_lapsed(handed));
     }
 
+    /// When to look again, if nothing happens before. Each moment lies ahead, or something else wakes the lane: it
+    /// must not spin while Redis is away or answers are waited for.
     fn wake_at(&mut self, now: BootTime) -> BootTime {
-        let mut wake = self.renew_at;
-        let mut sooner = |at: BootTime| wake = wake.min(at);
+        let mut wake = now.plus_us(LOOK_EVERY_US);
+        let mut by = |at: BootTime| {
+            if at > now {
+                wake = wake.min(at);
+            }
+        };
         if let Some(deadline) = self.deadline {
-            sooner(deadline);
+            by(deadline);
         }
-        if let Some((due, _)) = self.retries.first() {
-            sooner(*due);
+        if self.call.is_none() {
+            by(self.renew_at);
+            by(self.not_before);
+            if self.window.can_move() {
+                by(self.last_advance.plus_us(SETTLE_EVERY_US));
+            }
         }
-        if self.window.can_move() {
-            sooner(self.last_advance.plus_us(SETTLE_EVERY_US));
-        }
-        if self.not_before > now {
-            sooner(self.not_before);
+        if let Some((due, _)) = self.retries.iter().find(|(due, _)| *due > now) {
+            by(*due);
         }
         if self.ending.is_none() && self.startable(now) > 0 {
             match self.allowance.turn(now) {
-                Turn::At(moment) => sooner(moment),
-                Turn::Now(_) if self.is_fresh(now) => sooner(now.plus_us(CONNECTION_PAUSE_US)),
+                Turn::At(moment) => by(moment),
+                Turn::Now(_) if self.is_fresh(now) => by(now.plus_us(CONNECTION_PAUSE_US)),
                 Turn::Now(_) | Turn::Never => {}
             }
         }
-        wake.max(now.plus_us(if self.renew_at <= now { 1_000 } else { 0 }))
+        wake
     }
 }
 

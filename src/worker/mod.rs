@@ -14,7 +14,9 @@ mod config;
 mod crew;
 mod departure;
 mod ending;
+mod errand;
 mod flight;
+mod inquiry;
 mod keeping;
 mod landing;
 mod lane;
@@ -29,7 +31,7 @@ use governor::{DefaultDirectRateLimiter, Quota};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::{board::Board, crew::Crew, retry::RetryBudget};
+use self::{board::Board, crew::Crew, inquiry::Inquiries, retry::RetryBudget};
 use crate::{
     channel::{ChannelOptions, Sender},
     ids::Channel,
@@ -63,6 +65,7 @@ pub struct Worker {
 /// What all lanes of a worker share.
 pub(crate) struct Deps {
     stores: Stores,
+    inquiries: Inquiries,
     settings: watch::Receiver<Settings>,
     options: WorkerOptions,
     consumer: String,
@@ -75,7 +78,7 @@ pub(crate) struct Deps {
 
 impl Deps {
     fn drain_us(&self) -> i64 {
-        i64::try_from(self.options.drain_ms * 1000).unwrap_or(i64::MAX)
+        i64::try_from(self.options.drain().as_micros()).unwrap_or(i64::MAX)
     }
 
     fn renew_us(&self) -> i64 {
@@ -116,6 +119,7 @@ pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisErr
         retry: RetryBudget::new(&options),
         slots: Arc::new(Semaphore::new(options.lanes as usize)),
         board: Board::default(),
+        inquiries: Inquiries::start(&stores.mysql),
         check_limit: DefaultDirectRateLimiter::direct(Quota::per_second(CHECKS_PER_SECOND)),
         stores,
         settings,

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Where a seat stands in line; it keeps its number while the window slides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SeatNo(u64);
 
 /// Attempts made for one person.
@@ -78,6 +78,11 @@ impl Window {
         self.seats.iter().position(|seat| seat.state == State::Open).map_or(0, |prefix| self.seats.len() - prefix)
     }
 
+    /// The number that the next person will get.
+    pub(crate) fn end(&self) -> SeatNo {
+        SeatNo(self.first + self.seats.len() as u64)
+    }
+
     /// People settled beyond the first who is not.
     pub(crate) fn settled_ahead(&self) -> usize {
         self.settled_ahead
@@ -97,7 +102,7 @@ impl Window {
         } else {
             seat.tries = std::mem::take(&mut self.inherited_tries);
         }
-        let number = SeatNo(self.first + self.seats.len() as u64);
+        let number = self.end();
         self.seats.push_back(seat);
         (!inherited).then_some(number)
     }

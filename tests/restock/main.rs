@@ -3,13 +3,19 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/proxy.rs"]
+mod proxy;
+
+mod checker;
+mod crew;
+mod endings;
 mod faults;
 mod hands;
+mod kills;
 mod pauses;
 mod retries;
 mod shop;
-
-use std::time::Duration;
+mod stops;
 
 use restock::{
     clock::wall_us,
@@ -115,23 +121,4 @@ async fn a_person_who_cannot_be_told_stops_the_round_before_them_until_they_are_
     assert_eq!(accepted, 199, "nobody who was told is told again");
     let again = redis.resume(partition, &lane(42), Before::Nothing).await.expect("Redis answers");
     assert_eq!(again, Resumed::NotCanceled(Some(Status::Completed)));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_is_told_to_stop_hands_its_lane_to_another_without_a_repeat() {
-    let slow = Reaction { delay: Duration::from_millis(50), ..Reaction::accept() };
-    let shop = Shop::open(500, move |_| slow).await;
-    let _flusher = shop.flusher();
-    let mut first = shop.worker(&[]);
-    shop.product(42, 100, 1000).await;
-    shop.enqueue(42, 0).await;
-    shop.receiver.wait_for(200).await;
-    let pid = first.id().expect("it runs").to_string();
-    let told = tokio::process::Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
-    assert!(told.success());
-    let _second = shop.worker(&[]);
-    assert!(first.wait().await.expect("it ends").success());
-    shop.completed(42, FIRST).await;
-    shop.assert_told(42, FIRST, 1..=1000).await;
-    assert_eq!(shop.receiver.count(), 1000, "nobody is told twice");
 }

@@ -8,7 +8,7 @@ use std::{
 
 use restock::{
     demo::receiver::{Behaviour, Delivery, Reaction, Receiver},
-    ids::{Channel, LaneId, Place, ProductId, Round, UserId},
+    ids::{Channel, LaneId, Place, ProductId, Round},
     local::{Servers, fresh_database_name, fresh_namespace},
     mysql::{self, history, schema, setting::Settings},
     redis::{
@@ -29,12 +29,11 @@ use super::support::servers::servers;
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// One person of a round's history: the user, the outcome, and when the deciding attempt started, in µs.
-pub(crate) type Told = (i64, String);
-
 pub(crate) struct Shop {
     pub(crate) stores: Stores,
     pub(crate) receiver: Receiver,
+    /// By which way workers reach Redis.
+    pub(crate) worker_redis_url: String,
     redis_url: String,
     mysql_url: String,
     _own: Option<Arc<Servers>>,
@@ -92,7 +91,15 @@ impl Shop {
             .expect("Redis answers");
         let behaviour = Behaviour { react: Box::new(react), ..Behaviour::default() };
         let receiver = Receiver::start_with(behaviour).await.expect("the receiver starts");
-        Self { stores: Stores { redis, mysql: pool, settings }, receiver, redis_url, mysql_url, _own: own }
+        let worker_redis_url = redis_url.clone();
+        Self {
+            stores: Stores { redis, mysql: pool, settings },
+            receiver,
+            worker_redis_url,
+            redis_url,
+            mysql_url,
+            _own: own,
+        }
     }
 
     pub(crate) fn role(&self, program: &str) -> Command {
@@ -113,7 +120,13 @@ impl Shop {
     }
 
     pub(crate) fn worker(&self, options: &[&str]) -> Child {
-        self.role(env!("CARGO_BIN_EXE_restock-worker")).args(options).spawn().expect("the worker starts")
+        let mut role = self.role(env!("CARGO_BIN_EXE_restock-worker"));
+        role.env("RESTOCK_REDIS_URL", &self.worker_redis_url).args(options).spawn().expect("the worker starts")
+    }
+
+    /// Where Redis listens.
+    pub(crate) fn redis_address(&self) -> String {
+        self.redis_url.trim_start_matches("redis://").to_owned()
     }
 
     pub(crate) async fn execute(&self, sql: &str) {
@@ -122,8 +135,7 @@ impl Shop {
 
     /// Sends one command to the Redis server as it is.
     pub(crate) async fn redis_command(&self, command: &str) {
-        let address = self.redis_url.trim_start_matches("redis://");
-        let mut stream = TcpStream::connect(address).await.expect("Redis answers");
+        let mut stream = TcpStream::connect(self.redis_address()).await.expect("Redis answers");
         stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await.expect("Redis answers");
         let mut reply = String::new();
         stream.read_to_string(&mut reply).await.expect("Redis answers");
@@ -195,38 +207,5 @@ impl Shop {
     pub(crate) async fn completed(&self, product: i64, round: Round) {
         let state = self.ended(product, round).await;
         assert_eq!(state.status, Status::Completed, "{state:?}");
-    }
-
-    /// Who stands in the history of a round, in line order.
-    pub(crate) async fn told(&self, product: i64, round: Round) -> Vec<Told> {
-        sqlx::query_as(
-            "SELECT user_id, CAST(outcome AS CHAR) FROM product_user_notification_history
-             WHERE product_id = ? AND restock_round = ? ORDER BY place",
-        )
-        .bind(product)
-        .bind(round.0)
-        .fetch_all(&self.stores.mysql)
-        .await
-        .expect("MySQL answers")
-    }
-
-    /// The users in the order in which their first attempts of a round started.
-    pub(crate) fn attempted(&self, product: i64, round: Round) -> Vec<i64> {
-        let recording = self.receiver.recording();
-        let mut first: Vec<&Delivery> =
-            recording.deliveries().iter().filter(|d| d.key.lane == lane(product) && d.key.round == round).collect();
-        first.sort_by_key(|delivery| delivery.started_us);
-        let mut seen = std::collections::HashSet::new();
-        first.into_iter().map(|d| d.key.user.0).filter(|user| seen.insert(*user)).collect()
-    }
-
-    /// That everybody in `users` was told in this round by MySQL and by the receiver, in order.
-    pub(crate) async fn assert_told(&self, product: i64, round: Round, users: std::ops::RangeInclusive<i64>) {
-        let expected: Vec<Told> = users.clone().map(|user| (user, "SENT".to_owned())).collect();
-        let told = self.told(product, round).await;
-        assert!(told == expected, "MySQL has {} people, {} expected", told.len(), expected.len());
-        let line: Vec<UserId> = users.map(UserId).collect();
-        let order = self.receiver.recording().order(&lane(product), round, &line);
-        assert_eq!(order.attempted, line.len(), "{order:?}");
     }
 }

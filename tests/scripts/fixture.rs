@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use restock::{
-    ids::{Channel, LaneId, Partition, Place, ProductId, Round, UserId},
+    ids::{Channel, LaneId, Namespace, Partition, Place, ProductId, Round, UserId},
     local::fresh_namespace,
     outcome::{Outcome, Settled},
     redis::{
@@ -58,14 +58,16 @@ pub(crate) fn advance_of(settlement: Settlement) -> Advance {
 
 pub(crate) struct Bench {
     pub(crate) redis: Redis,
+    pub(crate) namespace: Namespace,
     url: String,
 }
 
 impl Bench {
     pub(crate) async fn open() -> Self {
         let url = servers().await.redis.clone();
-        let redis = Redis::connect(&url.clone().into(), &fresh_namespace(), Patience::Short).await;
-        Self { redis: redis.expect("Redis answers"), url }
+        let namespace = fresh_namespace();
+        let redis = Redis::connect(&url.clone().into(), &namespace, Patience::Short).await;
+        Self { redis: redis.expect("Redis answers"), namespace, url }
     }
 
     /// With the product installed, with this stock.
@@ -98,12 +100,18 @@ impl Bench {
         self.redis.hydrate(&hydrate).await.expect("Redis answers")
     }
 
+    /// Where Redis listens.
+    pub(crate) fn address(&self) -> String {
+        self.url.trim_start_matches("redis://").to_owned()
+    }
+
     /// Sends one command as it is.
     pub(crate) async fn raw(&self, command: &str) -> String {
-        let mut stream = TcpStream::connect(self.url.trim_start_matches("redis://")).await.expect("Redis answers");
+        let mut stream = TcpStream::connect(self.address()).await.expect("Redis answers");
         stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await.expect("Redis answers");
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).await.expect("Redis answers");
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).await.expect("Redis answers");
+        let reply = String::from_utf8_lossy(&reply).into_owned();
         assert!(!reply.starts_with('-'), "{command}: {reply}");
         reply
     }
@@ -152,7 +160,15 @@ impl Bench {
 
     pub(crate) async fn begin(&self, entry: &Entry, claim_idle_ms: u64, look: FirstLook) -> BeginReply {
         let token = random_hex();
-        let begin = Begin { entry, token: &token, consumer: "tester", claim_idle_ms, attempts_max: 1, look };
+        let begin = Begin {
+            entry,
+            token: &token,
+            consumer: "tester",
+            claim_idle_ms,
+            attempts_max: 1,
+            look,
+            backlog_max: 100_000,
+        };
         self.redis.begin(&begin).await.expect("Redis answers")
     }
 

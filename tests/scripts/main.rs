@@ -3,6 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/proxy.rs"]
+mod proxy;
+
+mod entries;
 mod fixture;
 mod holds;
 mod pauses;

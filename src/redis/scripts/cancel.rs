@@ -10,8 +10,8 @@ use crate::{
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let source = include_str!("../../../lua/cancel.lua");
-    let replies = &["canceled", "told", "nothing", "absent"];
-    Script::new("cancel", source, Arity::exactly(6), Arity::exactly(1), replies)
+    let replies = &["canceled", "told", "nothing", "absent", "aged"];
+    Script::new("cancel", source, Arity::exactly(7), Arity::exactly(1), replies)
 });
 
 /// What `cancel` answered.
@@ -35,13 +35,13 @@ impl Redis {
     pub async fn cancel(&self, partition: Partition, lane: &LaneId, reason: &str) -> Result<Canceled, RedisError> {
         let k = self.keys().of_lane(partition, lane);
         let call = self.keys().call(partition, &call_name());
-        let reply =
-            self.run(&SCRIPT, vec![k.lane, k.log, k.jobs, k.again, k.signal, call], vec![reason.to_owned()]).await?;
+        let keys = vec![k.lane, k.log, k.jobs, k.again, k.signal, call, k.product];
+        let reply = self.run(&SCRIPT, keys, vec![reason.to_owned()]).await?;
         Ok(match reply.verdict() {
             "canceled" => Canceled::Ended(reply.parse(1)?),
             "told" => Canceled::Told(reply.parse(1)?),
             "nothing" => Canceled::Nothing,
-            "absent" => Canceled::Unchecked,
+            "absent" | "aged" => Canceled::Unchecked,
             _ => return Err(reply.unknown()),
         })
     }

@@ -20,6 +20,7 @@ fn all() -> Vec<&'static Script> {
         &release::SCRIPT,
         &relog::SCRIPT,
         &renew::SCRIPT,
+        &requeue::SCRIPT,
         &reserve_pace::SCRIPT,
         &resume::SCRIPT,
         &stock::SCRIPT,
