@@ -1,9 +1,9 @@
 # Everything a contributor runs. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt build picture servers
+.PHONY: help demo test check fmt build picture bench bench-peers plots servers
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: servers ## restock real products on private servers and watch people being told
 	cargo build --release --bins
@@ -12,6 +12,18 @@ demo: servers ## restock real products on private servers and watch people being
 test: servers ## run all tests on private servers (or RESTOCK_TEST_REDIS_URL and RESTOCK_TEST_MYSQL_URL)
 	cargo build --quiet --example with_servers
 	$(or $(CARGO_TARGET_DIR),target)/debug/examples/with_servers cargo test --no-fail-fast
+
+bench: servers ## measure whole runs on private servers (ONLY=round,jobs for some), then the small parts
+	cargo bench --quiet --bench whole -- $(if $(ONLY),--only $(ONLY))
+	$(if $(ONLY),,cargo bench --quiet --manifest-path benches/parts/Cargo.toml)
+
+plots: ## draw the plots of docs/performance.md from target/bench.json
+	cargo run --quiet --release --manifest-path benches/plots/Cargo.toml -- target/bench.json docs
+
+bench-peers: servers ## the same jobs by restock, BullMQ and apalis-redis on one Redis; what cannot be installed is skipped
+	-cd benches/peers/bullmq && npm install --no-audit --no-fund --silent
+	-cargo build --quiet --release --manifest-path benches/peers/apalis/Cargo.toml
+	cargo bench --quiet --bench whole -- --only peers --json target/bench-peers.json
 
 check: ## formatting, lints, documentation, file headers, links
 	cargo fmt --check

@@ -21,8 +21,10 @@
 -- ARGV[6] newest place in line, read after the entry was received; empty for an empty line
 -- ARGV[7] place after which the caller has looked for people
 -- ARGV[8] 1 when it found nobody there, so that the round starts at the first
+-- ARGV[9] entries in the log at which nobody is authorised
 --
--- Reply go <round> <from> <cursor> <upto> <ahead> <tries> <tried_at> <retry_of> <epoch> <version>   the lane is held;
+-- Reply go <round> <from> <cursor> <upto> <ahead> <tries> <tried_at> <retry_of> <epoch> <version> <may_start>   the lane is held;
+--   with `may_start` 1 the first people are authorised, as by a `go` of advance.lua;
 --   with a `retry_of` the cursor is that of the FAILED who are told again, and ahead is empty
 -- Reply look <from> <ahead>  first begin of a round that goes on after `from`: look there and begin again
 -- Reply busy <ms>            somebody else's lease runs that much longer
@@ -44,8 +46,10 @@ local now_us, now_ms = now()
 
 local function held()
   local ahead = is_retrying(lane) and '' or get(lane, 'ahead')
+  local may_start = tonumber(product.stock) > 0 and redis.call('XLEN', KEYS[3]) < tonumber(ARGV[9])
   return { 'go', get(lane, 'round'), get(lane, 'from'), get(lane, position(lane)), get(lane, 'upto'), ahead,
-    get(lane, 'tries'), get(lane, 'tried_at'), get(lane, 'retry_of'), get(lane, 'epoch'), get(lane, 'version') }
+    get(lane, 'tries'), get(lane, 'tried_at'), get(lane, 'retry_of'), get(lane, 'epoch'), get(lane, 'version'),
+    may_start and '1' or '' }
 end
 
 if get(lane, 'entry') ~= ARGV[1] or not (get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS') then

@@ -20,7 +20,7 @@
 -- ARGV[7] people settled as SKIPPED
 -- ARGV[8] people settled as FAILED
 -- ARGV[9] people settled as UNKNOWN
--- ARGV[10] those people, `place,user,letter,at_us;…`
+-- ARGV[10] those people, `place,user,letter,at_us[,tries];…`
 -- ARGV[11] ahead: places settled beyond the cursor, `place,…`
 -- ARGV[12] tries already made for the next person
 -- ARGV[13] when the first of them started, µs

@@ -60,7 +60,11 @@ local _, now_ms = now()
 local now_us = now()
 local people = ''
 if ARGV[1] == '1' then
-  people = ARGV[3] .. ',' .. ARGV[4] .. ',' .. ARGV[5] .. ',' .. now_us .. ';'
+  people = ARGV[3] .. ',' .. ARGV[4] .. ',' .. ARGV[5] .. ',' .. now_us
+  if count(lane, 'tries') > 1 then
+    people = people .. ',' .. get(lane, 'tries')
+  end
+  people = people .. ';'
   put(lane, 'cursor', ARGV[3])
   put(lane, 'last_user', ARGV[4])
   local field = ARGV[5] == 'U' and 'unknown' or 'failed'

@@ -82,6 +82,8 @@ CREATE TABLE IF NOT EXISTS product_user_notification_history (
     user_id       BIGINT NOT NULL,
     outcome       ENUM('SENT', 'SKIPPED', 'FAILED', 'UNKNOWN') CHARACTER SET ascii NOT NULL,
     sent_at       DATETIME(6) NOT NULL,
+    -- Attempts made for them, since the round was last resumed.
+    tries         SMALLINT UNSIGNED NOT NULL DEFAULT 1,
     PRIMARY KEY (product_id, restock_round, channel, place)
 ) DEFAULT CHARACTER SET utf8mb4;
 

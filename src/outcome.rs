@@ -81,16 +81,23 @@ pub struct Settled {
     pub outcome: Outcome,
     /// When the deciding attempt started, in µs since the epoch.
     pub at_us: i64,
+    /// Attempts made for them, since the round was last resumed; at least 1.
+    pub tries: u32,
 }
 
-/// Writes people as the log carries them: `place,user,letter,at_us;…`.
+/// Writes people as the log carries them: `place,user,letter,at_us[,tries];…`. Most people need one try, so that it is
+/// not written.
 #[must_use]
 pub fn encode(people: &[Settled]) -> String {
     use fmt::Write;
     let mut text = String::with_capacity(people.len() * 48);
     for p in people {
         // Writing to a String cannot fail.
-        let _ = write!(text, "{},{},{},{};", p.place, p.user, p.outcome.letter(), p.at_us);
+        let _ = write!(text, "{},{},{},{}", p.place, p.user, p.outcome.letter(), p.at_us);
+        if p.tries > 1 {
+            let _ = write!(text, ",{}", p.tries);
+        }
+        text.push(';');
     }
     text
 }
@@ -98,21 +105,25 @@ pub fn encode(people: &[Settled]) -> String {
 /// Reads what [`encode`] wrote.
 ///
 /// # Errors
-/// When a person is not of the form `place,user,letter,at_us`.
+/// When a person is not of the form `place,user,letter,at_us[,tries]`.
 pub fn decode(text: &str) -> Result<Vec<Settled>, ParseError> {
     text.split_terminator(';').map(decode_one).collect()
 }
 
 fn decode_one(text: &str) -> Result<Settled, ParseError> {
-    let bad = || ParseError::new("person in the log", text, "it is place,user,letter,at_us");
+    let bad = || ParseError::new("person in the log", text, "it is place,user,letter,at_us[,tries]");
     let mut parts = text.split(',');
     let mut next = || parts.next().ok_or_else(bad);
-    let settled = Settled {
+    let mut settled = Settled {
         place: next()?.parse()?,
         user: next()?.parse()?,
         outcome: Outcome::from_letter(next()?).ok_or_else(bad)?,
         at_us: next()?.parse().map_err(|_| bad())?,
+        tries: 1,
     };
+    if let Some(tries) = parts.next() {
+        settled.tries = tries.parse().map_err(|_| bad())?;
+    }
     if parts.next().is_some() { Err(bad()) } else { Ok(settled) }
 }
 
@@ -125,11 +136,14 @@ mod tests {
         let people: Vec<Settled> = Outcome::ALL
             .into_iter()
             .zip(1..)
-            .map(|(outcome, n)| Settled { place: Place(1_700_000_000_000_000 + n), user: UserId(n), outcome, at_us: n })
+            .map(|(outcome, n)| {
+                let tries = u32::try_from(n).unwrap();
+                Settled { place: Place(1_700_000_000_000_000 + n), user: UserId(n), outcome, at_us: n, tries }
+            })
             .collect();
         assert_eq!(decode(&encode(&people)), Ok(people));
         assert_eq!(decode(""), Ok(vec![]));
-        for bad in ["1,2,S", "1,2,X,3", "1,2,S,3,4", "a,2,S,3"] {
+        for bad in ["1,2,S", "1,2,X,3", "1,2,S,3,4,5", "1,2,S,3,x", "a,2,S,3"] {
             assert!(decode(bad).is_err(), "{bad}");
         }
     }

@@ -56,13 +56,15 @@ pub struct ChannelOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
     /// No such channel.
-    #[error("there is no channel `{0}`; there are {CHANNELS}")]
+    #[error("there is no channel `{0}`; there are {CHANNELS}: see `restock-cli settings`")]
     Unknown(Channel),
     /// The channel `webhook` without an address.
     #[error("channel `webhook` needs --webhook-url (RESTOCK_WEBHOOK_URL)")]
     UrlMissing,
     /// An address that cannot be posted to.
-    #[error("--webhook-url (RESTOCK_WEBHOOK_URL) is not an http or https URL")]
+    #[error(
+        "--webhook-url (RESTOCK_WEBHOOK_URL) is not an http or https URL; give one such as https://shop.example/restock"
+    )]
     UrlInvalid,
     /// A secret that cannot sign.
     #[error("--webhook-secret (RESTOCK_WEBHOOK_SECRET) cannot be used")]
@@ -71,7 +73,7 @@ pub enum ChannelError {
     #[error("channel `webhook` cannot be opened: are the system's CA certificates installed?")]
     Client(#[from] reqwest::Error),
     /// The file of the channel `file` cannot be opened.
-    #[error("--file-path (RESTOCK_FILE_PATH) `{path}` cannot be opened for appending", path = path.display())]
+    #[error("--file-path (RESTOCK_FILE_PATH) `{path}` cannot be opened for appending; give a file that this user may write", path = path.display())]
     File {
         /// The option's value.
         path: PathBuf,
@@ -150,13 +152,19 @@ mod tests {
         }
         let text = failure("webhook", &["--webhook-url", "http://hooks.test", "--webhook-secret", "whsec_abc"]);
         assert!(text.contains("--webhook-secret") && !text.contains("abc"), "{text}");
-        assert_eq!(failure("pigeon", &[]), "there is no channel `pigeon`; there are webhook, file, null");
+        assert_eq!(
+            failure("pigeon", &[]),
+            "there is no channel `pigeon`; there are webhook, file, null: see `restock-cli settings`"
+        );
     }
 
     #[test]
     fn a_directory_is_no_file_path() {
         let text = failure("file", &["--file-path", "/"]);
-        assert_eq!(text, "--file-path (RESTOCK_FILE_PATH) `/` cannot be opened for appending");
+        assert_eq!(
+            text,
+            "--file-path (RESTOCK_FILE_PATH) `/` cannot be opened for appending; give a file that this user may write"
+        );
     }
 
     #[test]

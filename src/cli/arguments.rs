@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{
-    Command, Error, Parser,
+    ArgMatches, Command, Error, Parser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
@@ -20,12 +20,21 @@ use super::{
 /// [`Exit::Usage`] and one line on stderr, which never repeats a URL or a webhook secret.
 #[must_use]
 pub fn parse<P: Parser>() -> P {
+    parse_with(P::command()).0
+}
+
+/// As [`parse`], for a command line that was made of `P`; answers where each value came from, too.
+#[must_use]
+pub fn parse_with<P: Parser>(mut command: Command) -> (P, ArgMatches) {
     let arguments: Vec<OsString> = env::args_os().collect();
-    P::try_parse_from(&arguments).unwrap_or_else(|error| {
+    let parsed = command.try_get_matches_from_mut(&arguments).and_then(|matches| {
+        let given = P::from_arg_matches(&matches)?;
+        Ok((given, matches))
+    });
+    parsed.unwrap_or_else(|error| {
         if !error.use_stderr() {
             error.exit();
         }
-        let mut command = P::command();
         command.build();
         output::note(&format!("{}: {}", command.get_name(), explain(&command, &arguments, &error)));
         process::exit(Exit::Usage as i32)

@@ -103,9 +103,10 @@ impl Failure {
             RedisError::Refused(error) => {
                 Self::new(Exit::Failure, format!("Redis at {at} refuses the command: {error}; {check}"))
             }
-            RedisError::Protocol { .. } | RedisError::Unreadable { .. } => {
-                Self::new(Exit::Failure, format!("Redis at {at}: {error}"))
-            }
+            RedisError::Protocol { .. } | RedisError::Unreadable { .. } => Self::new(
+                Exit::Failure,
+                format!("Redis at {at}: {error}; run the same version everywhere, and see `restock-cli doctor`"),
+            ),
         }
     }
 
@@ -126,7 +127,10 @@ impl Failure {
         } else if mysql::is_access_denied(error) {
             Self::new(Exit::Failure, format!("MySQL at {at} refuses the login: {}; {check}", database_message(error)))
         } else {
-            Self::new(Exit::Failure, format!("MySQL at {at} failed: {}", database_message(error)))
+            Self::new(
+                Exit::Failure,
+                format!("MySQL at {at} failed: {}; see its log, and `restock-cli doctor`", database_message(error)),
+            )
         }
     }
 
@@ -196,6 +200,7 @@ fn code_of_part(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     } else if let Some(error) = cause.downcast_ref::<OpenError>() {
         match error {
             OpenError::Setting(error) => code_of_setting(error),
+            OpenError::OtherPartitions { .. } => Some(Exit::Conflict),
             OpenError::Schema(_) => Some(Exit::Failure),
             OpenError::Sql(_) | OpenError::Redis(_) => None,
         }

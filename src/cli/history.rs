@@ -59,7 +59,7 @@ fn parse_place(text: &str) -> Result<Place, ParseError> {
 }
 
 impl Record for HistoryRow {
-    const HEADINGS: &'static [&'static str] = &[">USER", "PLACE", "OUTCOME", "SENT AT", "CHANNEL"];
+    const HEADINGS: &'static [&'static str] = &[">USER", "PLACE", "OUTCOME", "SENT AT", ">TRIES", "CHANNEL"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -67,6 +67,7 @@ impl Record for HistoryRow {
             time_us(self.place.0),
             self.outcome.to_string(),
             self.sent_at.clone(),
+            self.tries.to_string(),
             self.channel.to_string(),
         ]
     }
@@ -99,12 +100,17 @@ async fn read(context: &Context, args: ReadArgs) -> anyhow::Result<Exit> {
 fn choose(args: &ReadArgs, product: ProductId, found: Vec<Channel>) -> Result<Vec<Channel>, Failure> {
     let round = args.round;
     if found.is_empty() {
-        return Err(Failure::new(Exit::NotFound, format!("product {product} has no round {round}; see `status`")));
+        return Err(Failure::new(
+            Exit::NotFound,
+            format!("product {product} has no round {round}; see `restock-cli status {product}`"),
+        ));
     }
     match &args.channel {
         Some(channel) if found.contains(channel) => Ok(vec![channel.clone()]),
         Some(channel) => {
-            let what = format!("round {round} of product {product} did not go by {channel}; see `status`");
+            let what = format!(
+                "round {round} of product {product} did not go by {channel}; see `restock-cli status {product}`"
+            );
             Err(Failure::new(Exit::NotFound, what))
         }
         None if found.len() > 1 && (args.after.is_some() || args.limit.is_some()) => {

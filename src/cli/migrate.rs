@@ -2,6 +2,7 @@
 
 use super::{Context, exit::Exit, output};
 use crate::{
+    config::Backends,
     ids::Channel,
     mysql::{
         connect, schema,
@@ -26,15 +27,22 @@ pub struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let url = &context.backends.mysql_url;
-    schema::create_database(url).await?;
-    let pool = connect(url, 1).await?;
-    schema::migrate(&pool).await?;
     let first = Settings::first(context.backends.namespace.clone(), args.partitions, args.channels, args.rate);
-    first.store_first(&pool).await?;
-    let stored = Settings::load(&pool).await?;
-    stored.check_namespace(&context.backends.namespace)?;
+    let stored = prepare(&context.backends, &first).await?;
     let settings = Name::ALL.map(|name| format!("{}={}", name.as_str(), stored.value(name)));
     output::note(&format!("the schema is up to date; {}", settings.join(" ")));
     Ok(Exit::Done)
+}
+
+/// Makes what is missing: the database, its schema, and of the settings those that are not stored; answers the stored.
+pub(super) async fn prepare(backends: &Backends, first: &Settings) -> anyhow::Result<Settings> {
+    let url = &backends.mysql_url;
+    schema::create_database(url).await?;
+    let pool = connect(url, 1).await?;
+    schema::migrate(&pool).await?;
+    first.store_first(&pool).await?;
+    let stored = Settings::load(&pool).await?;
+    stored.check_namespace(&backends.namespace)?;
+    pool.close().await;
+    Ok(stored)
 }

@@ -7,9 +7,11 @@ pub mod dead;
 pub mod doctor;
 pub mod enqueue;
 pub mod erase_user;
+mod examples;
 pub mod exit;
 pub mod history;
 pub mod import;
+mod manual;
 pub mod migrate;
 pub mod output;
 pub mod pause;
@@ -27,11 +29,13 @@ pub mod status;
 pub mod stock;
 pub mod subscribe;
 pub mod test_send;
+#[cfg(feature = "local-servers")]
+pub mod up;
 pub mod verify;
 mod wait;
 pub mod why;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, Parser, Subcommand, parser::ValueSource};
 use sqlx::MySqlPool;
 
 #[cfg(feature = "local-servers")]
@@ -122,6 +126,13 @@ enum Command {
     Doctor(doctor::Args),
     /// Check both stores against each other and against the rules, and mend what can be mended
     Verify(verify::Args),
+    /// Run everything for development: private servers, flusher and worker in one process
+    #[cfg(feature = "local-servers")]
+    Up(Box<up::Args>),
+    /// Print the completions of a shell: put them where it looks for them
+    Completions(manual::CompletionArgs),
+    /// Print the manual page, or write all of them into a folder
+    Man(manual::ManArgs),
     /// Watch a restock from end to end on private servers
     #[cfg(feature = "local-servers")]
     Demo,
@@ -132,14 +143,33 @@ enum Command {
 }
 
 /// What every command gets.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Context {
     /// Where Redis and MySQL are.
     pub backends: Backends,
+    /// Which of them were named by an option or a variable, and do not merely stand at their default.
+    pub given: Given,
     /// The form of the output.
     pub output: Output,
     /// Who does it.
     pub by: Operator,
+}
+
+/// Which addresses somebody gave.
+#[derive(Debug, Clone, Copy)]
+pub struct Given {
+    /// That of Redis.
+    pub redis: bool,
+    /// That of MySQL.
+    pub mysql: bool,
+}
+
+impl Given {
+    fn of(matches: &ArgMatches) -> Self {
+        let is_given =
+            |name: &str| matches.value_source(name).is_some_and(|source| source != ValueSource::DefaultValue);
+        Self { redis: is_given("redis_url"), mysql: is_given("mysql_url") }
+    }
 }
 
 impl Context {
@@ -225,19 +255,38 @@ impl Context {
 
 /// Runs the command of this process' arguments, prints what went wrong, and answers how to exit.
 pub async fn run() -> Exit {
-    let Cli { backends, logging, output, by, command } = arguments::parse();
-    let context = Context { backends, output, by: by.unwrap_or_else(Operator::of_system) };
+    let (cli, matches) = arguments::parse_with::<Cli>(command());
+    let Cli { backends, logging, output, by, command } = cli;
+    let by = by.unwrap_or_else(Operator::of_system);
+    let context = Context { backends, given: Given::of(&matches), output, by };
+    let logging = match &command {
+        Command::Status(args) if args.takes_the_terminal(output) => logging.silent(),
+        #[cfg(feature = "local-servers")]
+        Command::Demo => logging.silent(),
+        _ => logging,
+    };
+    if let Some(done) = manual::run(&command) {
+        return done.unwrap_or_else(|error| fail(&error, &context));
+    }
     let done = match config::prepare(&context.backends, &logging) {
         Ok(()) => dispatch(&context, command).await,
         Err(error) => Err(error.into()),
     };
-    done.unwrap_or_else(|error| {
-        let failure = Failure::of(&error, &context.backends);
-        if !failure.message.is_empty() {
-            output::note(&format!("restock-cli: {failure}"));
-        }
-        failure.code
-    })
+    done.unwrap_or_else(|error| fail(&error, &context))
+}
+
+/// Says in one line what went wrong.
+fn fail(error: &anyhow::Error, context: &Context) -> Exit {
+    let failure = Failure::of(error, &context.backends);
+    if !failure.message.is_empty() {
+        output::note(&format!("restock-cli: {failure}"));
+    }
+    failure.code
+}
+
+/// The whole command line, with an example in the help of each command.
+fn command() -> clap::Command {
+    examples::add(Cli::command())
 }
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
@@ -266,6 +315,10 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Reclaim(args) => reclaim::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
+        // Done before anything was prepared.
+        Command::Completions(_) | Command::Man(_) => Ok(Exit::Done),
+        #[cfg(feature = "local-servers")]
+        Command::Up(args) => up::run(context, *args).await,
         #[cfg(feature = "local-servers")]
         Command::Demo => match crate::demo::run().await? {
             End::Right => Ok(Exit::Done),

@@ -1,10 +1,10 @@
 //! What a command prints on stdout: a table for people, or JSON with the contract's names.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -49,6 +49,12 @@ pub fn record<R: Record>(output: Output, record: &R) -> anyhow::Result<()> {
     }
 }
 
+/// Whether what is printed on stdout may have colours: on a terminal, unless `NO_COLOR` is set.
+#[must_use]
+pub fn has_colours() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Prints a line on stdout.
 ///
 /// # Errors
@@ -74,7 +80,17 @@ pub fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {
 fn table<R: Record>(records: &[R]) -> anyhow::Result<()> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(R::HEADINGS.iter().map(|heading| heading.trim_start_matches('>')));
+    let colours = has_colours();
+    // The library would colour by its own idea of what a terminal is.
+    if colours {
+        table.enforce_styling()
+    } else {
+        table.force_no_tty()
+    };
+    table.set_header(R::HEADINGS.iter().map(|heading| {
+        let cell = Cell::new(heading.trim_start_matches('>'));
+        if colours { cell.add_attribute(Attribute::Bold) } else { cell }
+    }));
     for (index, heading) in R::HEADINGS.iter().enumerate() {
         if let Some(column) = table.column_mut(index) {
             column.set_padding((0, 2));
@@ -84,9 +100,27 @@ fn table<R: Record>(records: &[R]) -> anyhow::Result<()> {
         }
     }
     for record in records {
-        table.add_row(record.cells());
+        table.add_row(record.cells().into_iter().map(|text| match colour_of(&text) {
+            Some(colour) if colours => Cell::new(text).fg(colour),
+            _ => Cell::new(text),
+        }));
     }
     line(&table.trim_fmt())
+}
+
+/// The colour of a cell that holds one of the contract's words; the same in every table.
+fn colour_of(cell: &str) -> Option<Color> {
+    match cell {
+        "COMPLETED" | "SENT" | "ACCEPTED" => Some(Color::DarkGreen),
+        "IN_PROGRESS" | "running" => Some(Color::DarkCyan),
+        "QUEUED" | "PENDING" => Some(Color::DarkBlue),
+        "CANCELED_BY_SOLD_OUT" => Some(Color::DarkMagenta),
+        "CANCELED_BY_ERROR" | "FAILED" | "REFUSED" => Some(Color::DarkRed),
+        "CANCELED_BY_ADMIN" | "UNKNOWN" | "paused" => Some(Color::DarkYellow),
+        "SUPERSEDED" | "SKIPPED" => Some(Color::DarkGrey),
+        _ if cell.ends_with(", paused") => Some(Color::DarkYellow),
+        _ => None,
+    }
 }
 
 /// The same bar in this form.

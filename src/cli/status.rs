@@ -1,9 +1,16 @@
 //! `restock-cli status`: where every lane stands, by MySQL and, where that is newer, by Redis.
 
+mod lines;
+mod screen;
+mod speed;
+mod watch;
+
+use std::io::IsTerminal;
+
 use super::{
     Context,
     exit::Exit,
-    output::{self, Record, or_dash, time_us},
+    output::{self, Output, Record, or_dash, time_us},
 };
 use crate::{
     ids::ProductRef,
@@ -16,6 +23,16 @@ use crate::{
 pub struct Args {
     /// 42, or sku:85123A; all products without it
     product: Option<ProductRef>,
+    /// Stay and show it every second; a live screen on a terminal, lines elsewhere
+    #[arg(long)]
+    watch: bool,
+}
+
+impl Args {
+    /// Whether the terminal becomes a screen, on which nobody else may write.
+    pub(super) fn takes_the_terminal(&self, output: Output) -> bool {
+        self.watch && output == Output::Table && std::io::stdout().is_terminal()
+    }
 }
 
 impl Record for StatusRow {
@@ -60,6 +77,9 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Some(name) => Some(context.product(&sources.mysql, name).await?.id),
         None => None,
     };
+    if args.watch {
+        return watch::run(context, sources, product, args.takes_the_terminal(context.output)).await;
+    }
     let overview = status::lanes(&sources, product).await?;
     if !overview.is_live {
         context.note_no_redis();

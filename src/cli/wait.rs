@@ -86,14 +86,22 @@ pub(super) async fn until_accepted(mysql: &MySqlPool, id: i64) -> anyhow::Result
     loop {
         poll.tick().await;
         let Some(row) = request::find(mysql, id).await? else {
-            return Err(Failure::new(Exit::NotFound, format!("request {id} is not in the outbox any more")).into());
+            return Err(Failure::new(
+                Exit::NotFound,
+                format!("request {id} is not in the outbox any more; enqueue again"),
+            )
+            .into());
         };
         if let Some(round) = row.round {
             return Ok(round);
         }
         if row.state == RequestState::Refused {
             let reason = row.reason.unwrap_or_default();
-            return Err(Failure::new(Exit::Conflict, format!("request {id} was refused: {reason}")).into());
+            return Err(Failure::new(
+                Exit::Conflict,
+                format!("request {id} was refused: {reason}; mend that, and enqueue again with another key"),
+            )
+            .into());
         }
     }
 }

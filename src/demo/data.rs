@@ -30,24 +30,32 @@ struct OrderLine {
 
 /// A product with its line and its sales.
 #[derive(Debug, Default)]
-pub(super) struct Product {
-    pub(super) id: i64,
-    pub(super) sku: String,
-    pub(super) name: String,
+pub struct Product {
+    /// Its number.
+    pub id: i64,
+    /// Its code.
+    pub sku: String,
+    /// Its name.
+    pub name: String,
     /// Customers in the order of their first purchase, with its time.
-    pub(super) line: Vec<(i64, String)>,
+    pub line: Vec<(i64, String)>,
     /// The quantities of its sales, in the order in which they were made.
-    pub(super) sales: Vec<i64>,
+    pub sales: Vec<i64>,
 }
 
 /// The shop.
-pub(super) struct Data {
-    pub(super) products: Vec<Product>,
+#[derive(Debug)]
+pub struct Data {
+    /// Its products, by number.
+    pub products: Vec<Product>,
 }
 
 impl Data {
     /// Reads the data that is part of this program.
-    pub(super) fn read() -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn read() -> anyhow::Result<Self> {
         let mut products = Vec::new();
         let mut index = HashMap::new();
         for (id, product) in (1..).zip(csv::Reader::from_reader(PRODUCTS).deserialize::<ProductLine>()) {
@@ -74,7 +82,8 @@ impl Data {
     }
 
     /// The products for which most customers wait, merchandise only: their codes begin with five digits.
-    pub(super) fn most_wanted(&self, count: usize) -> Vec<&Product> {
+    #[must_use]
+    pub fn most_wanted(&self, count: usize) -> Vec<&Product> {
         let is_merchandise = |p: &&Product| p.sku.len() >= 5 && p.sku.bytes().take(5).all(|b| b.is_ascii_digit());
         let mut wanted: Vec<&Product> = self.products.iter().filter(is_merchandise).collect();
         wanted.sort_by_key(|product| (std::cmp::Reverse(product.line.len()), product.id));
@@ -83,19 +92,26 @@ impl Data {
     }
 
     /// How many wishes there are.
-    pub(super) fn wishes(&self) -> usize {
+    #[must_use]
+    pub fn wishes(&self) -> usize {
         self.products.iter().map(|product| product.line.len()).sum()
     }
 
     /// What `restock-cli import products` reads.
-    pub(super) fn products_csv(&self) -> anyhow::Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// Those of the writer: none, in memory.
+    pub fn products_csv(&self) -> anyhow::Result<Vec<u8>> {
         let rows =
             self.products.iter().map(|product| [product.id.to_string(), product.sku.clone(), product.name.clone()]);
         csv_of(["id", "sku", "name"], rows)
     }
 
     /// What `restock-cli import subscriptions` reads.
-    pub(super) fn wishes_csv(&self) -> anyhow::Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// Those of the writer: none, in memory.
+    pub fn wishes_csv(&self) -> anyhow::Result<Vec<u8>> {
         let rows = self.products.iter().flat_map(|product| {
             product.line.iter().map(|(customer, at)| [product.id.to_string(), customer.to_string(), at.clone()])
         });

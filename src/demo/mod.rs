@@ -9,7 +9,7 @@
 //! it, however it ends.
 
 mod crew;
-mod data;
+pub mod data;
 pub mod receiver;
 mod stage;
 mod story;

@@ -6,7 +6,7 @@
 //! | [`schema`] | all: creates them, and refuses to work with others |
 //! | [`setting`] | `setting` |
 //! | [`product`] | `product` |
-//! | [`line`](mod@line), [`subscription`], [`import`] | `product_line`, `product_user_notification` |
+//! | [`line`](mod@line), [`many`], [`subscription`], [`import`] | `product_line`, `product_user_notification` |
 //! | [`request`] | `restock_request` |
 //! | [`refused`](mod@refused) | `log_dead` |
 //! | [`action`] | `operator_action` |
@@ -21,6 +21,7 @@ pub mod erase;
 pub mod history;
 pub mod import;
 pub mod line;
+pub mod many;
 pub mod product;
 pub mod prune;
 pub mod refused;
@@ -130,6 +131,12 @@ pub fn is_refused(error: &sqlx::Error) -> bool {
 pub async fn wait_for_locks(db: &mut MySqlConnection, most: Duration) -> sqlx::Result<()> {
     let seconds = most.as_secs().max(1);
     sqlx::query("SET SESSION innodb_lock_wait_timeout = ?").bind(seconds).execute(db).await.map(drop)
+}
+
+/// Whether a row with the same key was there before.
+#[must_use]
+pub fn is_duplicate(error: &sqlx::Error) -> bool {
+    number(error) == Some(1062)
 }
 
 /// Whether the transaction was given up for another one, and is to be run again.

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use serde::Serialize;
 use sqlx::{FromRow, MySqlConnection, MySqlExecutor, Row, mysql::MySqlRow};
 
 use super::decode_error;
@@ -161,4 +162,27 @@ async fn find_by(db: impl MySqlExecutor<'_>, product: ProductId, key: Option<&st
     .bind(key)
     .fetch_optional(db)
     .await
+}
+
+/// The requests that have no round yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Outbox {
+    /// How many.
+    pub pending: i64,
+    /// The age of the oldest, ms; 0 without any.
+    pub oldest_ms: i64,
+}
+
+/// Counts them.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn outbox(db: impl MySqlExecutor<'_>) -> sqlx::Result<Outbox> {
+    let (pending, oldest_us): (i64, Option<i64>) = sqlx::query_as(
+        "SELECT COUNT(*), TIMESTAMPDIFF(MICROSECOND, MIN(created_at), UTC_TIMESTAMP(6))
+         FROM restock_request WHERE state = 'PENDING'",
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(Outbox { pending, oldest_ms: oldest_us.unwrap_or(0).max(0) / 1000 })
 }

@@ -18,7 +18,7 @@ const CHUNK_USERS: usize = 1_000;
 #[derive(Debug, thiserror::Error)]
 pub enum SubscribeError {
     /// There is no such product.
-    #[error("there is no product {0}")]
+    #[error("there is no product {0}; see `restock-cli product list`")]
     NoSuchProduct(ProductId),
     /// MySQL failed.
     #[error(transparent)]

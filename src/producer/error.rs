@@ -47,7 +47,7 @@ pub enum ProducerError {
     Backlog,
     /// The lane has no round that was cut off.
     #[error(
-        "product {product} has nothing to resume on {channel}: its round is {}",
+        "product {product} has nothing to resume on {channel}: its round is {}; see `restock-cli status {product}`",
         .status.map_or("none yet", Status::as_str)
     )]
     NothingToResume {
@@ -77,7 +77,9 @@ pub enum ProducerError {
         round: Round,
     },
     /// The lane has no open round.
-    #[error("product {product} has nothing to cancel on {channel}: no round is open")]
+    #[error(
+        "product {product} has nothing to cancel on {channel}: no round is open; see `restock-cli status {product}`"
+    )]
     NothingToCancel {
         /// Which product.
         product: ProductId,

@@ -99,6 +99,11 @@ impl Jobs {
         }
     }
 
+    /// Closes the connection, which nobody else may be using.
+    pub async fn close(&self) {
+        self.redis.close().await;
+    }
+
     /// Creates the groups where they are missing, from the start of the streams.
     ///
     /// # Errors

@@ -66,6 +66,25 @@ impl Redis {
         })
     }
 
+    /// How many entries of a partition's log are not deleted yet, and the age of the oldest, ms; 0 without any.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn log_lag(&self, partition: Partition) -> Result<(u64, i64), RedisError> {
+        let key = self.keys.log(partition);
+        let pipeline = self.client.pipeline();
+        let _: () = pipeline.xlen(&key).await?;
+        let _: () = pipeline.xrange(&key, "-", "+", Some(1)).await?;
+        let (entries, first): (u64, fred::types::Value) = pipeline.all().await?;
+        if entries == 0 || first.is_null() {
+            return Ok((entries, 0));
+        }
+        let first: Vec<(String, HashMap<Bytes, Bytes>)> = first.into_xread_value()?;
+        let written_ms = first.first().and_then(|(id, _)| id.split('-').next()?.parse::<i64>().ok());
+        let now_ms = self.now_ms(partition).await?;
+        Ok((entries, written_ms.map_or(0, |written_ms| (now_ms - written_ms).max(0))))
+    }
+
     /// Gives the log an incarnation where it has none, and returns the one it has.
     ///
     /// # Errors

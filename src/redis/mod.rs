@@ -21,6 +21,7 @@ pub mod log;
 mod mirror;
 pub mod pending;
 pub mod scripts;
+mod server;
 pub mod signal;
 
 use std::{sync::Arc, time::Duration};

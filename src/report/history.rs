@@ -23,6 +23,8 @@ pub struct HistoryRow {
     pub outcome: Outcome,
     /// When the deciding attempt started.
     pub sent_at: String,
+    /// Attempts made for them, since the round was last resumed.
+    pub tries: u32,
     /// By which channel.
     pub channel: Channel,
 }
@@ -34,6 +36,7 @@ impl From<PersonRow> for HistoryRow {
             place: row.place,
             outcome: row.outcome,
             sent_at: rfc3339(row.sent_at),
+            tries: row.tries,
             channel: row.channel,
         }
     }

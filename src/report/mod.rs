@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`status`] | where every lane stands |
 //! | [`history`] | what became of each person in a round |
+//! | [`moment`] | lanes, pace and lag together, for a screen |
 //! | [`why`] | what became of one person in all rounds, or why nothing did |
 //! | [`dead`] | rounds given up, unreadable entries, refused rows |
 //! | [`forecast`] | what a restock would do |
@@ -16,6 +17,7 @@ pub mod dead;
 pub mod forecast;
 pub mod history;
 mod live;
+pub mod moment;
 pub mod pending;
 pub mod status;
 pub mod why;

@@ -51,7 +51,7 @@ pub struct WhyRound {
     pub outcome: Option<Outcome>,
     /// When the deciding attempt started.
     pub sent_at: Option<String>,
-    /// Attempts that were made for them, where that is known: for who is next in line.
+    /// Attempts made for them since the round was last resumed; of who has no outcome, known of the next in line only.
     pub tries: Option<u32>,
     /// Why they were not told.
     pub reason: Option<String>,
@@ -151,8 +151,8 @@ async fn look(
         reason,
     };
     if let Some(found) = found {
-        let reason = reason::of_outcome(found.outcome);
-        return Ok(row(Some(found), None, reason));
+        let (tries, reason) = (found.tries, reason::of_outcome(found.outcome));
+        return Ok(row(Some(found), Some(tries), reason));
     }
     let told_in = before.iter().rev().find(|round| round.channel == channel && round.outcome.is_some());
     let case = reason::Case {

@@ -5,9 +5,10 @@ use std::time::Instant;
 use sqlx::MySqlConnection;
 
 use super::{
-    flush::{Flush, parse_id},
+    flush::Flush,
     lead,
     position::{Match, Position, hold_requests, judge, pass_requests},
+    read::parse_id,
     reconcile,
 };
 use crate::{

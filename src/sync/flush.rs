@@ -11,14 +11,15 @@ use tokio::sync::Notify;
 
 use super::{
     apply::{Applied, Move, apply},
-    batch::{BATCH_ENTRIES, Batch, take},
+    batch::Batch,
     dead::{Dead, Refusals},
     position::Position,
+    read::{Portion, Reader},
     totals::{Begun, Totals},
 };
 use crate::{
     ids::{Partition, ProductId},
-    redis::{RedisError, entry_id::EntryId, log::LogEntry, scripts::Relogged},
+    redis::{RedisError, entry_id::EntryId, scripts::Relogged},
     stores::{StoreError, Stores, lane_stamps},
 };
 
@@ -28,8 +29,6 @@ const EXAMINE_EVERY: Duration = Duration::from_secs(1);
 const APPLY_MAX: Duration = Duration::from_secs(30);
 /// How long an idempotency key is remembered after MySQL has what it led to.
 const SEEN_TTL_S: i64 = 24 * 60 * 60;
-/// The fewest entries read at once, however many people each of them has.
-const READ_ENTRIES_MIN: usize = 16;
 
 /// What a step of the flusher did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +57,7 @@ pub(super) struct Flush {
     pub(super) after: EntryId,
     pub(super) run_id: String,
     pub(super) examined: Option<Instant>,
-    /// How many entries are read at once: about as many as one batch takes, so that few are read twice.
-    read_max: usize,
+    reader: Reader,
     refusals: Refusals,
     /// The greatest request that Redis is known to remember as answered.
     newest_request: Option<i64>,
@@ -79,13 +77,13 @@ impl Flush {
         let position = Position::read(db, partition).await?;
         let refusals = Refusals::read(db, partition).await?;
         Ok(Self {
+            reader: Reader::new(stores.redis.clone(), partition),
             stores,
             partition,
             position,
             after: EntryId::ZERO,
             run_id: String::new(),
             examined: None,
-            read_max: BATCH_ENTRIES,
             refusals,
             newest_request: None,
             totals,
@@ -107,6 +105,7 @@ impl Flush {
 
     /// Reads all that is left from the start and examines the log first.
     fn doubt(&mut self) {
+        self.reader.forget();
         self.after = EntryId::ZERO;
         self.examined = None;
     }
@@ -115,18 +114,15 @@ impl Flush {
         if self.examined.is_none_or(|at| at.elapsed() >= EXAMINE_EVERY) && !self.examine(db).await? {
             return Ok(Flushed::Deposed);
         }
-        let (incarnation, entries) = self.read().await?;
+        let Portion { incarnation, batch, more } = self.reader.next(self.after).await?;
         if incarnation.as_deref() != Some(&self.position.incarnation) {
             self.doubt();
             return Ok(Flushed::Applied { entries: 0, more: true });
         }
-        let Some(last) = entries.last().map(|(id, _)| *id) else { return Ok(Flushed::Idle) };
-        let full = entries.len() >= self.read_max;
-        let taken = take(&entries, full);
-        let more = full || taken < entries.len();
-        self.read_max = (taken * 2).clamp(READ_ENTRIES_MIN, BATCH_ENTRIES);
-        let batch = Batch::fold(&entries[..taken]);
-        let last = batch.last().unwrap_or(last);
+        let Some(last) = batch.last() else { return Ok(Flushed::Idle) };
+        if more {
+            self.reader.read_ahead(last);
+        }
         let to = Position { last: last.max(self.position.last), ..self.position.clone() };
         let (partition, from, refusals) = (self.partition, &self.position, &self.refusals);
         let step = Move { partition, batch: &batch, from, to: &to, refusals };
@@ -139,15 +135,7 @@ impl Flush {
         self.refusals.forget(&mended);
         self.log_again(db, &dead).await?;
         self.clean_up(&batch, &dead).await?;
-        Ok(Flushed::Applied { entries: taken, more })
-    }
-
-    async fn read(&self) -> Result<(Option<String>, Vec<(EntryId, LogEntry)>), StoreError> {
-        let count = self.read_max as u64;
-        let (incarnation, raw) = self.stores.redis.read_log(self.partition, &self.after.to_string(), count).await?;
-        let entries =
-            raw.into_iter().map(|entry| Ok((parse_id(&entry.id)?, entry))).collect::<Result<_, StoreError>>()?;
-        Ok((incarnation, entries))
+        Ok(Flushed::Applied { entries: batch.ids.len(), more })
     }
 
     /// Lets keys expire, then deletes the entries: the other way round a key might stay for ever.
@@ -189,8 +177,4 @@ impl Flush {
         }
         Ok(())
     }
-}
-
-pub(super) fn parse_id(text: &str) -> Result<EntryId, RedisError> {
-    text.parse().map_err(|_| RedisError::Unreadable { what: "log", field: "id".to_owned(), text: text.to_owned() })
 }

@@ -21,6 +21,7 @@ mod flush;
 mod lead;
 mod options;
 mod position;
+mod read;
 mod reconcile;
 mod relay;
 mod replay;

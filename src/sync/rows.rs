@@ -4,7 +4,7 @@
 
 use std::{fmt, future::Future};
 
-use sqlx::{MySqlConnection, QueryBuilder};
+use sqlx::{MySql, MySqlConnection, QueryBuilder};
 
 use super::{
     batch::{Person, Said},
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     ids::{LaneId, Place},
+    mysql,
     round::{RoundState, Stamp, Status, encode_places},
 };
 
@@ -206,26 +207,40 @@ impl Row for Person {
 
     /// For one person SENT beats any other outcome, else the later one stands. `sent_at` is assigned before the
     /// outcome that its rule looks at; once assigned, the rule still gives the same answer.
+    ///
+    /// Nearly always all rows are new, and to say what is to become of an old one makes the statement dearer: so that is
+    /// said only after one was found.
     async fn write(rows: &[Said<Self>], db: &mut MySqlConnection) -> sqlx::Result<()> {
-        let mut query = QueryBuilder::new(
-            "INSERT INTO product_user_notification_history
-             (product_id, restock_round, channel, place, user_id, outcome, sent_at) ",
-        );
-        query.push_values(rows, |mut row, Said { what, .. }| {
-            row.push_bind(what.product.0)
-                .push_bind(what.round.0)
-                .push_bind(what.channel.as_str())
-                .push_bind(what.settled.place.datetime())
-                .push_bind(what.settled.user.0)
-                .push_bind(what.settled.outcome.as_str())
-                .push_bind(Place(what.settled.at_us).datetime());
-        });
+        match insert(rows).build().execute(&mut *db).await {
+            Err(error) if mysql::is_duplicate(&error) => {}
+            inserted => return inserted.map(drop),
+        }
         const STANDS: &str = "outcome = 'SENT' OR (VALUES(outcome) <> 'SENT' AND VALUES(sent_at) < sent_at)";
-        query.push(" ON DUPLICATE KEY UPDATE sent_at = IF(").push(STANDS);
+        let mut query = insert(rows);
+        query.push(" ON DUPLICATE KEY UPDATE tries = IF(").push(STANDS);
+        query.push(", tries, VALUES(tries)), sent_at = IF(").push(STANDS);
         query.push(", sent_at, VALUES(sent_at)), outcome = IF(").push(STANDS);
         query.push(", outcome, VALUES(outcome))");
         query.build().execute(db).await.map(drop)
     }
+}
+
+fn insert(rows: &[Said<Person>]) -> QueryBuilder<MySql> {
+    let mut query = QueryBuilder::new(
+        "INSERT INTO product_user_notification_history
+         (product_id, restock_round, channel, place, user_id, outcome, sent_at, tries) ",
+    );
+    query.push_values(rows, |mut row, Said { what, .. }| {
+        row.push_bind(what.product.0)
+            .push_bind(what.round.0)
+            .push_bind(what.channel.as_str())
+            .push_bind(what.settled.place.datetime())
+            .push_bind(what.settled.user.0)
+            .push_bind(what.settled.outcome.as_str())
+            .push_bind(Place(what.settled.at_us).datetime())
+            .push_bind(u16::try_from(what.settled.tries).unwrap_or(u16::MAX));
+    });
+    query
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use std::{
 };
 
 use chrono::NaiveDateTime;
-use sqlx::MySqlPool;
+use sqlx::{MySql, MySqlPool, QueryBuilder};
 use tokio::sync::mpsc;
 
 use crate::{
     ids::{LaneId, ParseError, Partition, Place, ProductId, Round},
-    mysql::line,
+    mysql::many::{self, Span},
     round::RoundState,
 };
 
@@ -22,6 +22,8 @@ use crate::{
 const WAITING_MAX: usize = 10_000;
 /// Rounds without a total read at once.
 const MISSED_ROWS: u32 = 500;
+/// The most rounds counted by one query.
+const TOGETHER_MAX: usize = 64;
 /// The most rounds remembered as counted.
 const COUNTED_MAX: usize = 100_000;
 
@@ -39,6 +41,10 @@ impl Begun {
     pub(super) fn of(state: &RoundState) -> Option<Self> {
         let &RoundState { round, from, upto, .. } = state;
         state.started_us.map(|_| Self { lane: state.lane.clone(), round, from, upto })
+    }
+
+    fn key(&self) -> (i64, u32, &str) {
+        (self.lane.product.0, self.round.0, self.lane.channel.as_str())
     }
 
     fn read((product, channel, round, from, upto): BegunRow) -> sqlx::Result<Self> {
@@ -105,16 +111,19 @@ impl Counter {
     }
 
     async fn count_next(&mut self, db: &MySqlPool) -> sqlx::Result<()> {
-        let Some(begun) = self.waiting.recv().await else { return std::future::pending().await };
-        let key = (begun.lane.clone(), begun.round);
-        if self.counted.contains(&key) {
-            return Ok(());
+        let mut begun = Vec::new();
+        if self.waiting.recv_many(&mut begun, TOGETHER_MAX).await == 0 {
+            return std::future::pending().await;
         }
+        begun.retain(|begun| !self.counted.contains(&(begun.lane.clone(), begun.round)));
+        // In the order of the key, as the flusher writes them, so that the two never wait for each other.
+        begun.sort_by(|a, b| a.key().cmp(&b.key()));
+        begun.dedup_by(|a, b| a.key() == b.key());
         count(db, &begun).await?;
         if self.counted.len() >= COUNTED_MAX {
             self.counted.clear();
         }
-        self.counted.insert(key);
+        self.counted.extend(begun.into_iter().map(|begun| (begun.lane, begun.round)));
         Ok(())
     }
 
@@ -131,8 +140,10 @@ impl Counter {
             .fetch_all(db)
             .await?;
             let is_last = missed.len() < MISSED_ROWS as usize;
-            for row in missed {
-                count(db, &Begun::read(row)?).await?;
+            let mut missed: Vec<Begun> = missed.into_iter().map(Begun::read).collect::<Result<_, _>>()?;
+            missed.sort_by(|a, b| a.key().cmp(&b.key()));
+            for together in missed.chunks(TOGETHER_MAX) {
+                count(db, together).await?;
             }
             if is_last {
                 return Ok(());
@@ -141,35 +152,47 @@ impl Counter {
     }
 }
 
-async fn count(db: &MySqlPool, begun: &Begun) -> sqlx::Result<()> {
-    let Begun { lane, round, from, upto } = begun;
-    let counted: Option<Option<u64>> = sqlx::query_scalar(
-        "SELECT total FROM product_notification_history
-         WHERE product_id = ? AND restock_round = ? AND channel = ?",
-    )
-    .bind(lane.product.0)
-    .bind(round.0)
-    .bind(lane.channel.as_str())
-    .fetch_optional(db)
-    .await?;
-    if counted != Some(None) {
+/// Counts the people of those of these rounds that have no total yet.
+async fn count(db: &MySqlPool, begun: &[Begun]) -> sqlx::Result<()> {
+    if begun.is_empty() {
         return Ok(());
     }
-    let total = match upto {
-        None => 0,
-        Some(upto) => line::count_active(db, lane.product, *from, *upto).await?,
+    let mut query = QueryBuilder::new(
+        "SELECT product_id, restock_round, channel FROM product_notification_history WHERE total IS NULL AND (",
+    );
+    push_keys(&mut query, begun);
+    let open: Vec<(i64, u32, String)> = query.push(")").build_query_as().fetch_all(db).await?;
+    let is_open = |begun: &&Begun| {
+        let (product, round, channel) = begun.key();
+        open.iter().any(|row| (row.0, row.1, row.2.as_str()) == (product, round, channel))
     };
+    let open: Vec<Begun> = begun.iter().filter(is_open).cloned().collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    // Without an `upto` nobody was in line.
+    let span =
+        |begun: &Begun| Span { product: begun.lane.product, after: begun.from, upto: begun.upto.unwrap_or(Place(0)) };
+    let totals = many::counts_active(db, &open.iter().map(span).collect::<Vec<_>>()).await?;
+
     // Counted late, somebody who was told may have left the line since.
-    sqlx::query(
-        "UPDATE product_notification_history
-         SET total = GREATEST(?, sent_count + skipped_count + failed_count + unknown_count)
-         WHERE product_id = ? AND restock_round = ? AND channel = ? AND total IS NULL",
-    )
-    .bind(total)
-    .bind(lane.product.0)
-    .bind(round.0)
-    .bind(lane.channel.as_str())
-    .execute(db)
-    .await
-    .map(drop)
+    let mut query = QueryBuilder::new("UPDATE product_notification_history SET total = GREATEST(CASE");
+    for (begun, total) in open.iter().zip(totals) {
+        query.push(" WHEN ");
+        push_keys(&mut query, std::slice::from_ref(begun));
+        query.push(" THEN ").push_bind(total);
+    }
+    query.push(" END, sent_count + skipped_count + failed_count + unknown_count) WHERE total IS NULL AND (");
+    push_keys(&mut query, &open);
+    query.push(")").build().execute(db).await.map(drop)
+}
+
+/// Names rounds in a way that both servers answer from the key.
+fn push_keys(query: &mut QueryBuilder<MySql>, begun: &[Begun]) {
+    for (at, begun) in begun.iter().enumerate() {
+        let (product, round, channel) = begun.key();
+        query.push(if at == 0 { "(product_id = " } else { " OR (product_id = " }).push_bind(product);
+        query.push(" AND restock_round = ").push_bind(round);
+        query.push(" AND channel = ").push_bind(channel.to_owned()).push(")");
+    }
 }

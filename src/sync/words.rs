@@ -126,7 +126,7 @@ mod tests {
             retry_of: Some(Status::CanceledByError),
         };
         assert_eq!(read_back(of_round(&round)), Change::Round(Box::new(round.clone()), vec![]));
-        let settled = Settled { place: Place(2), user: UserId(101), outcome: Outcome::Failed, at_us: 5 };
+        let settled = Settled { place: Place(2), user: UserId(101), outcome: Outcome::Failed, at_us: 5, tries: 3 };
         let person = Person { product, round: Round(3), channel: round.lane.channel, settled };
         assert_eq!(read_back(of_person(&person)), Change::People(vec![person]));
         for round in [Ok(Round(3)), Err("no stock".to_owned())] {

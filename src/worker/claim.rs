@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Deps, crew::Exit, errand::Errand};
@@ -15,6 +18,8 @@ use crate::redis::{
 pub(super) const GIVE_BACK_AFTER: Duration = Duration::from_secs(1);
 /// Of this many places one goes to lanes that were handed back first.
 const AGAIN_EVERY: u64 = 4;
+/// The most entries read by one call.
+const TAKE_MAX: usize = 32;
 /// The most entries taken over by one call.
 const CLAIM_MAX: u64 = 100;
 
@@ -48,6 +53,7 @@ impl Claimer {
         while timeout(UNBLOCK_EVERY, claims.wait()).await.is_err() {
             self.waiter.stop_waiting().await;
         }
+        self.waiter.close().await;
         self.lanes.close();
         self.lanes.wait().await;
         if let Err(error) = self.jobs.leave(|entry| self.deps.board.has(entry)).await {
@@ -57,21 +63,25 @@ impl Claimer {
 
     /// Reads new entries until the worker stops.
     async fn read(self) {
-        let mut place = 0;
+        let mut filled = 0;
         let mut reconnects = [self.jobs.reconnects(), self.waiter.reconnects()];
         loop {
-            tokio::select! {
+            // Free again before this reader waits for entries: an idle one must not keep a place from the others.
+            let place = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                free = self.deps.slots.clone().acquire_owned() => match free {
-                    // Only a look whether there is room: an idle reader must not keep a place from the others.
-                    Ok(free) => drop(free),
+                place = self.deps.slots.clone().acquire_owned() => match place {
+                    Ok(place) => place,
                     Err(_) => return,
                 },
-            }
-            place += 1;
+            };
             // Dropping a read under way would lose entries that the server has assigned: it ends by itself.
-            match self.next(place).await {
+            let waited = match self.fill(place, &mut filled).await {
+                Ok(true) => Ok(Vec::new()),
+                Ok(false) => self.waiter.wait().await,
+                Err(error) => Err(error),
+            };
+            match waited {
                 Ok(entries) => {
                     for entry in entries {
                         self.receive(entry).await;
@@ -86,16 +96,35 @@ impl Claimer {
         }
     }
 
-    async fn next(&self, place: u64) -> Result<Vec<Entry>, RedisError> {
-        let lines =
-            if place.is_multiple_of(AGAIN_EVERY) { [Line::Again, Line::Fresh] } else { [Line::Fresh, Line::Again] };
-        for line in lines {
-            let entries = self.jobs.take(line, 1).await?;
-            if !entries.is_empty() {
-                return Ok(entries);
+    /// Reads entries for the places that are free, and starts with them. False when there is none.
+    async fn fill(&self, mut places: OwnedSemaphorePermit, filled: &mut u64) -> Result<bool, RedisError> {
+        let slots = self.deps.slots.clone();
+        if let Ok(more) = slots.clone().try_acquire_many_owned(slots.available_permits().min(TAKE_MAX) as u32) {
+            places.merge(more);
+        }
+        let free = places.num_permits() as u64;
+        let first = (*filled + free) / AGAIN_EVERY - *filled / AGAIN_EVERY;
+        let mut entries = if first > 0 { self.jobs.take(Line::Again, first).await? } else { Vec::new() };
+        for line in [Line::Fresh, Line::Again] {
+            let left = free - entries.len() as u64;
+            if left > 0 && (line == Line::Fresh || first == 0) {
+                match self.jobs.take(line, left).await {
+                    Ok(more) => entries.extend(more),
+                    // What was read is in hand all the same.
+                    Err(error) if entries.is_empty() => return Err(error),
+                    Err(_) => break,
+                }
             }
         }
-        self.waiter.wait().await
+        *filled += entries.len().max(1) as u64;
+        let some = !entries.is_empty();
+        for entry in entries {
+            match places.split(1) {
+                Some(place) => Errand::new(entry).start(self, place),
+                None => self.receive(entry).await,
+            }
+        }
+        Ok(some)
     }
 
     async fn receive(&self, entry: Entry) {

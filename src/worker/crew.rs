@@ -12,7 +12,7 @@ use super::{Deps, claim::Claimer};
 use crate::{
     channel::{ChannelOptions, Sender},
     ids::{Channel, Partition},
-    redis::{RedisError, jobs::Jobs},
+    redis::{RedisError, inspect::job_streams, jobs::Jobs},
 };
 
 /// The pause before a channel that could not be served is tried again.
@@ -142,12 +142,30 @@ impl Crew {
         Ok(())
     }
 
-    /// Waits until all lanes are handed back, for as long as the drain lasts.
+    /// Waits until all lanes are handed back, for as long as the drain lasts; then leaves the groups, so that a consumer
+    /// that is still there has died.
     pub(super) async fn drain(self) {
         self.claimers.close();
         let time = self.deps.options.drain() + LAST_CALLS;
         if timeout(time, self.claimers.wait()).await.is_err() {
             tracing::warn!("Redis does not answer: what was not handed back is taken over when its leases run out");
+        } else if !matches!(timeout(LAST_CALLS, self.leave_groups()).await, Ok(Ok(()))) {
+            tracing::debug!("could not leave all groups");
         }
+    }
+
+    /// What is pending for it stays, for whoever takes it over.
+    async fn leave_groups(&self) -> Result<(), RedisError> {
+        let stores = &self.deps.stores;
+        let mut streams = Vec::new();
+        for partition in stores.partitions() {
+            for channel in self.served.keys() {
+                streams.extend(job_streams(partition, channel));
+            }
+        }
+        for stream in streams {
+            stores.redis.drop_consumer(&stream, &self.deps.consumer, 0).await?;
+        }
+        Ok(())
     }
 }

@@ -32,6 +32,27 @@ impl Lane {
         self.line.ready(now).min(self.deps.window_max().saturating_sub(self.window.len()))
     }
 
+    /// Seats the first people under the authorisation that came with the lane: a short round needs no other.
+    pub(super) fn seat_first(&mut self, now: BootTime) {
+        self.opening &= self.call.is_none() && self.ending.is_none() && self.is_fresh(now);
+        if !self.opening {
+            return;
+        }
+        let first = self.allowance.in_hand(now).min(self.room(now));
+        if first > 0 {
+            self.opening = false;
+            self.seat(first);
+            self.authorised_before = self.window.end();
+        }
+    }
+
+    /// Seats the next people of the line.
+    pub(super) fn seat(&mut self, count: usize) {
+        for person in (0..count).map_while(|_| self.line.take()) {
+            self.unstarted.extend(self.window.push(person.place, person.user));
+        }
+    }
+
     /// Starts whoever may start now. Each is checked for itself right before the first step, and who may not start
     /// holds back all behind them: so first attempts start in line order, however long this process was stopped.
     pub(super) fn start_due(&mut self) {

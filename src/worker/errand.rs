@@ -37,6 +37,11 @@ impl Errand {
                 () = sleep(GIVE_BACK_AFTER) => claimer.deps.board.ask_back_oldest(),
             }
         };
+        self.start(claimer, slot);
+    }
+
+    /// Works the lane in this place.
+    pub(super) fn start(self, claimer: &Claimer, slot: OwnedSemaphorePermit) {
         claimer.lanes.spawn(self.run(claimer.clone(), slot));
     }
 

@@ -65,9 +65,7 @@ impl Lane {
         let exhausted = self.is_exhausted();
         if self.ending.is_none() {
             let more = self.allowance.in_hand(now).saturating_sub(self.startable(now)).min(self.room(now));
-            for person in (0..more).map_while(|_| self.line.take()) {
-                self.unstarted.extend(self.window.push(person.place, person.user));
-            }
+            self.seat(more);
         }
         self.recheck = false;
         self.last_advance = now;

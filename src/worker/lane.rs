@@ -56,8 +56,10 @@ pub(crate) struct Lane {
     pub(super) allowance: Allowance,
     pub(super) asked: Option<BoxFuture<'static, Option<Permits>>>,
     pub(super) call: Option<Call>,
-    /// When the last `go` was asked for.
+    /// When the last `go`, or the lane, was asked for.
     pub(super) authorised: Option<BootTime>,
+    /// The `begin` that took the lane authorised the first people, and none was seated yet.
+    pub(super) opening: bool,
     /// Seats before this one are authorised by it.
     pub(super) authorised_before: SeatNo,
     /// Seats before this one are authorised if the call under way is answered with `go`.
@@ -78,6 +80,7 @@ impl Lane {
         loop {
             let now = BootTime::now();
             self.line.read_ahead(now);
+            self.seat_first(now);
             self.start_due();
             if self.ending.is_some() && self.call.is_none() && self.has_landed(now) {
                 return self.close().await;

@@ -8,12 +8,14 @@ use std::{collections::VecDeque, time::Duration};
 use sqlx::MySqlPool;
 use tokio::task::JoinHandle;
 
+use super::inquiry::Inquiry;
 use crate::{
     clock::BootTime,
     ids::{Place, ProductId},
     mysql::{
         history::{self, PeopleOf},
         line::{self, Person},
+        many::Span,
     },
     round::Stamp,
 };
@@ -53,6 +55,15 @@ struct Page {
     again: bool,
 }
 
+impl Page {
+    /// Of a read of up to `limit` people up to `upto`.
+    fn of(people: Vec<Person>, limit: u32, upto: Place, at: BootTime, again: bool) -> Self {
+        let full = people.len() >= limit as usize;
+        let read_upto = people.last().map(|person| person.place).filter(|last| full && *last < upto);
+        Self { people, read_upto, at, again }
+    }
+}
+
 /// The people of a lane who are not in its window yet.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -68,6 +79,8 @@ pub(crate) struct Line {
     complete: bool,
     read_at: BootTime,
     reading: Option<JoinHandle<Option<Page>>>,
+    /// Where the first page is asked for, together with other lanes.
+    first: Option<Inquiry<Span, Vec<Person>>>,
 }
 
 impl Line {
@@ -78,6 +91,7 @@ impl Line {
         after: Option<Place>,
         upto: Option<Place>,
         page_size: u32,
+        first: Option<Inquiry<Span, Vec<Person>>>,
     ) -> Self {
         let complete = upto.is_none() || after >= upto;
         Self {
@@ -91,6 +105,7 @@ impl Line {
             complete,
             read_at: BootTime::now(),
             reading: None,
+            first,
         }
     }
 
@@ -125,7 +140,16 @@ impl Line {
         }
         let after = if stale { self.taken_upto } else { self.read_upto };
         let (mysql, source, limit) = (self.mysql.clone(), self.source.clone(), self.page_size);
-        self.reading = Some(tokio::spawn(async move { read(&mysql, &source, after, upto, limit, stale).await }));
+        let first = self.first.take();
+        self.reading = Some(tokio::spawn(async move {
+            if let (Some(first), Source::InLine(product)) = (first, &source) {
+                let at = BootTime::now();
+                if let Some(people) = first.ask(Span { product: *product, after, upto }).await {
+                    return Some(Page::of(people, PAGE_MIN, upto, at, stale));
+                }
+            }
+            read(&mysql, &source, after, upto, limit, stale).await
+        }));
     }
 
     /// Waits for the read under way; never, when there is none.
@@ -196,9 +220,7 @@ async fn read(
         match source.page(mysql, after, upto, limit).await {
             Ok(None) => tokio::time::sleep(RETRY_PAUSE).await,
             Ok(Some(people)) => {
-                let full = people.len() >= limit as usize;
-                let read_upto = people.last().map(|person| person.place).filter(|last| full && *last < upto);
-                return Some(Page { people, read_upto, at, again });
+                return Some(Page::of(people, limit, upto, at, again));
             }
             Err(error) if again => {
                 tracing::debug!(%error, ?source, "could not read a page again; using it as it is");

@@ -16,6 +16,7 @@ mod departure;
 mod ending;
 mod errand;
 mod flight;
+mod inquiry;
 mod keeping;
 mod landing;
 mod lane;
@@ -30,7 +31,7 @@ use governor::{DefaultDirectRateLimiter, Quota};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::{board::Board, crew::Crew, retry::RetryBudget};
+use self::{board::Board, crew::Crew, inquiry::Inquiries, retry::RetryBudget};
 use crate::{
     channel::{ChannelOptions, Sender},
     ids::Channel,
@@ -64,6 +65,7 @@ pub struct Worker {
 /// What all lanes of a worker share.
 pub(crate) struct Deps {
     stores: Stores,
+    inquiries: Inquiries,
     settings: watch::Receiver<Settings>,
     options: WorkerOptions,
     consumer: String,
@@ -117,16 +119,19 @@ pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisErr
         retry: RetryBudget::new(&options),
         slots: Arc::new(Semaphore::new(options.lanes as usize)),
         board: Board::default(),
+        inquiries: Inquiries::start(&stores.mysql),
         check_limit: DefaultDirectRateLimiter::direct(Quota::per_second(CHECKS_PER_SECOND)),
         stores,
         settings,
         options,
         consumer,
     });
-    tokio::spawn(pass_on(deps.clone(), signals));
+    let listener = tokio::spawn(pass_on(deps.clone(), signals));
     let mut crew = Crew::new(deps.clone(), channels, senders, stop);
     crew.follow_settings().await?;
     crew.drain().await;
+    // The process may go on without this worker: nothing of it may stay connected.
+    listener.abort();
     deps.stores.redis.close().await;
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::{
     Deps,
     crew::Exit,
     flight::LaneSignal,
+    keeping::BACKLOG_MAX,
     lane::Lane,
     line::{Line, Source},
     window::{SeatNo, Tries, Window},
@@ -16,8 +17,12 @@ use super::{
 use crate::{
     channel::ProductCard,
     clock::BootTime,
-    ids::{ProductId, ProductRef},
-    mysql::{history::PeopleOf, line, product},
+    ids::ProductId,
+    mysql::{
+        history::PeopleOf,
+        line,
+        many::{self, Look},
+    },
     redis::{
         RETRY_PAUSE,
         jobs::Entry,
@@ -66,8 +71,8 @@ pub(super) async fn take(
             Step::Again => {}
             Step::Busy(ms) => return Taken::Busy(Duration::from_millis(ms + 1)),
             Step::Nothing => return Taken::Nothing,
-            Step::Begun(begun, card) => {
-                let post = Post { exit: exit.clone(), card, signal };
+            Step::Begun(begun, handed, card) => {
+                let post = Post { exit: exit.clone(), card, signal, handed };
                 return Taken::Lane(Box::new(lane(deps, entry, *begun, post)));
             }
         }
@@ -79,36 +84,37 @@ enum Step {
     Again,
     Busy(u64),
     Nothing,
-    Begun(Box<Begun>, Arc<ProductCard>),
+    /// Asked for at this moment.
+    Begun(Box<Begun>, BootTime, Arc<ProductCard>),
 }
 
-async fn begin(deps: &Deps, entry: &Entry, token: &str, look: &mut Option<FirstLook>) -> Result<Step, StoreError> {
+async fn begin(deps: &Deps, entry: &Entry, token: &str, look: &mut Option<Seen>) -> Result<Step, StoreError> {
     let (stores, id) = (&deps.stores, entry.lane.product);
     let seen = match look {
-        Some(seen) => *seen,
-        None => FirstLook { newest: line::newest_active(&stores.mysql, id).await?, ..FirstLook::default() },
+        Some(seen) => seen,
+        None => look.insert(see(deps, id).await?),
     };
-    *look = Some(seen);
-    let card = card(deps, id).await?;
     let begin = Begin {
         entry,
         token,
         consumer: &deps.consumer,
         claim_idle_ms: deps.options.claim_idle_ms,
         attempts_max: deps.options.attempts_max,
-        look: seen,
+        look: seen.look,
+        backlog_max: BACKLOG_MAX,
     };
+    let handed = BootTime::now();
     Ok(match stores.redis.begin(&begin).await? {
-        BeginReply::Go(begun) => match card {
-            Some(card) => Step::Begun(begun, card),
+        BeginReply::Go(begun) => match seen.card.clone() {
+            Some(card) => Step::Begun(begun, handed, card),
             None => Step::Nothing,
         },
         BeginReply::Look { from, ahead } => {
-            let someone = match seen.newest {
+            let someone = match seen.look.newest {
                 Some(newest) => line::anyone_after(&stores.mysql, id, from, newest, &ahead).await?,
                 None => false,
             };
-            *look = Some(FirstLook { after: Some(from), nobody: !someone, ..seen });
+            seen.look = FirstLook { after: Some(from), nobody: !someone, ..seen.look };
             Step::Again
         }
         BeginReply::Busy(ms) => Step::Busy(ms),
@@ -130,9 +136,20 @@ async fn begin(deps: &Deps, entry: &Entry, token: &str, look: &mut Option<FirstL
     })
 }
 
-async fn card(deps: &Deps, id: ProductId) -> Result<Option<Arc<ProductCard>>, StoreError> {
-    let row = product::find(&deps.stores.mysql, &ProductRef::Id(id)).await?;
-    Ok(row.map(|row| Arc::new(ProductCard { id, sku: row.sku, name: row.name })))
+/// What was seen of a product and its line after the entry was received.
+struct Seen {
+    look: FirstLook,
+    card: Option<Arc<ProductCard>>,
+}
+
+async fn see(deps: &Deps, id: ProductId) -> Result<Seen, StoreError> {
+    let look = match deps.inquiries.looks.ask(id).await {
+        Some(look) => look,
+        None => many::looks(&deps.stores.mysql, &[id]).await?.pop().flatten(),
+    };
+    let newest = look.as_ref().and_then(|look| look.newest);
+    let card = look.map(|Look { sku, name, .. }| Arc::new(ProductCard { id, sku, name }));
+    Ok(Seen { look: FirstLook { newest, ..FirstLook::default() }, card })
 }
 
 /// What a lane has of this process.
@@ -140,10 +157,12 @@ struct Post {
     exit: Arc<Exit>,
     card: Arc<ProductCard>,
     signal: Arc<LaneSignal>,
+    /// When the lane was asked for.
+    handed: BootTime,
 }
 
-fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, Post { exit, card, signal }: Post) -> Lane {
-    let Begun { hold, round, cursor, upto, ahead, tries, tried_us, retry_of, stamp, .. } = begun;
+fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, Post { exit, card, signal, handed }: Post) -> Lane {
+    let Begun { hold, round, cursor, upto, ahead, tries, tried_us, retry_of, stamp, may_start, .. } = begun;
     let id = entry.lane.clone();
     let source = match retry_of {
         Some(_) => {
@@ -154,7 +173,14 @@ fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, Post { exit, card, signal
     tracing::info!(lane = %id, %round, from = ?cursor, "took the lane");
     let now = BootTime::now();
     Lane {
-        line: Line::new(deps.stores.mysql.clone(), source, cursor, upto, deps.page_size()),
+        line: Line::new(
+            deps.stores.mysql.clone(),
+            source,
+            cursor,
+            upto,
+            deps.page_size(),
+            Some(deps.inquiries.pages.clone()),
+        ),
         window: Window::new(cursor, ahead, Tries { count: tries, first_us: tried_us }),
         deps: deps.clone(),
         id,
@@ -170,7 +196,8 @@ fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, Post { exit, card, signal
         allowance: Default::default(),
         asked: None,
         call: None,
-        authorised: None,
+        authorised: may_start.then_some(handed),
+        opening: may_start,
         authorised_before: SeatNo::default(),
         asked_before: SeatNo::default(),
         last_advance: now,

@@ -41,6 +41,12 @@ pub(crate) struct Seat {
     state: State,
 }
 
+impl Seat {
+    fn settled(&self, outcome: Outcome, at_us: i64) -> Settled {
+        Settled { place: self.place, user: self.user, outcome, at_us, tries: self.tries.count.max(1) }
+    }
+}
+
 /// The window of one lane.
 #[derive(Debug)]
 pub(crate) struct Window {
@@ -144,7 +150,7 @@ impl Window {
                 self.settled_ahead -= 1;
                 self.refused_in_a_row = if outcome == Outcome::Failed { self.refused_in_a_row + 1 } else { 0 };
                 settlement.last_user = Some(seat.user);
-                settlement.people.push(Settled { place: seat.place, user: seat.user, outcome, at_us });
+                settlement.people.push(seat.settled(outcome, at_us));
             }
         }
         settlement.cursor = self.cursor;
@@ -164,7 +170,7 @@ impl Window {
         let mut settlement = self.take_prefix();
         for seat in &self.seats {
             if let State::Settled(outcome, at_us) = seat.state {
-                settlement.people.push(Settled { place: seat.place, user: seat.user, outcome, at_us });
+                settlement.people.push(seat.settled(outcome, at_us));
                 self.inherited.insert(seat.place);
             }
         }

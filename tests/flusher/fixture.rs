@@ -201,8 +201,15 @@ impl Shop {
         let people = self.line(entry.lane.product.0).await;
         let mut look = FirstLook { newest: people.last().map(|(place, _)| *place), ..FirstLook::default() };
         for _ in 0..3 {
-            let begin =
-                Begin { entry, token: &random_hex(), consumer: "tester", claim_idle_ms: 60_000, attempts_max: 5, look };
+            let begin = Begin {
+                entry,
+                token: &random_hex(),
+                consumer: "tester",
+                claim_idle_ms: 60_000,
+                attempts_max: 5,
+                look,
+                backlog_max: 100_000,
+            };
             match self.stores.redis.begin(&begin).await.expect("the store answers") {
                 BeginReply::Look { from, .. } => {
                     let nobody = !people.iter().any(|(place, _)| *place > from);
@@ -265,7 +272,10 @@ impl Shop {
 
 /// These people of a line as settled.
 pub(crate) fn settled(people: &[(Place, UserId)], outcome: Outcome) -> Vec<Settled> {
-    people.iter().map(|(place, user)| Settled { place: *place, user: *user, outcome, at_us: place.0 + 1 }).collect()
+    people
+        .iter()
+        .map(|(place, user)| Settled { place: *place, user: *user, outcome, at_us: place.0 + 1, tries: 1 })
+        .collect()
 }
 
 /// Settles people up to the last of them.

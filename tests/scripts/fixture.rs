@@ -42,7 +42,7 @@ pub(crate) fn place(n: i64) -> Place {
 
 /// These people as told.
 pub(crate) fn told(people: impl IntoIterator<Item = i64>) -> Vec<Settled> {
-    let one = |n| Settled { place: place(n), user: UserId(n), outcome: Outcome::Sent, at_us: n };
+    let one = |n| Settled { place: place(n), user: UserId(n), outcome: Outcome::Sent, at_us: n, tries: 1 };
     people.into_iter().map(one).collect()
 }
 
@@ -160,7 +160,15 @@ impl Bench {
 
     pub(crate) async fn begin(&self, entry: &Entry, claim_idle_ms: u64, look: FirstLook) -> BeginReply {
         let token = random_hex();
-        let begin = Begin { entry, token: &token, consumer: "tester", claim_idle_ms, attempts_max: 1, look };
+        let begin = Begin {
+            entry,
+            token: &token,
+            consumer: "tester",
+            claim_idle_ms,
+            attempts_max: 1,
+            look,
+            backlog_max: 100_000,
+        };
         self.redis.begin(&begin).await.expect("Redis answers")
     }
 

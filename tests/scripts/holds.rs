@@ -160,8 +160,15 @@ async fn a_begin_that_is_sent_twice_takes_the_lane_once() {
     bench.enqueue(0).await;
     let (entry, token) = (bench.entry().await, random_hex());
     let look = FirstLook { newest: Some(place(100)), ..FirstLook::default() };
-    let begin =
-        Begin { entry: &entry, token: &token, consumer: "tester", claim_idle_ms: 60_000, attempts_max: 1, look };
+    let begin = Begin {
+        entry: &entry,
+        token: &token,
+        consumer: "tester",
+        claim_idle_ms: 60_000,
+        attempts_max: 1,
+        look,
+        backlog_max: 100_000,
+    };
     for _ in 0..2 {
         assert!(matches!(bench.redis.begin(&begin).await.expect("Redis answers"), BeginReply::Go(_)));
     }

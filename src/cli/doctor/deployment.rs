@@ -186,7 +186,8 @@ async fn examine_workers(stores: &Stores, sheet: &mut Sheet) -> Result<(), Store
 }
 
 async fn examine_refused(stores: &Stores, sheet: &mut Sheet) -> sqlx::Result<()> {
-    let refused: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM log_dead").fetch_one(&stores.mysql).await?;
+    let refused: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM log_dead WHERE mended_at IS NULL").fetch_one(&stores.mysql).await?;
     let level = if refused > 0 { Level::Warn } else { Level::Ok };
     sheet.judge(
         "log_dead",

@@ -89,7 +89,7 @@ impl BadLines {
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The input cannot be opened, read or decompressed.
-    #[error("{name} cannot be read: {error}; nothing was imported")]
+    #[error("{name} cannot be read: {error}; nothing was imported: check the path")]
     Unreadable {
         /// Which input.
         name: Source,
@@ -97,7 +97,7 @@ pub enum ImportError {
         error: io::Error,
     },
     /// The heading lacks a column, or names one twice.
-    #[error("{name}: {what}; nothing was imported")]
+    #[error("{name}: {what}; nothing was imported: mend the heading")]
     Heading {
         /// Which input.
         name: Source,

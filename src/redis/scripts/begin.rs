@@ -12,7 +12,7 @@ use crate::{
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let replies = &["go", "look", "busy", "stale", "canceled", "paused", "buried", "absent", "aged"];
     let source = include_str!("../../../lua/begin.lua");
-    Script::new("begin", source, Arity::exactly(6), Arity::exactly(8), replies)
+    Script::new("begin", source, Arity::exactly(6), Arity::exactly(9), replies)
 });
 
 /// What the caller saw of the line after it received the entry.
@@ -41,6 +41,8 @@ pub struct Begin<'a> {
     pub attempts_max: u32,
     /// The line, as the caller sees it.
     pub look: FirstLook,
+    /// Entries in the log at which nobody is authorised.
+    pub backlog_max: u64,
 }
 
 /// A lane that is held now.
@@ -66,6 +68,8 @@ pub struct Begun {
     pub retry_of: Option<Status>,
     /// How new the state of the lane is.
     pub stamp: Stamp,
+    /// The first people may start, as after [`super::Advanced::Go`].
+    pub may_start: bool,
 }
 
 /// What `begin` answered.
@@ -112,6 +116,7 @@ impl Redis {
             text(begin.look.newest),
             text(begin.look.after),
             u8::from(begin.look.nobody).to_string(),
+            begin.backlog_max.to_string(),
         ];
         let reply = self.run(&SCRIPT, keys, args).await?;
         Ok(match reply.verdict() {
@@ -128,6 +133,7 @@ impl Redis {
                     tried_us: reply.optional(7)?,
                     retry_of: reply.optional(8)?,
                     stamp: Stamp { epoch: reply.parse(9)?, version: reply.parse(10)? },
+                    may_start: reply.word(11) == "1",
                 }))
             }
             "look" => BeginReply::Look { from: reply.parse(1)?, ahead: reply.with(decode_places, 2)? },

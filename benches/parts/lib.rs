@@ -1,0 +1,1 @@
+//! Only to have a package for `benches/parts.rs`.

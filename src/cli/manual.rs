@@ -1,0 +1,87 @@
+//! `restock-cli completions` and `man`: what is made of the command line itself, without any store.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use clap::Args;
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::{Command, exit::Exit, output};
+use crate::{
+    channel::ChannelOptions,
+    config::{Backends, Logging},
+    sync::FlusherOptions,
+    worker::WorkerOptions,
+};
+
+/// Options of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionArgs {
+    /// Of which shell
+    shell: Shell,
+}
+
+/// Options of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write the pages of all commands and programs into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Runs the command if it is one of these.
+pub(super) fn run(command: &Command) -> Option<anyhow::Result<Exit>> {
+    match command {
+        Command::Completions(args) => Some(complete(args.shell)),
+        Command::Man(ManArgs { out: None }) => Some(page()),
+        Command::Man(ManArgs { out: Some(folder) }) => Some(pages(folder)),
+        _ => None,
+    }
+}
+
+fn complete(shell: Shell) -> anyhow::Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut super::command(), "restock-cli", &mut script);
+    print(&script)
+}
+
+fn page() -> anyhow::Result<Exit> {
+    let mut page = Vec::new();
+    Man::new(super::command()).render(&mut page)?;
+    print(&page)
+}
+
+fn print(text: &[u8]) -> anyhow::Result<Exit> {
+    io::stdout().lock().write_all(text)?;
+    Ok(Exit::Done)
+}
+
+fn pages(folder: &Path) -> anyhow::Result<Exit> {
+    let cannot =
+        || format!("the manual cannot be written to {}; give a folder that this user may write", folder.display());
+    std::fs::create_dir_all(folder).with_context(cannot)?;
+    for program in [super::command(), worker(), flusher()] {
+        clap_mangen::generate_to(program, folder).with_context(cannot)?;
+    }
+    output::note(&format!("the manual is in {0}; read it with `man {0}/restock-cli.1`", folder.display()));
+    Ok(Exit::Done)
+}
+
+/// The options of the other programs are known here, their `main` is not.
+fn worker() -> clap::Command {
+    let program = program("restock-worker", "Takes lanes and tells their people, in order, at the shared pace");
+    Logging::augment_args(ChannelOptions::augment_args(WorkerOptions::augment_args(Backends::augment_args(program))))
+}
+
+fn flusher() -> clap::Command {
+    let program = program("restock-flusher", "Makes MySQL follow Redis; several may run, one leads each partition");
+    Logging::augment_args(FlusherOptions::augment_args(program))
+}
+
+fn program(name: &'static str, about: &'static str) -> clap::Command {
+    clap::Command::new(name).about(about).version(env!("CARGO_PKG_VERSION"))
+}
