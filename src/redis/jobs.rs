@@ -135,7 +135,12 @@ impl Jobs {
     /// As [`Jobs::take`].
     pub async fn wait(&self) -> Result<Vec<Entry>, RedisError> {
         let both = vec![(Line::Fresh, ">".to_owned()), (Line::Again, ">".to_owned())];
-        self.read(both, 1, Some(BLOCK_MS)).await
+        let read = self.read(both, 1, Some(BLOCK_MS)).await;
+        if read.as_ref().is_err_and(RedisError::is_timeout) {
+            // The client takes a connection that waits for alive, whatever happens.
+            self.redis.reconnect().await;
+        }
+        read
     }
 
     /// Ends a wait under way with nothing. What the server has assigned by then is not lost: it is the wait's answer.
