@@ -26,8 +26,8 @@ const BEFORE: u64 = 20_000;
 const INSERT_ROWS: usize = 1_000;
 /// Statements of one transaction.
 const INSERTS_PER_COMMIT: usize = 50;
-/// How often each is measured, in turn: whoever comes after another finds a server that is still writing pages. The
-/// medians are shown.
+/// How often each is measured, in turn: whoever comes after another may find a server that is still writing pages.
+/// The medians are shown.
 const TURNS: usize = 3;
 
 /// A row of the history.
