@@ -4,7 +4,6 @@
 mod support;
 
 #[path = "../support/proxy.rs"]
-#[expect(dead_code, reason = "the tests of the scripts need more of it")]
 mod proxy;
 
 mod checker;
