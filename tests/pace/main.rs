@@ -5,7 +5,6 @@ mod support;
 
 mod changes;
 mod crew;
-#[expect(clippy::print_stdout, reason = "the figures are what the reader of the run wants")]
 mod exact;
 mod fair;
 mod machine;
