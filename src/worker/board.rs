@@ -16,6 +16,8 @@ use crate::{
 
 /// A lane is kept for so long before others get its place, in µs.
 const HOLD_US: i64 = 3_000_000;
+/// One lane, and one of so many, may be on its way back at a time: each first settles what is in flight.
+const LEAVING_SHARE: usize = 16;
 
 /// The lanes in hand, oldest first, and the entries they were taken by.
 #[derive(Debug, Default)]
@@ -84,9 +86,14 @@ impl Board {
         self.posts().lanes.get(&entry.lane).is_some_and(|post| post.entry == entry.name())
     }
 
-    /// Asks the oldest lane back that was not asked yet, unless all are young: a small round should end in one hold.
+    /// Asks the oldest lane back that was not asked yet, unless all are young (a small round should end in one hold), or
+    /// enough are on their way already.
     pub(super) fn ask_back_oldest(&self) {
         let (posts, now) = (self.posts(), BootTime::now());
+        let leaving = posts.lanes.values().filter(|post| post.signal.is_asked_back()).count();
+        if leaving > posts.lanes.len() / LEAVING_SHARE {
+            return;
+        }
         let is_due = |post: &Post| !post.signal.is_asked_back() && post.since.age_us(now) >= HOLD_US;
         let unasked = posts.lanes.iter().filter(|(_, post)| is_due(post));
         if let Some((lane, post)) = unasked.min_by_key(|(_, post)| post.order) {
