@@ -206,7 +206,8 @@ async fn who_was_ahead_in_a_round_that_was_cut_off_is_not_owed_another_outcome()
     }
     for (round, person) in [(1, 1), (1, 3), (2, 2), (2, 4)] {
         shop.execute(&format!(
-            "INSERT INTO product_user_notification_history VALUES (50, {round}, 'null', {}, {person}, 'SENT', '2024-02-01')",
+            "INSERT INTO product_user_notification_history (product_id, restock_round, channel, place, user_id, outcome, sent_at)
+             VALUES (50, {round}, 'null', {}, {person}, 'SENT', '2024-02-01')",
             place(person)
         ))
         .await;

@@ -38,6 +38,21 @@ async fn the_last_in_line_is_not_taken_for_told_when_they_cannot_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_several_who_cannot_be_told_the_first_in_line_blocks_the_round() {
+    let shop = Shop::open(500, |delivery| match delivery.key.user.0 {
+        2 => Reaction { delay: Duration::from_millis(300), ..Reaction::status(500) },
+        3 => Reaction::status(500),
+        _ => Reaction::accept(),
+    })
+    .await;
+    let _roles = (shop.flusher(), shop.worker(&["--retry-max", "0"]));
+    shop.product(42, 10, 4).await;
+    shop.enqueue(42, 0).await;
+    let state = shop.ended(42, FIRST).await;
+    assert_eq!((state.blocked_user, state.cursor), (Some(UserId(2)), Some(Shop::place(1))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_was_in_flight_at_the_end_of_a_drain_is_told_by_the_next() {
     let hangs = AtomicBool::new(true);
     let shop = Shop::open(500, move |delivery| {
