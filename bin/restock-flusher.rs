@@ -42,7 +42,8 @@ async fn flush(backends: &Backends, options: &FlusherOptions, stop: Cancellation
     tokio::select! {
         () = sync::run(Flusher { stores, flush_interval, drain, settings }, stop) => {}
         // What is in the log is another deployment's: not one more batch of it may reach this database.
-        refusal = watch.refused() => return Err(refusal.into()),
+        // And it is not the conflict that a wrong option is at the start: what was right has changed.
+        refusal = watch.refused() => return Err(anyhow::Error::msg(refusal.to_string())),
     }
     redis.close().await;
     Ok(())

@@ -62,7 +62,8 @@ async fn work(
             // What is in flight is settled where it was taken from.
             stop.cancel();
             work.await?;
-            return Err(refusal.into());
+            // Not the conflict that a wrong option is at the start: what was right has changed.
+            return Err(anyhow::Error::msg(refusal.to_string()));
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use url::Url;
 
 use crate::ids::Namespace;
@@ -176,12 +176,15 @@ impl Logging {
     /// # Errors
     /// When the filter cannot be read.
     pub fn install(&self) -> Result<(), ConfigError> {
-        // The libraries' own lines come first, so that the given filter can still ask for more of them.
-        let filter = EnvFilter::try_new(match self.log_filter.as_str() {
-            "off" => "off".to_owned(),
-            filter => format!("sqlx=warn,fred=warn,{filter}"),
-        })
-        .map_err(|error| ConfigError::LogFilter(error.to_string()))?;
+        let parse =
+            |filter: &str| EnvFilter::try_new(filter).map_err(|error| ConfigError::LogFilter(error.to_string()));
+        let given = parse(&self.log_filter)?;
+        let filter = if given.max_level_hint().is_some_and(|level| level <= LevelFilter::WARN) {
+            given
+        } else {
+            // The libraries' own lines come first, so that the given filter can still ask for more of them.
+            parse(&format!("sqlx=warn,fred=warn,{}", self.log_filter))?
+        };
         let is_coloured = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(is_coloured);
         // Failing means that a subscriber is installed: the one of the first call.

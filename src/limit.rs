@@ -1,10 +1,13 @@
-//! The limit that all workers share.
+//! The limits that all workers share.
 
-/// How fast all workers together may start attempts.
+/// How fast all workers together may start attempts on one channel: within its own rate, and within what all channels
+/// have together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// Starts a second; 0 = no pace.
+    /// Starts a second over all channels; 0 = no pace.
     pub rate: u32,
+    /// Starts a second on this channel; 0 = none of its own.
+    pub channel_rate: u32,
     /// Whether nobody may start at all.
     pub paused: bool,
     /// Of two limits the one with the higher revision stands.

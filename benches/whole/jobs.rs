@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::ensure;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use restock::{pace::PACE, redis::scripts::Reserve};
+use restock::redis::scripts::Reserve;
 
 use crate::{
     Options,
@@ -63,7 +63,9 @@ pub(crate) struct Calls {
 /// The machine's own limit: one script call a job that does nothing.
 pub(crate) async fn script_calls(shop: &Shop, calls: u64) -> anyhow::Result<Calls> {
     let pid = shop.servers.redis.pid().unwrap_or(0);
-    let reserve = Reserve { name: PACE, wanted: 0, horizon_us: 0, lead_us: 0, limit: shop.stores.settings.limit() };
+    let channel = &shop.stores.settings.channels[0];
+    let limit = shop.stores.settings.limit_of(channel);
+    let reserve = Reserve { channel, wanted: 0, horizon_us: 0, lead_us: 0, limit, unused: &[] };
     let (start, before) = (Instant::now(), cpu_s(pid));
     stream::iter(0..calls)
         .map(|_| shop.stores.redis.reserve_pace(&reserve))

@@ -12,7 +12,6 @@ use futures_util::{FutureExt, future::BoxFuture};
 use restock::{
     channel::{Answer, ChannelOptions, Message, Sender},
     ids::ProductId,
-    pace::PACE,
     redis::scripts::Reserve,
     worker::{self, Worker, WorkerOptions},
 };
@@ -131,7 +130,9 @@ async fn round_trip(shop: &Shop) -> anyhow::Result<Vec<f64>> {
     let mut took = Vec::new();
     for _ in 0..PRODUCTS {
         tick.tick().await;
-        let reserve = Reserve { name: PACE, wanted: 0, horizon_us: 0, lead_us: 0, limit: shop.stores.settings.limit() };
+        let channel = &shop.stores.settings.channels[0];
+        let limit = shop.stores.settings.limit_of(channel);
+        let reserve = Reserve { channel, wanted: 0, horizon_us: 0, lead_us: 0, limit, unused: &[] };
         let start = Instant::now();
         shop.stores.redis.reserve_pace(&reserve).await?;
         took.push(start.elapsed().as_secs_f64() * 1e3);

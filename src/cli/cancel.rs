@@ -104,6 +104,8 @@ async fn cancel(
 
 fn nothing(product: ProductId, channels: &[Channel]) -> Failure {
     let names = channels.iter().map(Channel::as_str).collect::<Vec<_>>().join(", ");
-    let what = format!("product {product} has nothing to cancel on {names}: no round is open; see `status {product}`");
+    let what = format!(
+        "product {product} has nothing to cancel on {names}: no round is open; see `restock-cli status {product}`"
+    );
     Failure::new(Exit::Conflict, what)
 }

@@ -97,9 +97,10 @@ impl Failure {
         let at = backends.redis_address();
         let check = "check --redis-url / RESTOCK_REDIS_URL";
         match error {
-            RedisError::Unreachable(error) => {
-                Self::new(Exit::Unreachable, format!("Redis at {at} does not answer: {error}; {check}"))
-            }
+            RedisError::Unreachable(error) => Self::new(
+                Exit::Unreachable,
+                format!("Redis at {at} does not answer: {}; {check}", plain(&error.to_string())),
+            ),
             RedisError::Refused(error) => {
                 Self::new(Exit::Failure, format!("Redis at {at} refuses the command: {error}; {check}"))
             }
@@ -200,6 +201,7 @@ fn code_of_part(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     } else if let Some(error) = cause.downcast_ref::<OpenError>() {
         match error {
             OpenError::Setting(error) => code_of_setting(error),
+            OpenError::OtherPartitions { .. } => Some(Exit::Conflict),
             OpenError::Schema(_) => Some(Exit::Failure),
             OpenError::Sql(_) | OpenError::Redis(_) => None,
         }
@@ -245,6 +247,12 @@ fn code_of_producer(error: &ProducerError) -> Option<Exit> {
 
 fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The words for people in an error of the operating system as the client of Redis shows it.
+fn plain(text: &str) -> &str {
+    let message = text.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"'));
+    message.map_or_else(|| text.trim_end_matches('.'), |(message, _)| message)
 }
 
 fn database_message(error: &sqlx::Error) -> String {

@@ -261,6 +261,8 @@ pub async fn run() -> Exit {
     let context = Context { backends, given: Given::of(&matches), output, by };
     let logging = match &command {
         Command::Status(args) if args.takes_the_terminal(output) => logging.silent(),
+        #[cfg(feature = "local-servers")]
+        Command::Demo => logging.silent(),
         _ => logging,
     };
     if let Some(done) = manual::run(&command) {

@@ -1,4 +1,4 @@
-//! `restock-cli rate`: the pace that all workers share.
+//! `restock-cli rate`: the pace that all workers share, and what each channel may use of it.
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -14,8 +14,10 @@ use crate::{
         action::Deed,
         setting::{self, Name, Settings},
     },
-    pace::PACE,
-    redis::scripts::PaceUse,
+    redis::{
+        Redis, RedisError,
+        scripts::{PaceUse, TOTAL},
+    },
 };
 
 /// Options of `rate`.
@@ -29,19 +31,19 @@ pub struct Args {
 enum Action {
     /// Change it for all workers, within a second
     Set {
-        /// Starts a second over all workers; 0 = no pace
-        #[arg(value_name = "N")]
-        rate: String,
+        /// N starts a second over all workers, 0 = no pace; or CHANNEL=N within that, CHANNEL=none
+        #[arg(required = true, value_name = "N|CHANNEL=N")]
+        rates: Vec<String>,
     },
 }
 
-/// The pace, as people and programs read it.
+/// A pace, as people and programs read it.
 #[derive(Debug, Serialize)]
 struct Row {
-    name: &'static str,
-    /// Starts a second; 0 is no pace.
-    limit: u32,
-    /// Permits given out in the last whole second; `None` when Redis does not answer.
+    name: String,
+    /// Starts a second; 0 is no pace, `None` a channel without a rate of its own.
+    limit: Option<u32>,
+    /// Permits used in the last second; `None` when Redis does not answer.
     used: Option<i64>,
     paused: bool,
 }
@@ -50,44 +52,64 @@ impl Record for Row {
     const HEADINGS: &'static [&'static str] = &["PACE", ">LIMIT/S", ">USED/S", "STATE"];
 
     fn cells(&self) -> Vec<String> {
-        let limit = if self.limit == 0 { "none".to_owned() } else { self.limit.to_string() };
+        let limit = self.limit.filter(|limit| *limit > 0).map_or_else(|| "none".to_owned(), |limit| limit.to_string());
         let used = self.used.map_or_else(|| "?".to_owned(), |used| used.to_string());
         let state = if self.paused { "paused" } else { "running" };
-        vec![self.name.to_owned(), limit, used, state.to_owned()]
+        vec![self.name.clone(), limit, used, state.to_owned()]
     }
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let (pool, _) = context.mysql().await?;
-    if let Some(Action::Set { rate }) = args.action {
+    for rate in args.action.map_or_else(Vec::new, |Action::Set { rates }| rates) {
         let work = async {
-            setting::set(&pool, Name::Rate.as_str(), &rate).await?;
+            let said = match rate.split_once('=') {
+                Some((channel, rate)) => {
+                    setting::set_channel_rate(&pool, channel, rate).await?;
+                    format!("the rate of {channel} is {rate}")
+                }
+                None => {
+                    setting::set(&pool, Name::Rate.as_str(), &rate).await?;
+                    format!("the rate is {rate}")
+                }
+            };
             let when = announce(context, &pool).await?;
-            let said = format!("the rate is {rate}");
             output::note(&format!("{said}{when}"));
             Ok(said)
         };
         context.act(&pool, &Deed::of_all("rate set"), work).await?;
     }
     let settings = Settings::load(&pool).await?;
-    let used = match context.redis_if_up().await? {
-        Some(redis) => Some(redis.pace_use(PACE).await?),
-        None => None,
-    };
-    let used = used.map(|PaceUse { last_second, .. }| last_second);
-    let row = Row { name: PACE, limit: settings.rate, used, paused: settings.paused };
-    output::records(context.output, &[row])?;
+    let redis = context.redis_if_up().await?;
+    let paused = settings.paused;
+    let mut rows = vec![Row {
+        name: TOTAL.to_owned(),
+        limit: Some(settings.rate),
+        used: used(redis.as_ref(), TOTAL).await?,
+        paused,
+    }];
+    for channel in &settings.channels {
+        let used = used(redis.as_ref(), channel.as_str()).await?;
+        rows.push(Row { name: channel.to_string(), limit: settings.channel_rates.get(channel).copied(), used, paused });
+    }
+    output::records(context.output, &rows)?;
     Ok(Exit::Done)
 }
 
-/// Tells Redis of the limit at once, so that no worker has to hear of it from MySQL; answers how it went, for people.
+async fn used(redis: Option<&Redis>, name: &str) -> Result<Option<i64>, RedisError> {
+    let Some(redis) = redis else { return Ok(None) };
+    let PaceUse { last_second, .. } = redis.pace_use(name).await?;
+    Ok(Some(last_second))
+}
+
+/// Tells Redis of the limits at once, so that no worker has to hear of them from MySQL; answers how it went, for people.
 pub(super) async fn announce(context: &Context, pool: &MySqlPool) -> anyhow::Result<&'static str> {
-    let limit = Settings::load(pool).await?.limit();
-    Ok(match context.redis_if_up().await? {
-        Some(redis) => {
-            redis.set_limit(PACE, limit).await?;
-            ", at once for all workers"
-        }
-        None => "; Redis does not answer: workers hear of it when it is back",
-    })
+    let settings = Settings::load(pool).await?;
+    let Some(redis) = context.redis_if_up().await? else {
+        return Ok("; Redis does not answer: workers hear of it when it is back");
+    };
+    for channel in &settings.channels {
+        redis.set_limit(channel, settings.limit_of(channel)).await?;
+    }
+    Ok(", at once for all workers")
 }

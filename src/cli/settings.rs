@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     ids::Partition,
-    mysql::setting::{self, Name, Settings},
+    mysql::setting::{self, Settings},
     redis::scripts::channel_list,
 };
 
@@ -25,7 +25,7 @@ pub struct Args {
 enum Action {
     /// Change settings for all processes
     Set {
-        /// Such as rate=200 or channels=webhook,file
+        /// Such as rate=200, rate.webhook=100 or channels=webhook,file
         #[arg(required = true, value_name = "NAME=VALUE")]
         values: Vec<String>,
     },
@@ -33,7 +33,7 @@ enum Action {
 
 #[derive(Debug, Serialize)]
 struct Setting {
-    name: &'static str,
+    name: String,
     value: String,
 }
 
@@ -41,7 +41,7 @@ impl Record for Setting {
     const HEADINGS: &'static [&'static str] = &["NAME", "VALUE"];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.name.to_owned(), self.value.clone()]
+        vec![self.name.clone(), self.value.clone()]
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             mirror(context, &settings).await?;
         }
     }
-    let rows = Name::ALL.map(|name| Setting { name: name.as_str(), value: settings.value(name) });
+    let rows: Vec<Setting> = settings.entries().into_iter().map(|(name, value)| Setting { name, value }).collect();
     output::records(context.output, &rows)?;
     Ok(Exit::Done)
 }

@@ -51,5 +51,9 @@ pub(super) async fn unsubscribe(context: &Context, args: UnsubscribeArgs) -> any
         return Ok(Exit::Done);
     }
     let unknown = done.unknown.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    Err(Failure::new(Exit::NotFound, format!("{told}; never subscribed, so nothing was changed for: {unknown}")).into())
+    Err(Failure::new(
+        Exit::NotFound,
+        format!("{told}; never subscribed, so nothing was changed for: {unknown}; see `restock-cli why`"),
+    )
+    .into())
 }

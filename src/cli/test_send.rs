@@ -15,7 +15,6 @@ use crate::{
     clock::wall_us,
     ids::{Channel, ProductId, ProductRef, Round, UserId},
     mysql::action::Deed,
-    pace::PACE,
     redis::{
         Redis,
         scripts::{Reserve, Reserved},
@@ -87,7 +86,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let deed = Deed { channel: Some(channel.clone()), ..Deed::of_product("test-send", product) };
     let mut done = None;
     let work = async {
-        take_turn(&stores.redis, stores.settings.limit()).await?;
+        take_turn(&stores.redis, &channel, stores.settings.limit_of(&channel)).await?;
         let start = Instant::now();
         let message = Message {
             product: Arc::new(ProductCard { id: product, sku: card.sku, name: card.name }),
@@ -116,11 +115,12 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 }
 
 /// A test counts in the shared pace as any other message.
-async fn take_turn(redis: &Redis, limit: crate::limit::Limit) -> anyhow::Result<()> {
+async fn take_turn(redis: &Redis, channel: &Channel, limit: crate::limit::Limit) -> anyhow::Result<()> {
     loop {
-        let ask = Reserve { name: PACE, wanted: 1, horizon_us: HORIZON_US, lead_us: 0, limit };
+        let ask = Reserve { channel, wanted: 1, horizon_us: HORIZON_US, lead_us: 0, limit, unused: &[] };
         match redis.reserve_pace(&ask).await? {
-            Reserved::Granted { first_us, now_us, .. } => {
+            Reserved::Granted { now_us, moments } => {
+                let first_us = moments.first().map_or(now_us, |(moment, _)| *moment);
                 sleep(Duration::from_micros((first_us - now_us).max(0).unsigned_abs())).await;
                 return Ok(());
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 
-use super::stage::Stage;
+use super::{data::Product, receiver::now_us, stage::Stage};
 use crate::{local::Companion, redis::lane::LaneView};
 
 /// A worker's number, from 1.
@@ -22,8 +22,10 @@ pub(super) struct Crew {
 pub(super) struct Kill {
     pub(super) worker: Number,
     pub(super) pid: u32,
-    /// Lanes that it held.
-    pub(super) lanes: usize,
+    /// The products in the middle of which it was.
+    pub(super) products: Vec<i64>,
+    /// When it was gone, in µs since the epoch: all that it sent was started before.
+    pub(super) gone_us: i64,
 }
 
 impl Crew {
@@ -57,14 +59,16 @@ impl Crew {
     }
 
     /// Ends the worker that holds most lanes with SIGKILL; `None` while nobody holds one.
-    pub(super) fn kill_busiest(&mut self, views: &[LaneView]) -> Option<Kill> {
-        let mut held: BTreeMap<Number, usize> = BTreeMap::new();
-        for worker in views.iter().filter_map(|view| self.number(view)) {
-            *held.entry(worker).or_default() += 1;
+    pub(super) fn kill_busiest(&mut self, views: &[LaneView], products: &[&Product]) -> Option<Kill> {
+        let mut held: BTreeMap<Number, Vec<i64>> = BTreeMap::new();
+        for (view, product) in views.iter().zip(products) {
+            if let Some(worker) = self.number(view) {
+                held.entry(worker).or_default().push(product.id);
+            }
         }
-        let (worker, lanes) = held.into_iter().max_by_key(|(_, lanes)| *lanes)?;
+        let (worker, products) = held.into_iter().max_by_key(|(_, products)| products.len())?;
         self.workers[worker - 1].kill();
         self.killed = Some(worker);
-        Some(Kill { worker, pid: self.pids[worker - 1], lanes })
+        Some(Kill { worker, pid: self.pids[worker - 1], products, gone_us: now_us() })
     }
 }

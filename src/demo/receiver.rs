@@ -222,7 +222,8 @@ fn answer(reaction: Reaction) -> Answer {
     response
 }
 
-fn now_us() -> i64 {
+/// The system's clock, in µs since the epoch.
+pub(super) fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

@@ -36,7 +36,7 @@ pub(super) struct Stage {
     backends: Backends,
     urls: [(&'static str, String); 3],
     programs: PathBuf,
-    _servers: Servers,
+    servers: Servers,
 }
 
 impl Stage {
@@ -54,7 +54,13 @@ impl Stage {
         };
         let urls =
             [("RESTOCK_REDIS_URL", redis), ("RESTOCK_MYSQL_URL", mysql), ("RESTOCK_WEBHOOK_URL", receiver.url())];
-        Ok(Self { receiver, backends, urls, programs, _servers: servers })
+        Ok(Self { receiver, backends, urls, programs, servers })
+    }
+
+    /// An error when a server is gone.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        self.servers.redis.check_running()?;
+        Ok(self.servers.mysql.check_running()?)
     }
 
     fn command(&self, program: &str) -> anyhow::Result<Command> {

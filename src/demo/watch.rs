@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Instant};
 
+use anyhow::Context;
 use console::style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -52,7 +53,7 @@ impl<'a> Watch<'a> {
             let lane = lane_of(product)?;
             let partition = self.stores.partition_of(lane.product);
             let view = self.stores.redis.read_lanes(partition, &[lane]).await?.pop().flatten();
-            views.extend(view);
+            views.push(view.with_context(|| format!("Redis has lost the lane of {}", product.sku))?);
         }
         self.lines = views.iter().zip(&self.products).map(|(view, product)| self.line(view, product, crew)).collect();
         for (line, bar) in self.lines.iter().zip(&self.bars) {

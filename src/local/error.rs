@@ -44,7 +44,7 @@ pub enum LocalError {
         tries: usize,
     },
     /// The server ended instead of answering, or its data folder could not be made.
-    #[error("{server} ended with {status}; the end of its log:\n{log}")]
+    #[error("{server} ended with {status}; {}", gist(log))]
     Ended {
         /// Which server or installer.
         server: String,
@@ -60,7 +60,7 @@ pub enum LocalError {
         server: &'static str,
     },
     /// The server did not do in time what it was asked to.
-    #[error("{server} did not {what} within {} s; the end of its log:\n{log}", within.as_secs())]
+    #[error("{server} did not {what} within {} s; {}", within.as_secs(), gist(log))]
     Late {
         /// Which server.
         server: &'static str,
@@ -82,6 +82,17 @@ pub enum LocalError {
     },
 }
 
+/// What a log says in a line: its first two errors, or else its end.
+fn gist(log: &str) -> String {
+    let is_error = |line: &&str| line.contains("ERROR") || line.contains("FATAL");
+    let mut lines: Vec<&str> = log.lines().filter(is_error).take(2).collect();
+    if lines.is_empty() {
+        lines = log.lines().rev().filter(|line| !line.trim().is_empty()).take(2).collect();
+        lines.reverse();
+    }
+    if lines.is_empty() { "its log is empty".to_owned() } else { format!("its log: {}", lines.join("; ")) }
+}
+
 impl LocalError {
     /// The server ended because another process holds its port: with a new port it would start.
     pub(super) fn is_port_taken(&self) -> bool {
@@ -95,5 +106,20 @@ impl LocalError {
     pub(super) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { doing, path, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::gist;
+
+    #[test]
+    fn of_a_log_the_first_errors_are_told_or_else_its_end() {
+        assert_eq!(gist(" \n"), "its log is empty");
+        assert_eq!(gist("a\n\nb\nc\n"), "its log: b; c");
+        assert_eq!(
+            gist("a\n[ERROR] full\n[ERROR] aborting\n[ERROR] bye\nz"),
+            "its log: [ERROR] full; [ERROR] aborting"
+        );
     }
 }

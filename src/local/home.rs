@@ -32,7 +32,7 @@ impl Home {
             .prefix("restock-local-")
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(&temporary)
-            .map_err(LocalError::io("make a folder in", &temporary))?;
+            .map_err(LocalError::io("make a folder (TMPDIR says where) in", &temporary))?;
         let path = folder.path().canonicalize().map_err(LocalError::io("find", folder.path()))?;
         let watchdog = Command::new("/bin/sh")
             .args(["-c", WATCHDOG, "restock-watchdog"])

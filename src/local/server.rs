@@ -121,6 +121,17 @@ impl Server {
         }
     }
 
+    /// Whether the server's process still runs; of a container nothing is known.
+    ///
+    /// # Errors
+    /// It has ended; the message has the end of its log.
+    pub fn check_running(&self) -> Result<(), LocalError> {
+        match &self.host {
+            Host::Process { process, .. } => process.check_running().map(drop),
+            Host::Container(_) => Ok(()),
+        }
+    }
+
     /// Ends the server at once, as SIGKILL does, and waits until it is gone. What it had written to its files stays.
     ///
     /// A container is asked first and killed right after.
@@ -192,9 +203,7 @@ impl Server {
     async fn ready(&self) -> Result<(), LocalError> {
         let deadline = Instant::now() + READY_MAX;
         loop {
-            if let Host::Process { process, .. } = &self.host {
-                process.check_running()?;
-            }
+            self.check_running()?;
             if timeout(PROBE_MAX, self.answers()).await.unwrap_or(false) {
                 return Ok(());
             }

@@ -1,6 +1,14 @@
 //! The deployment's settings: stored once for all processes, so that no two of them run with different ones.
 
+mod value;
+
+use std::collections::BTreeMap;
+
 use sqlx::{MySqlExecutor, MySqlPool};
+
+use value::{
+    parse, parse_channel_rate, parse_channels, parse_namespace, parse_partitions, parse_paused, parse_rate, yes_or_no,
+};
 
 use crate::{
     ids::{Channel, Namespace},
@@ -11,6 +19,10 @@ use crate::{
 pub const KNOWN_CHANNELS: [&str; 3] = ["webhook", "file", "null"];
 /// The most starts a second that can be asked for; 0 is no pace.
 pub const RATE_MAX: u32 = 1_000_000;
+/// Before the name of a channel: the setting of its own rate.
+const RATE_OF: &str = "rate.";
+/// A channel's rate that is none.
+const NONE: &str = "none";
 /// The most partitions.
 pub const PARTITIONS_MAX: u16 = 1024;
 
@@ -53,13 +65,15 @@ pub enum SettingError {
     #[error("the setting `{0}` is not stored in MySQL; run `restock-cli migrate`")]
     Missing(&'static str),
     /// There is no such setting.
-    #[error("there is no setting `{0}`; the settings are partitions, channels, rate, namespace and paused")]
+    #[error(
+        "there is no setting `{0}`; the settings are partitions, channels, rate, rate.CHANNEL, namespace and paused"
+    )]
     Unknown(String),
     /// The value cannot be used.
     #[error("{name}={value} is not valid: {expected}")]
     Invalid {
         /// Which setting.
-        name: &'static str,
+        name: String,
         /// The value given or found.
         value: String,
         /// What it must be.
@@ -111,6 +125,8 @@ pub struct Settings {
     pub channels: Vec<Channel>,
     /// Starts a second over all workers; 0 = no pace.
     pub rate: u32,
+    /// Channels with a rate of their own within that.
+    pub channel_rates: BTreeMap<Channel, u32>,
     /// The first word of every Redis key.
     pub namespace: Namespace,
     /// Whether all sending stands still.
@@ -123,13 +139,22 @@ impl Settings {
     /// First settings, for [`Settings::store_first`].
     #[must_use]
     pub fn first(namespace: Namespace, partitions: u16, channels: Vec<Channel>, rate: u32) -> Self {
-        Self { partitions, channels, rate, namespace, paused: false, revision: 0 }
+        Self { partitions, channels, rate, channel_rates: BTreeMap::new(), namespace, paused: false, revision: 0 }
     }
 
-    /// The part that the pace needs.
+    /// The part that the pace of a channel needs.
     #[must_use]
-    pub fn limit(&self) -> Limit {
-        Limit { rate: self.rate, paused: self.paused, revision: self.revision }
+    pub fn limit_of(&self, channel: &Channel) -> Limit {
+        let channel_rate = self.channel_rates.get(channel).copied().unwrap_or(0);
+        Limit { rate: self.rate, channel_rate, paused: self.paused, revision: self.revision }
+    }
+
+    /// All of them by name, as [`set`] takes them.
+    #[must_use]
+    pub fn entries(&self) -> Vec<(String, String)> {
+        let fixed = Name::ALL.map(|name| (name.as_str().to_owned(), self.value(name)));
+        let rates = self.channel_rates.iter().map(|(channel, rate)| (format!("{RATE_OF}{channel}"), rate.to_string()));
+        fixed.into_iter().chain(rates).collect()
     }
 
     /// The stored settings.
@@ -147,6 +172,7 @@ impl Settings {
             partitions: parse_partitions(get(Name::Partitions)?)?,
             channels: parse_channels(get(Name::Channels)?)?,
             rate: parse_rate(get(Name::Rate)?)?,
+            channel_rates: channel_rates(&stored)?,
             namespace: parse_namespace(get(Name::Namespace)?)?,
             paused: parse_paused(get(Name::Paused)?)?,
             revision: stored.iter().map(|(.., revision)| *revision).max().unwrap_or(0),
@@ -214,6 +240,9 @@ impl Settings {
 /// # Errors
 /// When there is no such setting, it is fixed, or the value cannot be used; and those of MySQL.
 pub async fn set(pool: &MySqlPool, name: &str, value: &str) -> Result<(), SettingError> {
+    if let Some(channel) = name.strip_prefix(RATE_OF) {
+        return set_channel_rate(pool, channel, value).await;
+    }
     let known = Name::ALL.into_iter().find(|known| known.as_str() == name);
     let name = known.ok_or_else(|| SettingError::Unknown(name.to_owned()))?;
     let value = parse(name, value)?;
@@ -228,6 +257,24 @@ pub async fn set(pool: &MySqlPool, name: &str, value: &str) -> Result<(), Settin
             None => Err(SettingError::Missing(name.as_str())),
         };
     }
+    store(pool, name.as_str(), &value).await
+}
+
+/// Gives a channel a rate of its own, within that of all; `none` takes it away.
+///
+/// # Errors
+/// When there is no such channel or the value cannot be used; and those of MySQL.
+pub async fn set_channel_rate(pool: &MySqlPool, channel: &str, value: &str) -> Result<(), SettingError> {
+    let name = format!("{RATE_OF}{channel}");
+    if !KNOWN_CHANNELS.contains(&channel) {
+        return Err(SettingError::Unknown(name));
+    }
+    let rate = parse_channel_rate(&name, value)?;
+    // The row stays, or the revision would go back.
+    store(pool, &name, &rate.map_or_else(|| NONE.to_owned(), |rate| rate.to_string())).await
+}
+
+async fn store(pool: &MySqlPool, name: &str, value: &str) -> Result<(), SettingError> {
     // A clock that went back, or a restored database, must not make the new value look old.
     sqlx::query(
         "INSERT INTO setting (name, value, revision)
@@ -235,99 +282,20 @@ pub async fn set(pool: &MySqlPool, name: &str, value: &str) -> Result<(), Settin
              CAST(UNIX_TIMESTAMP(CURRENT_TIMESTAMP(6)) * 1000000 AS UNSIGNED)) FROM setting
          ON DUPLICATE KEY UPDATE value = VALUES(value), revision = VALUES(revision)",
     )
-    .bind(name.as_str())
+    .bind(name)
     .bind(value)
     .execute(pool)
     .await?;
     Ok(())
 }
 
-/// The value as it is stored, or why it cannot be.
-fn parse(name: Name, value: &str) -> Result<String, SettingError> {
-    match name {
-        Name::Partitions => parse_partitions(value).map(|count| count.to_string()),
-        Name::Channels => {
-            parse_channels(value).map(|channels| channels.iter().map(Channel::as_str).collect::<Vec<_>>().join(","))
-        }
-        Name::Rate => parse_rate(value).map(|rate| rate.to_string()),
-        Name::Namespace => parse_namespace(value).map(|namespace| namespace.to_string()),
-        Name::Paused => parse_paused(value).map(|paused| yes_or_no(paused).to_owned()),
-    }
-}
-
-fn invalid(name: Name, value: &str, expected: impl Into<String>) -> SettingError {
-    SettingError::Invalid { name: name.as_str(), value: value.to_owned(), expected: expected.into() }
-}
-
-fn parse_partitions(value: &str) -> Result<u16, SettingError> {
-    let parsed = value.trim().parse().ok().filter(|count| (1..=PARTITIONS_MAX).contains(count));
-    parsed.ok_or_else(|| invalid(Name::Partitions, value, format!("a whole number from 1 to {PARTITIONS_MAX}")))
-}
-
-fn parse_rate(value: &str) -> Result<u32, SettingError> {
-    let parsed = value.trim().parse().ok().filter(|rate| *rate <= RATE_MAX);
-    parsed.ok_or_else(|| {
-        invalid(Name::Rate, value, format!("a whole number from 0 (no pace) to {RATE_MAX}, in starts a second"))
-    })
-}
-
-fn parse_channels(value: &str) -> Result<Vec<Channel>, SettingError> {
-    let bad = || invalid(Name::Channels, value, format!("one or more of {}, each once", KNOWN_CHANNELS.join(",")));
-    let mut channels: Vec<Channel> = Vec::new();
-    for part in value.split(',').map(str::trim) {
-        let channel: Channel = part.parse().map_err(|_| bad())?;
-        if !KNOWN_CHANNELS.contains(&channel.as_str()) || channels.contains(&channel) {
-            return Err(bad());
-        }
-        channels.push(channel);
-    }
-    Ok(channels)
-}
-
-fn parse_paused(value: &str) -> Result<bool, SettingError> {
-    match value.trim() {
-        "yes" => Ok(true),
-        "no" => Ok(false),
-        _ => Err(invalid(Name::Paused, value, "yes or no")),
-    }
-}
-
-fn yes_or_no(value: bool) -> &'static str {
-    if value { "yes" } else { "no" }
-}
-
-fn parse_namespace(value: &str) -> Result<Namespace, SettingError> {
-    value.parse().map_err(|error: crate::ids::ParseError| invalid(Name::Namespace, value, error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_checked_before_they_are_stored() {
-        for (name, good) in [
-            (Name::Rate, "0"),
-            (Name::Rate, "1000000"),
-            (Name::Partitions, "1"),
-            (Name::Channels, "webhook, file"),
-            (Name::Namespace, "shop-1"),
-            (Name::Paused, "yes"),
-        ] {
-            assert!(parse(name, good).is_ok(), "{good}");
-        }
-        for (name, bad) in [
-            (Name::Rate, "-1"),
-            (Name::Rate, "1000001"),
-            (Name::Rate, "fast"),
-            (Name::Partitions, "0"),
-            (Name::Channels, ""),
-            (Name::Channels, "webhook,webhook"),
-            (Name::Channels, "pigeon"),
-            (Name::Namespace, "a:b"),
-            (Name::Paused, "maybe"),
-        ] {
-            assert!(matches!(parse(name, bad), Err(SettingError::Invalid { .. })), "{bad}");
+fn channel_rates(stored: &[(String, String, u64)]) -> Result<BTreeMap<Channel, u32>, SettingError> {
+    let mut rates = BTreeMap::new();
+    for (name, value, _) in stored {
+        let Some(channel) = name.strip_prefix(RATE_OF).and_then(|channel| channel.parse().ok()) else { continue };
+        if let Some(rate) = parse_channel_rate(name, value)? {
+            rates.insert(channel, rate);
         }
     }
+    Ok(rates)
 }

@@ -3,7 +3,7 @@
 //! An answer that says "it is T" was made between the call and its return, so the offset lies in a known interval
 //! (Cristian, 1989). The narrowest interval seen lately is kept, widened by what the clocks may have drifted.
 
-use super::{Permit, START_WITHIN_US};
+use super::{START_WITHIN_US, Span};
 use crate::clock::BootTime;
 
 /// After this time a narrow interval gives way to whatever comes.
@@ -48,15 +48,11 @@ impl RedisClock {
 
     /// The span in which a start surely falls within [`START_WITHIN_US`] after a moment of Redis' clock. It is empty
     /// when the clock is not known well enough.
-    #[must_use]
-    pub fn permit(&self, moment_us: i64, now: BootTime) -> Permit {
+    pub(super) fn span(&self, moment_us: i64, now: BootTime) -> Span {
         let Some(sample) = self.best.map(|best| best.widened(now)) else {
-            return Permit { earliest: now, latest: now.plus_us(-1) };
+            return Span { earliest: now, latest: now.plus_us(-1) };
         };
-        Permit {
-            earliest: BootTime(moment_us + sample.high),
-            latest: BootTime(moment_us + sample.low + START_WITHIN_US),
-        }
+        Span { earliest: BootTime(moment_us + sample.high), latest: BootTime(moment_us + sample.low + START_WITHIN_US) }
     }
 }
 
@@ -65,13 +61,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_permit_lies_within_the_span_for_every_offset_that_is_possible() {
+    fn a_span_lies_within_the_span_for_every_offset_that_is_possible() {
         let mut clock = RedisClock::default();
         clock.observe(BootTime(1_000), BootTime(1_400), 5_001_200);
-        let permit = clock.permit(5_010_000, BootTime(1_400));
+        let span = clock.span(5_010_000, BootTime(1_400));
         for offset in [-5_000_200_i64, -4_999_800] {
-            assert!(permit.earliest.0 - offset >= 5_010_000);
-            assert!(permit.latest.0 - offset <= 5_010_000 + START_WITHIN_US);
+            assert!(span.earliest.0 - offset >= 5_010_000);
+            assert!(span.latest.0 - offset <= 5_010_000 + START_WITHIN_US);
         }
     }
 
@@ -81,8 +77,8 @@ mod tests {
         clock.observe(BootTime(0), BootTime(200), 100);
         clock.observe(BootTime(1_000_000), BootTime(1_050_000), 1_020_000);
         let width = |clock: &RedisClock, now| {
-            let permit = clock.permit(0, BootTime(now));
-            START_WITHIN_US - (permit.latest.0 - permit.earliest.0)
+            let span = clock.span(0, BootTime(now));
+            START_WITHIN_US - (span.latest.0 - span.earliest.0)
         };
         assert!(width(&clock, 1_050_000) < 1_000);
         clock.observe(BootTime(20_000_000), BootTime(20_050_000), 20_020_000);
@@ -94,6 +90,6 @@ mod tests {
         let mut clock = RedisClock::default();
         clock.observe(BootTime(0), BootTime(200), 100);
         clock.observe(BootTime(1_000), BootTime(1_300), 9_000_000);
-        assert_eq!(clock.permit(9_000_000, BootTime(1_300)).earliest, BootTime(1_300));
+        assert_eq!(clock.span(9_000_000, BootTime(1_300)).earliest, BootTime(1_300));
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn deal(waiting: &mut Vec<Waiting>, permits: Vec<Permit>) {
     let (served, unserved): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|request| !request.granted.is_empty());
     *waiting = unserved;
     for request in served {
-        // An asker that has gone away loses its moments: they are not saved up.
+        // The permits of an asker that has gone away go back by themselves.
         let _ = request.reply.send(Permits::Timed(request.granted));
     }
 }
@@ -45,7 +45,10 @@ pub(super) fn lift(waiting: &mut Vec<Waiting>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::BootTime;
+    use crate::{
+        clock::BootTime,
+        pace::permit::{Span, Unused},
+    };
 
     fn ask(wanted: usize) -> (Waiting, oneshot::Receiver<Permits>) {
         let (reply, answer) = oneshot::channel();
@@ -53,12 +56,14 @@ mod tests {
     }
 
     fn permits(count: i64) -> Vec<Permit> {
-        (0..count).map(|n| Permit { earliest: BootTime(n), latest: BootTime(n) }).collect()
+        let unused = std::sync::Arc::new(Unused::default());
+        let span = |n| Span { earliest: BootTime(n), latest: BootTime(n) };
+        (0..count).map(|n| Permit::new(span(n), n, unused.clone())).collect()
     }
 
     fn moments(answer: &mut oneshot::Receiver<Permits>) -> Vec<i64> {
         match answer.try_recv() {
-            Ok(Permits::Timed(permits)) => permits.iter().map(|permit| permit.earliest.0).collect(),
+            Ok(Permits::Timed(permits)) => permits.iter().map(|permit| permit.span().earliest.0).collect(),
             _ => vec![],
         }
     }

@@ -1,21 +1,29 @@
 //! The shared pace: who may start an attempt, and when.
 //!
-//! One pacer per process reserves moments in Redis for all its lanes and deals them out in turn. A moment that is
-//! not used within [`START_WITHIN_US`] is lost; it is never saved up. Redis spaces the moments so that no second has
-//! more than the limit, whichever process uses them.
+//! One pacer per process and channel reserves moments in Redis for all its lanes and deals them out in turn. A start
+//! falls within [`START_WITHIN_US`] after its moment; a permit that is not used by then, or not needed, goes back to
+//! Redis, which gives its moment out again as long as its second has room. Redis keeps every window of a second and
+//! [`START_WITHIN_US`] within the limit, so that no second has more starts than that, whichever process makes them.
+//!
+//! All of this is reckoned in Redis' clock alone: [`RedisClock`] knows how far off it may be, and a permit's span is
+//! narrowed by that. So the limit holds over machines however their own clocks differ.
 
 mod clock;
 mod deal;
+mod permit;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::sync::CancellationToken;
 
-pub use self::clock::RedisClock;
-use self::deal::Waiting;
+pub use self::{
+    clock::RedisClock,
+    permit::{Permit, Span},
+};
+use self::{deal::Waiting, permit::Unused};
 use crate::{
     clock::BootTime,
+    ids::Channel,
     mysql::setting::Settings,
     redis::{
         RETRY_PAUSE, Redis,
@@ -23,11 +31,9 @@ use crate::{
     },
 };
 
-/// The pace of all starts.
-pub const PACE: &str = "total";
 /// A start falls within this time after its moment.
 pub const START_WITHIN_US: i64 = 20_000;
-/// How far ahead moments are reserved.
+/// How far ahead moments are reserved: what dies with a process.
 const HORIZON_US: u64 = 100_000;
 /// The time left for `advance` before the first moment.
 const LEAD_US: u64 = 8_000;
@@ -35,22 +41,13 @@ const LEAD_US: u64 = 8_000;
 const GATHER: Duration = Duration::from_millis(15);
 /// For so long the answer that there is no pace is believed, in µs.
 const UNLIMITED_US: i64 = 250_000;
-/// While everything is paused, permits are asked for so often.
-const PAUSED_PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause before permits are asked for again, whatever Redis said: the limit may change.
+const PAUSE_MAX: Duration = Duration::from_millis(250);
 /// The most moments reserved by one call.
 const RESERVE_MAX: u32 = 2_000;
 
-/// The right to start one attempt in a span of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Permit {
-    /// Not before.
-    pub earliest: BootTime,
-    /// Not after.
-    pub latest: BootTime,
-}
-
 /// What an asker gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Permits {
     /// These, in the order of their moments.
     Timed(Vec<Permit>),
@@ -65,22 +62,13 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// Starts the process' pacer for the pace of this name. Redis takes over a limit that is newer than its own.
+    /// Starts the process' pacer for a channel; it ends with its last clone. Redis takes over limits that are newer than its own.
     #[must_use]
-    pub fn start(
-        redis: Redis,
-        name: &'static str,
-        settings: watch::Receiver<Settings>,
-        stop: CancellationToken,
-    ) -> Self {
+    pub fn start(redis: Redis, channel: Channel, settings: watch::Receiver<Settings>) -> Self {
         let (requests, receiver) = mpsc::channel(4096);
-        let dealer = Dealer { redis, name, settings, clock: RedisClock::default(), unlimited_at: None };
-        tokio::spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = dealer.run(receiver) => {}
-            }
-        });
+        let (clock, unused) = (RedisClock::default(), Arc::default());
+        let dealer = Dealer { redis, channel, settings, clock, unused, unlimited_at: None };
+        tokio::spawn(dealer.run(receiver));
         Self { requests }
     }
 
@@ -94,33 +82,43 @@ impl Pacer {
 
 struct Dealer {
     redis: Redis,
-    name: &'static str,
+    channel: Channel,
     settings: watch::Receiver<Settings>,
     clock: RedisClock,
+    unused: Arc<Unused>,
     unlimited_at: Option<BootTime>,
 }
 
 impl Dealer {
     async fn run(mut self, mut requests: mpsc::Receiver<Waiting>) {
+        let unused = self.unused.clone();
         let mut waiting: Vec<Waiting> = Vec::new();
         loop {
             if waiting.is_empty() {
-                match requests.recv().await {
-                    Some(request) => waiting.push(request),
-                    None => return,
+                tokio::select! {
+                    biased;
+                    request = requests.recv() => match request {
+                        Some(request) => waiting.push(request),
+                        None => return,
+                    },
+                    // Nobody here needs them: others may.
+                    () = unused.appeared.notified() => {}
                 }
             }
             while let Ok(request) = requests.try_recv() {
                 waiting.push(request);
             }
             waiting.retain(|request| !request.reply.is_closed());
-            if waiting.is_empty() {
+            if waiting.is_empty() && unused.is_empty() {
                 continue;
             }
             match self.reserve(&waiting).await {
                 Ok(Some(permits)) => deal::deal(&mut waiting, permits),
                 Ok(None) => deal::lift(&mut waiting),
-                Err(pause) => tokio::time::sleep(pause).await,
+                Err(pause) => tokio::select! {
+                    () = tokio::time::sleep(pause.min(PAUSE_MAX)) => {}
+                    Ok(()) = self.settings.changed() => {}
+                },
             }
         }
     }
@@ -131,25 +129,29 @@ impl Dealer {
             return Ok(None);
         }
         let wanted: usize = waiting.iter().map(|request| request.wanted).sum();
-        let wanted = u32::try_from(wanted).unwrap_or(RESERVE_MAX).clamp(1, RESERVE_MAX);
-        let limit = self.settings.borrow().limit();
-        let ask = Reserve { name: self.name, wanted, horizon_us: HORIZON_US, lead_us: LEAD_US, limit };
+        let wanted = u32::try_from(wanted).unwrap_or(RESERVE_MAX).min(RESERVE_MAX);
+        let unused = self.unused.take();
+        let limit = self.settings.borrow().limit_of(&self.channel);
+        let (channel, unused) = (&self.channel, unused.as_slice());
+        let ask = Reserve { channel, wanted, horizon_us: HORIZON_US, lead_us: LEAD_US, limit, unused };
         let sent = BootTime::now();
         match self.redis.reserve_pace(&ask).await {
-            Ok(Reserved::Granted { count, first_us, interval_us, now_us }) => {
+            Ok(Reserved::Granted { now_us, moments }) => {
                 let received = BootTime::now();
                 self.clock.observe(sent, received, now_us);
-                let moments = (0..i64::from(count)).map(|n| first_us + n * interval_us);
-                Ok(Some(moments.map(|moment| self.clock.permit(moment, received)).collect()))
+                let each = moments.into_iter().flat_map(|(moment, count)| (0..count).map(move |_| moment));
+                let permit = |moment| Permit::new(self.clock.span(moment, received), moment, self.unused.clone());
+                Ok(Some(each.map(permit).collect()))
             }
+            Ok(Reserved::Wait(_)) if wanted == 0 => Err(GATHER),
             Ok(Reserved::Wait(us)) => Err(Duration::from_micros(us) + GATHER),
             Ok(Reserved::Unlimited) => {
                 self.unlimited_at = Some(sent);
                 Ok(None)
             }
-            Ok(Reserved::Paused) => Err(PAUSED_PAUSE),
+            Ok(Reserved::Paused) => Err(PAUSE_MAX),
             Err(error) => {
-                tracing::debug!(%error, pace = self.name, "no permits; asking again");
+                tracing::debug!(%error, channel = %self.channel, "no permits; asking again");
                 Err(RETRY_PAUSE)
             }
         }

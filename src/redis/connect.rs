@@ -8,11 +8,13 @@ use fred::{
     clients::Client,
     prelude::{ClientLike, ReconnectPolicy},
     types::{
-        Builder,
+        Builder, Value,
         config::{Config, ConnectionConfig, PerformanceConfig, UnresponsiveConfig},
     },
 };
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::RedisError;
 
@@ -25,9 +27,14 @@ pub enum Patience {
     Endless,
 }
 
+/// How often a connection is asked whether it lives.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 const RECONNECT_MS: u32 = 200;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(3);
+/// A connection on which nothing is answered for so long is given up; above the two seconds for which a reader blocks.
+const UNRESPONSIVE_AFTER: Duration = Duration::from_secs(3);
+/// Above that time, so that the connection is made anew before its calls are given up.
+const COMMAND_TIMEOUT: Duration = Duration::from_millis(4_500);
 /// Above the two seconds for which a reader blocks.
 const READER_TIMEOUT: Duration = Duration::from_secs(8);
 
@@ -49,12 +56,48 @@ fn connection(config: &mut ConnectionConfig) {
     config.connection_timeout = CONNECT_TIMEOUT;
     config.internal_command_timeout = CONNECT_TIMEOUT;
     config.reconnect_on_auth_error = true;
-    config.unresponsive = UnresponsiveConfig { max_timeout: Some(COMMAND_TIMEOUT), interval: Duration::from_secs(1) };
+    config.unresponsive =
+        UnresponsiveConfig { max_timeout: Some(UNRESPONSIVE_AFTER), interval: Duration::from_secs(1) };
     config.tcp.nodelay = Some(true);
 }
 
 pub(super) fn reader_timeouts() -> PerformanceConfig {
     PerformanceConfig { default_command_timeout: READER_TIMEOUT, ..PerformanceConfig::default() }
+}
+
+/// Watches a connection until the guard is dropped: when a question gets no answer for three seconds, it is made anew.
+///
+/// The client's own look at this counts from the last call that it sent, so that a connection on which many go on asking
+/// in vain is never found dead.
+pub(super) fn watch(client: Client) -> DropGuard {
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let watching = async move {
+        loop {
+            sleep(WATCH_EVERY).await;
+            if timeout(UNRESPONSIVE_AFTER, client.ping::<Value>(None)).await.is_err() {
+                reconnect(&client).await;
+            }
+        }
+    };
+    tokio::spawn(async move {
+        tokio::select! {
+            () = stopped.cancelled() => {}
+            () = watching => {}
+        }
+    });
+    stop.drop_guard()
+}
+
+/// Makes a connection anew that only seems to be there; one that is known to be gone is being made anew already.
+pub(super) async fn reconnect(client: &Client) {
+    if !client.is_connected() {
+        return;
+    }
+    tracing::warn!("Redis does not answer: connecting again");
+    if let Err(error) = client.force_reconnection().await {
+        tracing::debug!(%error, "could not connect again yet");
+    }
 }
 
 pub(super) async fn init(client: &Client) -> Result<(), RedisError> {

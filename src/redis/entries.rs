@@ -27,7 +27,7 @@ impl Redis {
     ///
     /// # Errors
     /// As any call.
-    pub async fn have_entries(
+    pub async fn can_reach_workers(
         &self,
         partition: Partition,
         entries: &[(LaneId, String)],

@@ -16,6 +16,8 @@ pub const GROUP: &str = "workers";
 /// How long a reader blocks, in ms.
 pub const BLOCK_MS: u64 = 2000;
 
+/// So many of the newest entries are tried, where others have taken some of them out of turn.
+const NEWEST_MAX: u64 = 4;
 /// The most entries put back by one call.
 const LEAVE_MAX: u64 = 100;
 
@@ -133,7 +135,12 @@ impl Jobs {
     /// As [`Jobs::take`].
     pub async fn wait(&self) -> Result<Vec<Entry>, RedisError> {
         let both = vec![(Line::Fresh, ">".to_owned()), (Line::Again, ">".to_owned())];
-        self.read(both, 1, Some(BLOCK_MS)).await
+        let read = self.read(both, 1, Some(BLOCK_MS)).await;
+        if read.as_ref().is_err_and(RedisError::is_timeout) {
+            // The client takes a connection that waits for alive, whatever happens.
+            self.redis.reconnect().await;
+        }
+        read
     }
 
     /// Ends a wait under way with nothing. What the server has assigned by then is not lost: it is the wait's answer.
@@ -247,18 +254,45 @@ impl Jobs {
     /// As any call.
     pub async fn has_waiting(&self) -> Result<bool, RedisError> {
         for line in [Line::Fresh, Line::Again] {
-            let groups: Vec<HashMap<String, Value>> = self.redis.client.xinfo_groups(self.key(line)).await?;
-            let last = groups.iter().find_map(|group| {
-                let ours = group.get("name")?.as_string()? == GROUP;
-                ours.then(|| group.get("last-delivered-id")?.as_string()).flatten()
-            });
-            let Some(last) = last else { continue };
+            let Some(last) = self.last_given(line).await? else { continue };
             let next: Value = self.redis.client.xrange(self.key(line), format!("({last}"), "+", Some(1)).await?;
             if next.array_len().is_some_and(|len| len > 0) {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// The newest fresh entry that no worker was given yet, out of turn.
+    ///
+    /// Its turn still comes, if it is there by then: whoever is given it finds the lane held.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn take_newest(&self) -> Result<Option<Entry>, RedisError> {
+        let Some(last) = self.last_given(Line::Fresh).await? else { return Ok(None) };
+        let newest: Value = self.redis.client.xrevrange(&self.fresh, "+", format!("({last}"), Some(NEWEST_MAX)).await?;
+        for raw in texts(newest) {
+            let (group, consumer) = (GROUP, self.consumer.as_str());
+            // FORCE makes it ours, unless somebody has it: nobody's is idle for so long.
+            let claimed: Vec<String> = self
+                .redis
+                .client
+                .xclaim(&self.fresh, group, consumer, u64::from(u32::MAX), raw.0.as_str(), None, None, None, true, true)
+                .await?;
+            if !claimed.is_empty() {
+                return Ok(self.entry(Line::Fresh, raw).await);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn last_given(&self, line: Line) -> Result<Option<String>, RedisError> {
+        let groups: Vec<HashMap<String, Value>> = self.redis.client.xinfo_groups(self.key(line)).await?;
+        Ok(groups.iter().find_map(|group| {
+            let ours = group.get("name")?.as_string()? == GROUP;
+            ours.then(|| group.get("last-delivered-id")?.as_string()).flatten()
+        }))
     }
 
     /// An entry that cannot be read is set aside with a word, so that it does not hold back its neighbours.

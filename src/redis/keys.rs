@@ -103,6 +103,12 @@ impl Keys {
         format!("{{{}}}:pace:{name}", self.namespace)
     }
 
+    /// String: that a call to the pace was made, for a client that sends it again.
+    #[must_use]
+    pub fn pace_call(&self, call: &str) -> String {
+        format!("{{{}}}:call:{call}", self.namespace)
+    }
+
     /// The keys that the scripts of one lane need, built once per hold.
     #[must_use]
     pub fn of_lane(&self, partition: Partition, lane: &LaneId) -> LaneKeys {

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, str::FromStr};
 
-use fred::interfaces::HashesInterface;
+use fred::{
+    interfaces::{HashesInterface, StreamsInterface},
+    types::Value,
+};
 
 use super::{Redis, RedisError};
 use crate::{
@@ -151,6 +154,30 @@ impl Redis {
     /// As any call.
     pub async fn stock_of(&self, partition: Partition, product: ProductId) -> Result<Option<i64>, RedisError> {
         Ok(self.client.hget(self.keys.product(partition, product), "stock").await?)
+    }
+
+    /// Whether each of these entries, named as in [`LaneView::entry`], is still on its stream.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn have_entries(
+        &self,
+        partition: Partition,
+        entries: &[(LaneId, String)],
+    ) -> Result<Vec<bool>, RedisError> {
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pipeline = self.client.pipeline();
+        for (lane, entry) in entries {
+            let (key, id) = match entry.strip_prefix("a:") {
+                Some(id) => (self.keys.again(partition, &lane.channel), id),
+                None => (self.keys.jobs(partition, &lane.channel), entry.trim_start_matches("j:")),
+            };
+            let _: () = pipeline.xrange(key, id, id, Some(1)).await?;
+        }
+        let found: Vec<Value> = pipeline.all().await?;
+        Ok(found.iter().map(|entries| entries.array_len().is_some_and(|len| len > 0)).collect())
     }
 }
 

@@ -28,15 +28,22 @@ impl Redis {
         Ok(())
     }
 
+    /// Over how many partitions the products here are spread; `None` where that is not mirrored.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn mirrored_partitions(&self) -> Result<Option<u16>, RedisError> {
+        let partitions: Option<u16> = self.client.hget(self.keys.meta(FIRST), "partitions").await?;
+        Ok(partitions.filter(|count| *count > 0))
+    }
+
     /// Where a product lies, and the enabled channels there; `None` where they are not mirrored.
     ///
     /// # Errors
     /// As any call.
     pub async fn mirrored(&self, product: ProductId) -> Result<Option<(Partition, Vec<Channel>)>, RedisError> {
-        let partitions: Option<u16> = self.client.hget(self.keys.meta(FIRST), "partitions").await?;
-        let Some(partition) = partitions.filter(|count| *count > 0).map(|count| Partition::of(product, count)) else {
-            return Ok(None);
-        };
+        let Some(partitions) = self.mirrored_partitions().await? else { return Ok(None) };
+        let partition = Partition::of(product, partitions);
         let channels: Option<String> = self.client.hget(self.keys.meta(partition), "channels").await?;
         let channels: Option<Vec<Channel>> =
             channels.and_then(|names| names.split(',').map(|name| name.parse().ok()).collect());

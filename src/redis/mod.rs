@@ -21,9 +21,10 @@ pub mod log;
 mod mirror;
 pub mod pending;
 pub mod scripts;
+mod server;
 pub mod signal;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use fred::{
     clients::Client,
@@ -34,6 +35,7 @@ use fred::{
 };
 use secrecy::SecretString;
 use tokio::sync::broadcast::{self, error::TryRecvError};
+use tokio_util::sync::DropGuard;
 
 use self::keys::Keys;
 use crate::ids::Namespace;
@@ -74,6 +76,12 @@ impl RedisError {
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable(_))
+    }
+
+    /// Whether no answer came in time: the connection may be dead without a sign.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Unreachable(error) if *error.kind() == ErrorKind::Timeout)
     }
 
     /// Whether the stream's group is gone and must be created again.
@@ -126,6 +134,8 @@ const CLOSE_MAX: Duration = Duration::from_millis(500);
 pub struct Redis {
     client: Client,
     keys: Keys,
+    /// Ends the watch over the connection with its last user.
+    _watch: Option<Arc<DropGuard>>,
 }
 
 impl Redis {
@@ -136,7 +146,8 @@ impl Redis {
     pub async fn connect(url: &SecretString, namespace: &Namespace, patience: Patience) -> Result<Self, RedisError> {
         let client = connect::client(url, patience)?;
         connect::init(&client).await?;
-        Ok(Self { client, keys: Keys::new(namespace.clone()) })
+        let watch = (patience == Patience::Endless).then(|| Arc::new(connect::watch(client.clone())));
+        Ok(Self { client, keys: Keys::new(namespace.clone()), _watch: watch })
     }
 
     /// Another connection to the same server, for a reader that blocks.
@@ -147,13 +158,18 @@ impl Redis {
         let client = self.client.clone_new();
         client.update_perf_config(connect::reader_timeouts());
         connect::init(&client).await?;
-        Ok(Self { client, keys: self.keys.clone() })
+        Ok(Self { client, keys: self.keys.clone(), _watch: None })
     }
 
     /// Tells when the connection was broken: answers may have been lost, though their commands were sent again.
     #[must_use]
     pub fn reconnects(&self) -> Reconnects {
         Reconnects(self.client.reconnect_rx())
+    }
+
+    /// Gives the connection up and makes another.
+    pub async fn reconnect(&self) {
+        connect::reconnect(&self.client).await;
     }
 
     /// The names of the keys.

@@ -1,10 +1,12 @@
 //! Stop signals: one sharded channel per partition; the message is the product's id.
 
+use std::time::Duration;
+
 use fred::{
     clients::SubscriberClient,
     interfaces::{EventInterface, PubsubInterface},
     prelude::ClientLike,
-    types::Builder,
+    types::{Builder, Value},
 };
 use tokio::{
     sync::{broadcast, mpsc},
@@ -13,6 +15,9 @@ use tokio::{
 
 use super::{RETRY_PAUSE, Redis, RedisError};
 use crate::ids::{Partition, ProductId};
+
+/// How often the listener looks whether its connection lives.
+const PING_EVERY: Duration = Duration::from_secs(2);
 
 /// What a listener learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +43,16 @@ pub async fn listen(redis: &Redis, partitions: u16) -> Result<mpsc::Receiver<Sig
     client.init().await?;
     let channels: Vec<String> = (0..partitions).map(|p| redis.keys().signal(Partition(p))).collect();
     subscribe(&client, &channels).await?;
+    let pinger = client.clone();
+    let pings = tokio::spawn(async move {
+        // A connection that only listens has no call whose answer could be missed: these are watched instead.
+        loop {
+            sleep(PING_EVERY).await;
+            if let Err(error) = pinger.ping::<Value>(None).await {
+                tracing::debug!(%error, "the connection for stop signals does not answer");
+            }
+        }
+    });
     tokio::spawn(async move {
         loop {
             let signal = tokio::select! {
@@ -62,6 +77,7 @@ pub async fn listen(redis: &Redis, partitions: u16) -> Result<mpsc::Receiver<Sig
                 break;
             }
         }
+        pings.abort();
         if let Err(error) = client.quit().await {
             tracing::debug!(%error, "the subscriber was already closed");
         }

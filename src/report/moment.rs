@@ -9,7 +9,7 @@ use crate::{
     clock::wall_us,
     ids::{LaneId, Partition, ProductId},
     mysql::request::{self, Outbox},
-    pace::PACE,
+    redis::scripts::TOTAL,
     redis::{Redis, RedisError, lane::LaneView},
     report::status::{Overview, StatusRow},
     round::Status,
@@ -23,6 +23,8 @@ pub struct LaneNow {
     pub row: StatusRow,
     /// The consumer that holds it.
     pub owner: Option<String>,
+    /// What is left of its lease, below zero once it has run out, ms.
+    pub lease_ms: Option<i64>,
     /// For how long a queued round has waited, ms.
     pub waiting_ms: Option<i64>,
 }
@@ -104,7 +106,7 @@ async fn ask(redis: &Redis, partitions: u16, rows: &[StatusRow]) -> Result<Engin
         views.extend(lanes.into_iter().zip(read).filter_map(|(lane, view)| Some((lane, view?))));
     }
     let now_us = redis.now_ms(Partition(0)).await? * 1000;
-    Ok(Engine { used: redis.pace_use(PACE).await?.last_second, lag, views, now_us })
+    Ok(Engine { used: redis.pace_use(TOTAL).await?.last_second, lag, views, now_us })
 }
 
 fn lane(row: StatusRow, engine: Option<&Engine>) -> LaneNow {
@@ -116,5 +118,7 @@ fn lane(row: StatusRow, engine: Option<&Engine>) -> LaneNow {
     let now_us = engine.map_or_else(wall_us, |engine| engine.now_us);
     let waiting_ms =
         queued_us.filter(|_| row.status == Status::Queued).map(|queued_us| (now_us - queued_us).max(0) / 1000);
-    LaneNow { row, owner, waiting_ms }
+    let lease_us = view.filter(|_| owner.is_some()).map(|view| view.lease_until_ms.cast_signed() * 1000);
+    let lease_ms = lease_us.map(|lease_us| (lease_us - now_us) / 1000);
+    LaneNow { row, owner, lease_ms, waiting_ms }
 }

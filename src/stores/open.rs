@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Stores;
 use crate::{
     config::Backends,
+    ids::Namespace,
     mysql::{
         self,
         schema::{self, SchemaError},
@@ -31,6 +32,19 @@ pub enum OpenError {
     /// The settings cannot be used, or belong to another deployment.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// Redis holds the keys of another deployment under this namespace.
+    #[error(
+        "Redis holds the namespace `{namespace}` in {in_redis} partitions, this database spreads it over {stored}: they \
+         are not of one deployment; give another --namespace, or the database that belongs to this Redis"
+    )]
+    OtherPartitions {
+        /// The first word of every key.
+        namespace: Namespace,
+        /// Over how many partitions they are spread there.
+        in_redis: u16,
+        /// Over how many they would be.
+        stored: u16,
+    },
     /// MySQL failed.
     #[error("MySQL: {0}")]
     Sql(#[from] sqlx::Error),
@@ -48,20 +62,28 @@ impl OpenError {
                 mysql::is_unreachable(error)
             }
             Self::Redis(error) => error.is_unreachable(),
-            Self::Schema(_) | Self::Setting(_) => false,
+            Self::Schema(_) | Self::Setting(_) | Self::OtherPartitions { .. } => false,
         }
     }
 }
 
 impl Stores {
-    /// Connects to both, and checks the schema and that the database belongs to this namespace.
+    /// Connects to both, and checks the schema, that the database belongs to this namespace, and that Redis has the
+    /// namespace from this deployment.
     ///
     /// # Errors
     /// When one of them does not answer or cannot be used.
     pub async fn open(backends: &Backends, patience: Patience, connections_max: u32) -> Result<Self, OpenError> {
         let (mysql, settings) = Self::open_record(backends, connections_max).await?;
         let redis = Redis::connect(&backends.redis_url, &backends.namespace, patience).await?;
-        Ok(Self { redis, mysql, settings })
+        // Elsewhere than where they lie, nobody would find a product, and each would have its rounds twice.
+        match redis.mirrored_partitions().await? {
+            Some(in_redis) if in_redis != settings.partitions => {
+                let (namespace, stored) = (settings.namespace, settings.partitions);
+                Err(OpenError::OtherPartitions { namespace, in_redis, stored })
+            }
+            _ => Ok(Self { redis, mysql, settings }),
+        }
     }
 
     /// The half of [`Stores::open`] for what needs no Redis.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::MySqlPool;
 use tokio::{sync::watch, task::JoinHandle, time::sleep};
 
-use crate::mysql::setting::{Name, SettingError, Settings};
+use crate::mysql::setting::{SettingError, Settings};
 
 /// How often MySQL is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
@@ -71,11 +71,9 @@ async fn look(mysql: MySqlPool, known: watch::Sender<Settings>) -> SettingError 
             return refusal;
         }
         known.send_if_modified(|current| {
-            for name in Name::ALL {
-                let (before, now) = (current.value(name), found.value(name));
-                if before != now {
-                    tracing::info!(setting = name.as_str(), before, now, "a setting has changed");
-                }
+            let before = current.entries();
+            for (setting, now) in found.entries().into_iter().filter(|entry| !before.contains(entry)) {
+                tracing::info!(setting, now, "a setting has changed");
             }
             let changed = *current != found;
             *current = found;

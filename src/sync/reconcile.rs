@@ -130,7 +130,7 @@ async fn without_entry(
             Some(entry) => named.push((lane.clone(), entry.clone())),
         }
     }
-    let live = stores.redis.have_entries(partition, &named).await?;
+    let live = stores.redis.can_reach_workers(partition, &named).await?;
     wanting.extend(named.iter().zip(live).filter(|(_, is_live)| !is_live).map(|((lane, _), _)| lane.product));
     Ok(wanting)
 }

@@ -20,8 +20,10 @@ use crate::{
 const PAGE_ROWS: u32 = 500;
 /// Pages read in one step, so that other work is not held up.
 const PAGES_MAX: usize = 20;
-/// How long a row that was pushed is left alone.
-const PUSHED_FOR: Duration = Duration::from_secs(5);
+/// How long a row that was pushed is left alone: at first, and at most. It is longer each time, so that a MySQL that
+/// takes no answers does not fill the log with them.
+const PUSHED_MIN: Duration = Duration::from_secs(5);
+const PUSHED_MAX: Duration = Duration::from_secs(300);
 /// How often a row is tried in one step when the product had to be checked or the channels differed.
 const TRIES_MAX: usize = 3;
 const REASON_CHARS_MAX: usize = 255;
@@ -52,7 +54,14 @@ pub(super) struct Relay {
     stores: Stores,
     partition: Partition,
     backlog_max: u64,
-    pushed: HashMap<i64, Instant>,
+    pushed: HashMap<i64, Push>,
+}
+
+/// The last time a row was pushed, and how long it is left alone then.
+#[derive(Debug, Clone, Copy)]
+struct Push {
+    at: Instant,
+    pause: Duration,
 }
 
 impl Relay {
@@ -62,7 +71,8 @@ impl Relay {
 
     /// Pushes what is pending and was not pushed just now.
     pub(super) async fn step(&mut self) -> Result<Relayed, StoreError> {
-        self.pushed.retain(|_, at| at.elapsed() < PUSHED_FOR);
+        // Beyond its pause a row is remembered for as long again, to be left alone for longer if it is still there.
+        self.pushed.retain(|_, push| push.at.elapsed() < push.pause * 2);
         let mut after = held_upto(&self.stores.mysql, self.partition).await?;
         let (mut done, partitions) = (0, self.stores.settings.partitions);
         // Of one product no request overtakes another.
@@ -73,11 +83,12 @@ impl Relay {
             after = last.id;
             let is_last_page = rows.len() < PAGE_ROWS as usize;
             for row in rows {
-                if self.pushed.contains_key(&row.id) || held.contains(&row.product) {
+                let is_left_alone = self.pushed.get(&row.id).is_some_and(|push| push.at.elapsed() < push.pause);
+                if is_left_alone || held.contains(&row.product) {
                     continue;
                 }
                 match self.push_or_put_off(&row).await? {
-                    Pushed::Taken => drop(self.pushed.insert(row.id, Instant::now())),
+                    Pushed::Taken => self.leave_alone(row.id),
                     Pushed::Refused(reason) => self.refuse(&row, &reason).await?,
                     Pushed::Full => return Ok(Relayed::Full),
                     Pushed::Later => {
@@ -94,6 +105,12 @@ impl Relay {
         Ok(Relayed::Done(done))
     }
 
+    fn leave_alone(&mut self, id: i64) {
+        let before = self.pushed.get(&id).map_or(Duration::ZERO, |push| push.pause);
+        let pause = (before * 2).clamp(PUSHED_MIN, PUSHED_MAX);
+        self.pushed.insert(id, Push { at: Instant::now(), pause });
+    }
+
     /// An error that is about this row alone puts it off, and holds back no other product's.
     async fn push_or_put_off(&mut self, row: &Request) -> Result<Pushed, StoreError> {
         match self.push(row).await {
@@ -103,7 +120,7 @@ impl Relay {
             }
             Err(error) if !error.is_passing() => {
                 tracing::warn!(request = row.id, %error, "a request of the outbox cannot be pushed; later");
-                self.pushed.insert(row.id, Instant::now());
+                self.leave_alone(row.id);
                 Ok(Pushed::Later)
             }
             pushed => pushed,

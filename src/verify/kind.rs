@@ -179,9 +179,7 @@ impl Kind {
             Self::TotalMissing => {
                 "run `restock-cli verify --repair`: it is counted now, without who unsubscribed since"
             }
-            Self::RowRefused => {
-                "see the table log_dead for the reason, mend it, then run `restock-cli verify --repair`"
-            }
+            Self::RowRefused => "see `restock-cli dead list` for the reason, mend that, then `restock-cli dead replay`",
         }
     }
 }

@@ -2,21 +2,23 @@
 //!
 //! | module | checks |
 //! |---|---|
-//! | [`partition`] | the log and its position, what is mirrored, held and stuck requests, refused rows |
-//! | [`streams`] | groups, entries, what is pending, consumers |
-//! | [`live`] | what Redis holds against MySQL, and each lane against its entry, its owner, its product |
-//! | [`rounds`] | the rounds of MySQL: none missing, each where the one before stopped |
-//! | [`people`] | who has an outcome in a round: holes, repeats, order, counts |
+//! | `partition` | the log and its position, what is mirrored, held and stuck requests, refused rows |
+//! | `streams` | groups, entries, what is pending, consumers |
+//! | `live`, `compare` | what Redis holds against MySQL, and each lane against its entry, its owner, its product |
+//! | `rounds` | the rounds of MySQL: none missing, each where the one before stopped |
+//! | `people`, `order` | who has an outcome in a round: holes, repeats, order, counts |
 //! | [`mend`] | repairs, through the same scripts that the processes use |
 //!
 //! Nothing is stopped for it. What looks wrong is looked at again, after the log was flushed up to what was seen, and
 //! only what is wrong both times is reported. Memory is bounded: everything is read in steps, at most
 //! [`FINDINGS_MAX`] findings are kept, and people are counted, with the first of them named.
 
+mod compare;
 mod finding;
 mod kind;
 mod live;
 pub mod mend;
+mod order;
 mod partition;
 mod people;
 mod record;

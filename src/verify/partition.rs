@@ -45,15 +45,13 @@ impl Verifier {
 
     /// As the flusher judges it when it looks; it does so every second.
     async fn look_at_position(&self, partition: Partition) -> Result<Vec<Finding>, StoreError> {
+        // The flusher goes on meanwhile: the log's end is compared with where it was before, and what was deleted with
+        // where it is after.
+        let (_, before) = self.position(partition).await?;
         let head = self.stores.redis.log_head(partition).await?;
-        let position: Option<(String, String)> =
-            sqlx::query_as("SELECT incarnation, last_entry FROM flush_position WHERE partition_id = ?")
-                .bind(partition.0)
-                .fetch_optional(&self.stores.mysql)
-                .await?;
-        let (known, last) = position.unwrap_or_else(|| (String::new(), EntryId::ZERO.to_string()));
+        let (known, last) = self.position(partition).await?;
         let id = |text: &str| text.parse::<EntryId>().unwrap_or(EntryId::ZERO);
-        let (last, newest, deleted) = (id(&last), id(&head.last_id), id(&head.max_deleted_id));
+        let (newest, deleted) = (id(&head.last_id), id(&head.max_deleted_id));
         let named = head.incarnation.unwrap_or_default();
         let detail = if known.is_empty() && named.is_empty() {
             return Ok(Vec::new());
@@ -61,12 +59,23 @@ impl Verifier {
             "MySQL followed another log than the one in Redis: Redis was emptied or replaced, or MySQL was".to_owned()
         } else if deleted > last {
             format!("entries up to {deleted} are gone from the log, and MySQL has them up to {last}: it was set back")
-        } else if newest < last {
-            format!("the log ends at {newest}, and MySQL has it up to {last}: Redis lost the end of it")
+        } else if newest < before {
+            format!("the log ends at {newest}, and MySQL has it up to {before}: Redis lost the end of it")
         } else {
             return Ok(Vec::new());
         };
         Ok(vec![Finding::new(Kind::LogReplaced, Subject::Partition(partition), detail)])
+    }
+
+    /// The life of the log that MySQL follows, and the last entry of it that it has.
+    async fn position(&self, partition: Partition) -> sqlx::Result<(String, EntryId)> {
+        let found: Option<(String, String)> =
+            sqlx::query_as("SELECT incarnation, last_entry FROM flush_position WHERE partition_id = ?")
+                .bind(partition.0)
+                .fetch_optional(&self.stores.mysql)
+                .await?;
+        let (incarnation, last) = found.unwrap_or_default();
+        Ok((incarnation, last.parse().unwrap_or(EntryId::ZERO)))
     }
 
     async fn look_at_mirror(&self, partition: Partition) -> Result<Vec<Finding>, StoreError> {
@@ -123,7 +132,7 @@ impl Verifier {
         let _ = self.flushed(partition).await?;
         tokio::time::sleep(super::LOOK_AGAIN).await;
         let again = self.look_at_requests(partition, only).await?;
-        report.extend(again.into_iter().filter(|finding| first.contains(finding)));
+        report.extend(again.into_iter().filter(|finding| first.iter().any(|before| before.is_same(finding))));
         Ok(())
     }
 

@@ -8,7 +8,8 @@ use chrono::NaiveDateTime;
 
 use super::{
     Finding, Kind, Verifier,
-    rounds::{at, subject},
+    order::{Order, Tally},
+    rounds::subject,
 };
 use crate::{
     ids::{Place, UserId},
@@ -20,67 +21,11 @@ use crate::{
 
 /// People read at once.
 const PAGE_PEOPLE: u32 = 5_000;
-/// How far the clocks of two workers may be apart, µs.
-const CLOCKS_US: i64 = 1_000_000;
-
 /// What a look at a round came to.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) findings: Vec<Finding>,
     pub(super) people: u64,
-}
-
-/// How many, and the first of them.
-#[derive(Debug, Default)]
-struct Tally {
-    count: u64,
-    first: Option<(Place, UserId)>,
-}
-
-impl Tally {
-    fn add(&mut self, place: Place, user: UserId) {
-        self.count += 1;
-        self.first.get_or_insert((place, user));
-    }
-
-    fn finding(&self, kind: Kind, state: &RoundState, what: &str) -> Option<Finding> {
-        let (place, user) = self.first?;
-        let detail = format!("{} {what}, the first is user {user} at {}", self.count, at(Some(place)));
-        Some(Finding::new(kind, subject(state), detail))
-    }
-}
-
-/// Sees when somebody was told although a person more than a window ahead of them was not settled yet.
-///
-/// Each person's decisive attempt is the last one, so that within a window any order can be sound; but nobody is started
-/// while a person is unsettled who stands a window or more ahead.
-#[derive(Debug)]
-struct Order {
-    window_max: usize,
-    /// The decisive attempts of the last people.
-    window: VecDeque<i64>,
-    /// The latest attempt of those who stand further ahead.
-    ahead_us: i64,
-    broken: Tally,
-}
-
-impl Order {
-    fn new(window_max: usize) -> Self {
-        Self { window_max, window: VecDeque::new(), ahead_us: i64::MIN, broken: Tally::default() }
-    }
-
-    fn see(&mut self, row: &PersonRow) {
-        let sent_us = row.sent_at.and_utc().timestamp_micros();
-        if self.window.len() == self.window_max
-            && let Some(passed_us) = self.window.pop_front()
-        {
-            self.ahead_us = self.ahead_us.max(passed_us);
-        }
-        if sent_us.saturating_add(CLOCKS_US) < self.ahead_us {
-            self.broken.add(row.place, row.user);
-        }
-        self.window.push_back(sent_us);
-    }
 }
 
 /// The outcomes of a round, in line order.
@@ -162,8 +107,10 @@ impl Verifier {
         let of = PeopleOf { product: state.lane.product, round: state.round, channel: state.lane.channel.clone() };
         let mut outcomes = Outcomes { verifier: self, of, after: None, page: VecDeque::new(), is_last: false };
         let mut line = Line { verifier: self, state, after: state.from, upto, page: VecDeque::new(), is_last: false };
+        // A round that starts over owes an outcome also to those who were ahead in the one before.
+        let goes_on = before.filter(|before| before.status.is_canceled() && before.cursor == state.from);
         let inherited: BTreeSet<Place> =
-            before.map(|before| before.ahead.iter().copied().collect()).unwrap_or_default();
+            goes_on.map(|before| before.ahead.iter().copied().collect()).unwrap_or_default();
         let ahead: BTreeSet<Place> = state.ahead.iter().copied().collect();
         // Whoever was ahead in a round whose row was pruned is not known any more.
         let is_judged = state.from.is_none() || before.is_some();
@@ -276,7 +223,7 @@ impl Count {
             self.stray.add(row.place, row.user);
         }
         if is_behind || is_ahead {
-            self.order.see(row);
+            self.order.see(row.place, row.user, row.sent_at.and_utc().timestamp_micros());
             *match row.outcome {
                 Outcome::Sent => &mut self.counts.sent,
                 Outcome::Skipped => &mut self.counts.skipped,

@@ -20,8 +20,8 @@ pub(crate) struct Allowance {
 /// Whether somebody may start now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
-    /// Yes; not after this moment, where there is a pace.
-    Now(Option<BootTime>),
+    /// Yes.
+    Now,
     /// Not before this moment.
     At(BootTime),
     /// Not without another permit.
@@ -45,7 +45,7 @@ impl Allowance {
 
     /// Drops what has passed, and says how many may be started by what is in hand.
     pub(crate) fn in_hand(&mut self, now: BootTime) -> usize {
-        while self.timed.front().is_some_and(|permit| permit.latest < now) {
+        while self.timed.front().is_some_and(|permit| permit.span().latest < now) {
             self.timed.pop_front();
         }
         if self.is_unlimited(now) { usize::MAX } else { self.timed.len() }
@@ -55,15 +55,20 @@ impl Allowance {
     pub(crate) fn turn(&mut self, now: BootTime) -> Turn {
         self.in_hand(now);
         match self.timed.front() {
-            Some(permit) if permit.earliest <= now => Turn::Now(Some(permit.latest)),
-            Some(permit) => Turn::At(permit.earliest),
-            None if self.is_unlimited(now) => Turn::Now(None),
+            Some(permit) if permit.span().earliest <= now => Turn::Now,
+            Some(permit) => Turn::At(permit.span().earliest),
+            None if self.is_unlimited(now) => Turn::Now,
             None => Turn::Never,
         }
     }
 
-    /// Uses the permit whose turn it is.
-    pub(crate) fn spend(&mut self) {
-        self.timed.pop_front();
+    /// The permit whose turn it is; `None` where there is no pace.
+    pub(crate) fn take(&mut self) -> Option<Permit> {
+        self.timed.pop_front()
+    }
+
+    /// When the next permit in hand is of no use any more.
+    pub(crate) fn lapses_at(&self) -> Option<BootTime> {
+        self.timed.front().map(|permit| permit.span().latest.plus_us(1))
     }
 }

@@ -9,9 +9,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::flight::LaneSignal;
 use crate::{
+    clock::BootTime,
     ids::{LaneId, ProductId},
     redis::{jobs::Entry, signal::Signal},
 };
+
+/// A lane is kept for so long before others get its place, in µs.
+const HOLD_US: i64 = 3_000_000;
+/// One lane, and one of so many, may be on its way back at a time: each first settles what is in flight.
+const LEAVING_SHARE: usize = 16;
 
 /// The lanes in hand, oldest first, and the entries they were taken by.
 #[derive(Debug, Default)]
@@ -28,6 +34,7 @@ struct Posts {
 #[derive(Debug)]
 struct Post {
     order: u64,
+    since: BootTime,
     entry: String,
     signal: Arc<LaneSignal>,
     left: CancellationToken,
@@ -57,7 +64,8 @@ impl Board {
         }
         posts.next += 1;
         let (signal, left) = (Arc::new(LaneSignal::default()), CancellationToken::new());
-        let post = Post { order: posts.next, entry: entry.name(), signal: signal.clone(), left };
+        let (since, name) = (BootTime::now(), entry.name());
+        let post = Post { order: posts.next, since, entry: name, signal: signal.clone(), left };
         posts.lanes.insert(entry.lane.clone(), post);
         Entered::Here(signal)
     }
@@ -78,10 +86,16 @@ impl Board {
         self.posts().lanes.get(&entry.lane).is_some_and(|post| post.entry == entry.name())
     }
 
-    /// Asks the oldest lane back that was not asked yet.
+    /// Asks the oldest lane back that was not asked yet, unless all are young (a small round should end in one hold), or
+    /// enough are on their way already.
     pub(super) fn ask_back_oldest(&self) {
-        let posts = self.posts();
-        let unasked = posts.lanes.iter().filter(|(_, post)| !post.signal.is_asked_back());
+        let (posts, now) = (self.posts(), BootTime::now());
+        let leaving = posts.lanes.values().filter(|post| post.signal.is_asked_back()).count();
+        if leaving > posts.lanes.len() / LEAVING_SHARE {
+            return;
+        }
+        let is_due = |post: &Post| !post.signal.is_asked_back() && post.since.age_us(now) >= HOLD_US;
+        let unasked = posts.lanes.iter().filter(|(_, post)| is_due(post));
         if let Some((lane, post)) = unasked.min_by_key(|(_, post)| post.order) {
             tracing::debug!(%lane, "full while others wait: giving the oldest lane back");
             post.signal.ask_back();

@@ -14,12 +14,16 @@ use crate::redis::{
     jobs::{Entry, Jobs, Line},
 };
 
-/// A worker that is full for this long while others wait gives a lane back.
+/// A job in hand for which there is no place for so long asks for one.
 pub(super) const GIVE_BACK_AFTER: Duration = Duration::from_secs(1);
 /// Of this many places one goes to lanes that were handed back first.
 const AGAIN_EVERY: u64 = 4;
+/// And another one to the newest round: a small one must not wait until a thousand large ones have begun.
+const NEWEST_AT: u64 = 2;
 /// The most entries read by one call.
 const TAKE_MAX: usize = 32;
+/// How often a full worker looks whether others wait.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The most entries taken over by one call.
 const CLAIM_MAX: u64 = 100;
 
@@ -103,8 +107,14 @@ impl Claimer {
             places.merge(more);
         }
         let free = places.num_permits() as u64;
-        let first = (*filled + free) / AGAIN_EVERY - *filled / AGAIN_EVERY;
+        let due =
+            |at: u64| (*filled + free + AGAIN_EVERY - at) / AGAIN_EVERY - (*filled + AGAIN_EVERY - at) / AGAIN_EVERY;
+        let first = due(0);
         let mut entries = if first > 0 { self.jobs.take(Line::Again, first).await? } else { Vec::new() };
+        if due(NEWEST_AT) > 0 && (entries.len() as u64) < free && slots.available_permits() == 0 {
+            // What was read is in hand, whatever becomes of this.
+            entries.extend(self.jobs.take_newest().await.unwrap_or_default());
+        }
         for line in [Line::Fresh, Line::Again] {
             let left = free - entries.len() as u64;
             if left > 0 && (line == Line::Fresh || first == 0) {
@@ -208,13 +218,13 @@ impl Claimer {
         }
     }
 
-    /// While this worker is full and others wait, gives a lane back each second.
+    /// While this worker is full and others wait, gives lanes back that it has had for a while, one at a time.
     async fn make_room(self) {
         loop {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                () = sleep(GIVE_BACK_AFTER) => {}
+                () = sleep(LOOK_EVERY) => {}
             }
             if self.deps.slots.available_permits() == 0 && self.jobs.has_waiting().await.unwrap_or(false) {
                 self.deps.board.ask_back_oldest();

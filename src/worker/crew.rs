@@ -12,7 +12,8 @@ use super::{Deps, claim::Claimer};
 use crate::{
     channel::{ChannelOptions, Sender},
     ids::{Channel, Partition},
-    redis::{RedisError, jobs::Jobs},
+    pace::Pacer,
+    redis::{RedisError, inspect::job_streams, jobs::Jobs},
 };
 
 /// The pause before a channel that could not be served is tried again.
@@ -24,13 +25,14 @@ const PLACES_MAX: usize = 1 << 20;
 /// The way out of one channel in this process.
 pub(super) struct Exit {
     pub(super) sender: Arc<dyn Sender>,
+    pub(super) pacer: Pacer,
     connections: Arc<Semaphore>,
 }
 
 impl Exit {
-    fn new(sender: Arc<dyn Sender>) -> Self {
+    fn new(sender: Arc<dyn Sender>, pacer: Pacer) -> Self {
         let connections = Arc::new(Semaphore::new(sender.connections_max().min(PLACES_MAX)));
-        Self { sender, connections }
+        Self { sender, pacer, connections }
     }
 
     pub(super) fn connection(&self) -> Result<OwnedSemaphorePermit, TryAcquireError> {
@@ -117,7 +119,10 @@ impl Crew {
                 return Ok(());
             }
         };
-        let (exit, stop) = (Arc::new(Exit::new(sender)), self.stop.child_token());
+        let (redis, settings) = (self.deps.stores.redis.clone(), self.deps.settings.clone());
+        // It ends with the last lane that could ask: lanes go on to ask while they drain.
+        let pacer = Pacer::start(redis, channel.clone(), settings);
+        let (exit, stop) = (Arc::new(Exit::new(sender, pacer)), self.stop.child_token());
         let mut claimers = Vec::new();
         for partition in (0..self.deps.stores.settings.partitions).map(Partition) {
             let jobs = |redis| Jobs::new(redis, partition, channel.clone(), self.deps.consumer.clone());
@@ -142,12 +147,30 @@ impl Crew {
         Ok(())
     }
 
-    /// Waits until all lanes are handed back, for as long as the drain lasts.
+    /// Waits until all lanes are handed back, for as long as the drain lasts; then leaves the groups, so that a consumer
+    /// that is still there has died.
     pub(super) async fn drain(self) {
         self.claimers.close();
         let time = self.deps.options.drain() + LAST_CALLS;
         if timeout(time, self.claimers.wait()).await.is_err() {
             tracing::warn!("Redis does not answer: what was not handed back is taken over when its leases run out");
+        } else if !matches!(timeout(LAST_CALLS, self.leave_groups()).await, Ok(Ok(()))) {
+            tracing::debug!("could not leave all groups");
         }
+    }
+
+    /// What is pending for it stays, for whoever takes it over.
+    async fn leave_groups(&self) -> Result<(), RedisError> {
+        let stores = &self.deps.stores;
+        let mut streams = Vec::new();
+        for partition in stores.partitions() {
+            for channel in self.served.keys() {
+                streams.extend(job_streams(partition, channel));
+            }
+        }
+        for stream in streams {
+            stores.redis.drop_consumer(&stream, &self.deps.consumer, 0).await?;
+        }
+        Ok(())
     }
 }

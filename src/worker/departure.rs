@@ -8,7 +8,10 @@ use super::{
     lane::Lane,
     window::SeatNo,
 };
-use crate::{channel::Message, clock::BootTime};
+use crate::{
+    channel::Message,
+    clock::{BootTime, wall_us},
+};
 
 /// The most permits asked for at once.
 const PERMITS_MAX: usize = 512;
@@ -61,10 +64,18 @@ impl Lane {
             if !self.is_fresh(now) {
                 return;
             }
-            let Turn::Now(_) = self.allowance.turn(now) else { return };
+            if self.allowance.turn(now) != Turn::Now {
+                return;
+            }
             let retry = self.due_retry(now);
             let Some(seat) = retry.map(|(_, seat)| seat).or_else(|| self.next_authorised()) else { return };
             let Ok(connection) = self.exit.connection() else { return };
+            // The time that is told lies between two looks at the clock, so that it is within the permit's span whatever
+            // happened between them.
+            let (permit, started_us, now) = (self.allowance.take(), wall_us(), BootTime::now());
+            if !self.is_fresh(now) || permit.as_ref().is_some_and(|permit| permit.span().latest < now) {
+                continue;
+            }
             match retry {
                 Some(due) => self.retries.remove(&due),
                 None => self.unstarted.remove(&seat),
@@ -75,9 +86,11 @@ impl Lane {
                 round: self.round,
                 channel: self.id.channel.clone(),
                 user: person.user,
-                started_us: 0,
+                started_us,
             };
-            self.allowance.spend();
+            if let Some(permit) = permit {
+                permit.spend();
+            }
             let flight = Flight { seat, sender: self.exit.sender.clone(), message, connection };
             match flight.start() {
                 Started::Flying(flight) => self.flights.push(flight),
@@ -103,7 +116,7 @@ impl Lane {
         let wanted = (self.startable(now) + self.room(now)).min(PERMITS_MAX);
         let missing = wanted.saturating_sub(self.allowance.in_hand(now));
         if missing > 0 {
-            let pacer = self.deps.pacer.clone();
+            let pacer = self.exit.pacer.clone();
             self.asked = Some(async move { pacer.acquire(missing).await }.boxed());
         }
     }

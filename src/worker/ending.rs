@@ -2,7 +2,7 @@
 
 use futures_util::stream::FuturesUnordered;
 
-use super::{calls::Reply, lane::Lane};
+use super::{calls::Reply, lane::Lane, window::SeatNo};
 use crate::{
     clock::BootTime,
     ids::UserId,
@@ -19,7 +19,7 @@ pub(super) enum Ending {
     /// Redis said so.
     Drain(Stop),
     /// The channel cannot go on, perhaps because of one person.
-    Fail { reason: String, blocked_user: Option<UserId> },
+    Fail { reason: String, blocked: Option<(SeatNo, UserId)> },
     /// This worker stops, or is full while others wait.
     HandBack,
 }
@@ -42,7 +42,8 @@ impl Lane {
         let closed = match ending {
             _ if exhausted => self.end_by_advance(settlement, true).await,
             Ending::Drain(_) => self.end_by_advance(settlement, false).await,
-            Ending::Fail { reason, blocked_user } => {
+            Ending::Fail { reason, blocked } => {
+                let blocked_user = blocked.map(|(_, user)| user);
                 let finish = Finish { settlement, status: Status::CanceledByError, reason, blocked_user };
                 self.hold.finish(&finish).await.map(|_| ())
             }

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use super::window::SeatNo;
 use crate::{
     channel::{Answer, Message, Sender},
-    clock::{BootTime, wall_us},
+    clock::BootTime,
 };
 
 /// After this time an authorisation starts nothing any more, in µs.
@@ -89,9 +89,8 @@ impl Flight {
         }
     }
 
-    async fn fly(mut self) -> Landed {
-        let started_us = wall_us();
-        self.message.started_us = started_us;
+    async fn fly(self) -> Landed {
+        let started_us = self.message.started_us;
         let answer = self.sender.send(self.message).await;
         drop(self.connection);
         Landed { seat: self.seat, started_us, answer }

@@ -2,7 +2,7 @@
 
 use futures_util::{FutureExt, StreamExt};
 
-use super::{config::OnPersonError, ending::Ending, flight::Landed, lane::Lane};
+use super::{config::OnPersonError, ending::Ending, flight::Landed, lane::Lane, window::SeatNo};
 use crate::{
     channel::Answer,
     clock::{BootTime, wall_us},
@@ -37,16 +37,23 @@ impl Lane {
                     let outcome = if answered { Outcome::Failed } else { Outcome::Unknown };
                     self.window.settle(seat, outcome, started_us);
                 } else {
-                    self.fail(reason, Some(person.user));
+                    self.fail(reason, Some((seat, person.user)));
                 }
             }
         }
     }
 
-    fn fail(&mut self, reason: String, blocked_user: Option<UserId>) {
-        if self.ending.is_none() {
+    /// Ends the round. Of several who could not be told, the first in line blocks it: `resume --skip` can give up the
+    /// next person only.
+    fn fail(&mut self, reason: String, blocked: Option<(SeatNo, UserId)>) {
+        let is_before = match (&self.ending, blocked) {
+            (None, _) => true,
+            (Some(Ending::Fail { blocked: Some((other, _)), .. }), Some((seat, _))) => seat < *other,
+            _ => false,
+        };
+        if is_before {
             tracing::warn!(lane = %self.id, round = %self.round, reason, "the channel cannot go on");
-            self.ending = Some(Ending::Fail { reason, blocked_user });
+            self.ending = Some(Ending::Fail { reason, blocked });
         }
     }
 

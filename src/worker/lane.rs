@@ -143,11 +143,15 @@ impl Lane {
         if let Some((due, _)) = self.retries.iter().find(|(due, _)| *due > now) {
             by(*due);
         }
+        // What lapses is given back while its second lasts.
+        if let Some(lapse) = self.allowance.lapses_at() {
+            by(lapse);
+        }
         if self.ending.is_none() && self.startable(now) > 0 {
             match self.allowance.turn(now) {
                 Turn::At(moment) => by(moment),
-                Turn::Now(_) if self.is_fresh(now) => by(now.plus_us(CONNECTION_PAUSE_US)),
-                Turn::Now(_) | Turn::Never => {}
+                Turn::Now if self.is_fresh(now) => by(now.plus_us(CONNECTION_PAUSE_US)),
+                Turn::Now | Turn::Never => {}
             }
         }
         wake

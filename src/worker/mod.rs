@@ -36,7 +36,6 @@ use crate::{
     channel::{ChannelOptions, Sender},
     ids::Channel,
     mysql::setting::Settings,
-    pace::{PACE, Pacer},
     redis::{RedisError, signal},
     stores::Stores,
 };
@@ -69,7 +68,6 @@ pub(crate) struct Deps {
     settings: watch::Receiver<Settings>,
     options: WorkerOptions,
     consumer: String,
-    pacer: Pacer,
     retry: RetryBudget,
     slots: Arc<Semaphore>,
     board: Board,
@@ -113,9 +111,7 @@ impl Deps {
 pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisError> {
     let Worker { stores, settings, options, channels, senders, consumer } = worker;
     let signals = signal::listen(&stores.redis, stores.settings.partitions).await?;
-    let limit = settings.clone();
     let deps = Arc::new(Deps {
-        pacer: Pacer::start(stores.redis.clone(), PACE, limit, CancellationToken::new()),
         retry: RetryBudget::new(&options),
         slots: Arc::new(Semaphore::new(options.lanes as usize)),
         board: Board::default(),

@@ -184,3 +184,41 @@ async fn a_round_that_was_never_counted_is_counted() {
     shop.found_and_mended(&[Kind::TotalMissing]).await;
     assert_eq!(shop.value("SELECT CAST(total AS CHAR) FROM product_notification_history").await.as_deref(), Some("30"));
 }
+
+#[tokio::test]
+async fn who_was_ahead_in_a_round_that_was_cut_off_is_not_owed_another_outcome() {
+    let shop = Shop::open().await;
+    shop.product(50, 5, 4).await;
+    shop.execute("UPDATE product SET restock_round = 2").await;
+    let place = |n: i64| format!("'2024-01-01 00:00:00.00000{n}'");
+    for (round, status, from, cursor, ahead, sent) in [
+        (1, "CANCELED_BY_ERROR", "NULL".to_owned(), place(1), "1704067200000003", 2),
+        (2, "COMPLETED", place(1), place(4), "", 2),
+    ] {
+        shop.execute(&format!(
+            "INSERT INTO product_notification_history (product_id, restock_round, channel, status, from_place,
+               cursor_place, upto_place, ahead, sent_count, epoch, version, total, started_at, ended_at)
+             VALUES (50, {round}, 'null', '{status}', {from}, {cursor}, {}, '{ahead}', {sent}, 1, {round}, 0, '2024-02-01',
+               '2024-02-01')",
+            place(4)
+        ))
+        .await;
+    }
+    for (round, person) in [(1, 1), (1, 3), (2, 2), (2, 4)] {
+        shop.execute(&format!(
+            "INSERT INTO product_user_notification_history (product_id, restock_round, channel, place, user_id, outcome, sent_at)
+             VALUES (50, {round}, 'null', {}, {person}, 'SENT', '2024-02-01')",
+            place(person)
+        ))
+        .await;
+    }
+    shop.found(&[]).await;
+    // Had the second round started over, it would owe everybody an outcome.
+    shop.execute("UPDATE product_notification_history SET from_place = NULL WHERE restock_round = 2").await;
+    let report = shop.found(&[Kind::PersonLost]).await;
+    assert!(report.findings[0].detail.contains("2 people"), "{report:?}");
+    shop.execute(&format!("UPDATE product_notification_history SET from_place = {} WHERE restock_round = 2", place(1)))
+        .await;
+    shop.execute("UPDATE product_notification_history SET ahead = '' WHERE restock_round = 1").await;
+    shop.found(&[Kind::OutcomeStray, Kind::CountDiffers, Kind::PersonLost]).await;
+}

@@ -52,6 +52,18 @@ async fn a_live_worker_without_work_is_not_taken_for_a_ghost() {
     assert_eq!(consumers.matches("name").count(), 1, "the live one stays: {consumers}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_stops_in_order_leaves_no_ghost() {
+    let (shop, _flushing) = Shop::before_a_round().await;
+    let mut worker = shop.worker(&[]);
+    shop.ended(42, Round(1)).await;
+    let pid = worker.id().expect("it runs").to_string();
+    let told = tokio::process::Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
+    assert!(told.success() && worker.wait().await.expect("it ends").success());
+    let consumers = shop.redis_command("XINFO CONSUMERS {}:jobs:null workers").await;
+    assert_eq!(consumers.matches("name").count(), 0, "{consumers}");
+}
+
 #[tokio::test]
 async fn the_command_finds_says_what_it_would_do_mends_and_keeps_who_did_it() {
     let (shop, _flushing) = Shop::before_a_round().await;

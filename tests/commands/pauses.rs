@@ -57,7 +57,12 @@ async fn a_cancel_says_who_did_it_and_a_refused_one_is_kept_too() {
 #[tokio::test]
 async fn the_rate_is_set_for_all_and_everything_can_be_paused() {
     let shop = Shop::open().await;
-    let rate = |limit: u32, paused: bool| json!([{ "name": "total", "limit": limit, "used": 0, "paused": paused }]);
+    let rate = |limit: u32, paused: bool| {
+        json!([
+            { "name": "total", "limit": limit, "used": 0, "paused": paused },
+            { "name": "webhook", "limit": null, "used": 0, "paused": paused }
+        ])
+    };
     assert_eq!(shop.json(&["rate", "set", "300"]).await, rate(300, false));
     shop.run(&["rate", "set", "fast"]).await.fails(2, &["fast", "whole number"]);
     shop.done(&["pause", "--by", "ann"]).await;
@@ -73,4 +78,18 @@ async fn the_rate_is_set_for_all_and_everything_can_be_paused() {
         said,
         ["sending goes on", "all sending is paused already", "all sending is paused", failed, "the rate is 300"]
     );
+}
+
+#[tokio::test]
+async fn a_channel_has_a_rate_of_its_own_until_it_is_taken_away() {
+    let shop = Shop::open().await;
+    let rows = shop.json(&["rate", "set", "webhook=200"]).await;
+    assert_eq!((&rows[0]["limit"], &rows[1]["limit"]), (&json!(500), &json!(200)));
+    let settings = shop.json(&["settings"]).await;
+    assert!(settings.as_array().expect("an array").contains(&json!({ "name": "rate.webhook", "value": "200" })));
+    let rows = shop.json(&["rate", "set", "300", "webhook=none"]).await;
+    assert_eq!((&rows[0]["limit"], &rows[1]["limit"]), (&json!(300), &json!(null)));
+    for (bad, word) in [("webhook=0", "none"), ("webhook=", "whole number"), ("pigeon=5", "rate.pigeon")] {
+        shop.run(&["rate", "set", bad]).await.fails(2, &[word]);
+    }
 }

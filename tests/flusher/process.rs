@@ -15,6 +15,7 @@ use restock::{
     mysql::{schema, subscription},
     outcome::Outcome,
     redis::scripts::Advanced,
+    stores::Checked,
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -178,4 +179,18 @@ async fn what_a_killed_flusher_did_not_count_is_counted_by_the_next() {
     shop.wait_for(total, "3").await;
     terminate(&second);
     assert!(second.wait_with_output().await.unwrap().status.success());
+}
+
+#[tokio::test]
+async fn a_database_with_another_count_of_partitions_is_refused() {
+    let shop = Shop::open().await;
+    shop.product(7, 1, &[101]).await;
+    assert!(matches!(shop.stores.check(ProductId(7)).await.unwrap(), Checked::Done(_)));
+    shop.execute("UPDATE setting SET value = '3' WHERE name = 'partitions'").await;
+    let output = start_in(&shop).wait_with_output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("1 partitions") && said.contains("over 3"), "{said}");
+    let output = cli(&shop, &["stock", "set", "7", "5"]).await;
+    assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -3,9 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod changes;
 mod crew;
-#[expect(clippy::print_stdout, reason = "the figures are what the reader of the run wants")]
 mod exact;
+mod fair;
+mod machine;
 mod settings;
 #[path = "../restock/shop.rs"]
 #[expect(dead_code, reason = "the tests of this folder need less of a shop than those of its own")]

@@ -38,6 +38,21 @@ async fn the_last_in_line_is_not_taken_for_told_when_they_cannot_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_several_who_cannot_be_told_the_first_in_line_blocks_the_round() {
+    let shop = Shop::open(500, |delivery| match delivery.key.user.0 {
+        2 => Reaction { delay: Duration::from_millis(300), ..Reaction::status(500) },
+        3 => Reaction::status(500),
+        _ => Reaction::accept(),
+    })
+    .await;
+    let _roles = (shop.flusher(), shop.worker(&["--retry-max", "0"]));
+    shop.product(42, 10, 4).await;
+    shop.enqueue(42, 0).await;
+    let state = shop.ended(42, FIRST).await;
+    assert_eq!((state.blocked_user, state.cursor), (Some(UserId(2)), Some(Shop::place(1))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_was_in_flight_at_the_end_of_a_drain_is_told_by_the_next() {
     let hangs = AtomicBool::new(true);
     let shop = Shop::open(500, move |delivery| {
@@ -141,4 +156,23 @@ async fn answers_that_are_lost_with_their_connection_count_once() {
     shop.completed(42, FIRST).await;
     shop.assert_told(42, FIRST, 1..=2000).await;
     assert_eq!(shop.receiver.count(), 2000, "nobody is told twice after {cuts} broken connections");
+}
+
+/// Nothing tells that such a connection is dead but that no answer comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_open_and_dead_is_given_up_and_nobody_is_told_twice() {
+    let mut shop = Shop::open(500, |_| Reaction::accept()).await;
+    let proxy = Proxy::start(shop.redis_address(), Duration::ZERO).await;
+    shop.worker_redis_url = proxy.url();
+    let _roles = (shop.flusher(), shop.worker(&["--claim-idle-ms", "60000"]));
+    shop.product(42, 10, 1500).await;
+    shop.enqueue(42, 0).await;
+    for told in [200, 700] {
+        let reached = tokio::time::timeout(Duration::from_secs(20), shop.receiver.wait_for(told));
+        reached.await.expect("it did not connect again");
+        proxy.mute();
+    }
+    shop.completed(42, FIRST).await;
+    shop.assert_told(42, FIRST, 1..=1500).await;
+    assert_eq!(shop.receiver.count(), 1500, "nobody is told twice");
 }

@@ -63,8 +63,8 @@ async fn a_pause_of_everything_holds_for_all_lanes_and_loses_nobody() {
     shop.receiver.wait_for(100).await;
     let set = async |paused| {
         setting::set(&shop.stores.mysql, "paused", paused).await.expect("MySQL answers");
-        let limit = setting::Settings::load(&shop.stores.mysql).await.expect("MySQL answers").limit();
-        shop.stores.redis.set_limit("total", limit).await.expect("Redis answers");
+        let settings = setting::Settings::load(&shop.stores.mysql).await.expect("MySQL answers");
+        shop.stores.redis.set_limit(&webhook(), settings.limit_of(&webhook())).await.expect("Redis answers");
         wall_us()
     };
     // Moments are reserved up to 100 ms ahead.

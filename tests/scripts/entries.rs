@@ -58,7 +58,7 @@ async fn an_entry_that_reaches_nobody_any_more_is_replaced() {
         let bench = Bench::with_stock(10).await;
         bench.enqueue(0).await;
         let named = [(lane(), bench.view().await.entry.expect("an entry"))];
-        let live = async || bench.redis.have_entries(P0, &named).await.expect("Redis answers");
+        let live = async || bench.redis.can_reach_workers(P0, &named).await.expect("Redis answers");
         assert_eq!(live().await, [true], "not given out yet");
         let entry = bench.entry().await;
         assert_eq!(live().await, [true], "pending");
@@ -130,11 +130,11 @@ async fn stop_signals_come_again_after_the_connection_was_broken() {
     let redis = Redis::connect(&proxy.url().into(), &bench.namespace, Patience::Endless).await.expect("Redis answers");
     let mut signals = listen(&redis, 2).await.expect("Redis answers");
     let mut next = async || {
-        let signal = tokio::time::timeout(Duration::from_secs(10), signals.recv());
+        let signal = tokio::time::timeout(Duration::from_secs(20), signals.recv());
         signal.await.expect("a signal comes").expect("the listener runs")
     };
-    for _ in 0..2 {
-        proxy.cut();
+    for breaks in [Proxy::cut, Proxy::mute, Proxy::cut] {
+        breaks(&proxy);
         assert_eq!(next().await, Signal::Resubscribed);
         bench.redis.change_stock(P0, PRODUCT, StockChange::Set(0)).await.expect("Redis answers");
         while next().await != Signal::Stop(PRODUCT) {}

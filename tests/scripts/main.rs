@@ -9,6 +9,7 @@ mod proxy;
 mod entries;
 mod fixture;
 mod holds;
+mod pace;
 mod pauses;
 mod reclaims;
 mod retries;

@@ -2,11 +2,10 @@
 
 use restock::{
     ids::{Round, UserId},
-    limit::Limit,
     outcome::Outcome,
     redis::scripts::{
-        Advance, Before, Canceled, Enqueue, Enqueued, Evict, Evicted, Finish, Hydrated, Relogged, Reserve, Reserved,
-        Resumed, Settlement, Skip, StockChange, StockChanged,
+        Advance, Before, Canceled, Enqueue, Enqueued, Evict, Evicted, Finish, Hydrated, Relogged, Resumed, Settlement,
+        Skip, StockChange, StockChanged,
     },
     round::{Stamp, Status},
 };
@@ -173,52 +172,4 @@ async fn what_redis_holds_can_be_logged_again() {
     let relogged = bench.redis.relog(P0, PRODUCT, &[webhook()]).await.expect("Redis answers");
     assert_eq!(relogged, Relogged::Logged);
     advance(&mut begun, Settlement::default()).await;
-}
-
-#[tokio::test]
-async fn moments_are_dealt_out_no_faster_than_the_pace() {
-    let bench = Bench::open().await;
-    let ask = |rate, revision| {
-        let limit = Limit { rate, paused: rate == 1, revision };
-        Reserve { name: "total", wanted: 500, horizon_us: 100_000, lead_us: 0, limit }
-    };
-    let first = bench.redis.reserve_pace(&ask(500, 2)).await.expect("Redis answers");
-    let Reserved::Wait(us) = first else { panic!("{first:?}") };
-    assert!(us > 800_000, "after the pace was lost the first moment is a second away, not {us} µs");
-    tokio::time::sleep(std::time::Duration::from_micros(us)).await;
-    let mut next = i64::MIN;
-    for _ in 0..20 {
-        match bench.redis.reserve_pace(&ask(500, 2)).await.expect("Redis answers") {
-            Reserved::Granted { count, first_us, interval_us, .. } => {
-                assert_eq!(interval_us, 2_040);
-                assert!(first_us >= next, "moments overlap");
-                next = first_us + i64::from(count) * interval_us;
-            }
-            Reserved::Wait(us) => tokio::time::sleep(std::time::Duration::from_micros(us)).await,
-            other => panic!("there is a pace: {other:?}"),
-        }
-    }
-    let used = bench.redis.pace_use("total").await.expect("Redis answers");
-    assert_eq!(used.rate, Some(500));
-}
-
-#[tokio::test]
-async fn the_newest_limit_stands_whoever_asks_with_an_older_one() {
-    let bench = Bench::open().await;
-    let limit = |rate, paused, revision| Limit { rate, paused, revision };
-    let ask = async |limit| {
-        let reserve = Reserve { name: "total", wanted: 1, horizon_us: 2_000_000, lead_us: 0, limit };
-        bench.redis.reserve_pace(&reserve).await.expect("Redis answers")
-    };
-    let interval = async |limit| match ask(limit).await {
-        Reserved::Granted { interval_us, .. } => interval_us,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(interval(limit(100, false, 0)).await, 10_200, "a first limit needs no revision");
-    assert_eq!(interval(limit(200, false, 7)).await, 5_100);
-    assert_eq!(interval(limit(100, false, 6)).await, 5_100, "an older limit is not heeded");
-    assert_eq!(ask(limit(200, true, 8)).await, Reserved::Paused);
-    assert_eq!(ask(limit(200, false, 7)).await, Reserved::Paused);
-    bench.redis.set_limit("total", limit(0, false, 9)).await.expect("Redis answers");
-    assert_eq!(ask(limit(200, false, 7)).await, Reserved::Unlimited);
 }

@@ -16,20 +16,21 @@ use tokio::{
 pub(crate) struct Proxy {
     address: SocketAddr,
     cuts: watch::Sender<u64>,
+    mutes: watch::Sender<u64>,
 }
 
 impl Proxy {
     pub(crate) async fn start(server: String, delay: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens");
-        let (cuts, cut) = watch::channel(0);
+        let ((cuts, cut), (mutes, mute)) = (watch::channel(0), watch::channel(0));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Ok(server) = TcpStream::connect(&server).await else { continue };
-                tokio::spawn(connect(client, server, delay, cut.clone()));
+                tokio::spawn(connect((client, server), delay, cut.clone(), mute.clone()));
             }
         });
-        Self { address, cuts }
+        Self { address, cuts, mutes }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -40,15 +41,34 @@ impl Proxy {
     pub(crate) fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
+
+    /// All connections stay open and pass nothing any more, as after a power cut on the way; new ones work.
+    pub(crate) fn mute(&self) {
+        self.mutes.send_modify(|mutes| *mutes += 1);
+    }
 }
 
-async fn connect(client: TcpStream, server: TcpStream, delay: Duration, mut cut: watch::Receiver<u64>) {
+async fn connect(
+    (client, server): (TcpStream, TcpStream),
+    delay: Duration,
+    mut cut: watch::Receiver<u64>,
+    mut mute: watch::Receiver<u64>,
+) {
     cut.mark_unchanged();
+    mute.mark_unchanged();
     let (client, server) = (client.into_split(), server.into_split());
+    let passing = async {
+        tokio::select! {
+            () = pass(client.0, server.1, delay) => {}
+            () = pass(server.0, client.1, delay) => {}
+        }
+    };
+    tokio::pin!(passing);
     tokio::select! {
-        () = pass(client.0, server.1, delay) => {}
-        () = pass(server.0, client.1, delay) => {}
+        () = &mut passing => {}
         _ = cut.changed() => {}
+        // Both sides stay open, and nothing moves.
+        _ = mute.changed() => { let _ = cut.changed().await; }
     }
 }
 

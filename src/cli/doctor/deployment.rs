@@ -8,7 +8,7 @@ use crate::{
     clock::wall_us,
     ids::Partition,
     mysql::setting::Settings,
-    pace::PACE,
+    redis::scripts::TOTAL,
     redis::{
         Redis,
         entry_id::EntryId,
@@ -186,7 +186,8 @@ async fn examine_workers(stores: &Stores, sheet: &mut Sheet) -> Result<(), Store
 }
 
 async fn examine_refused(stores: &Stores, sheet: &mut Sheet) -> sqlx::Result<()> {
-    let refused: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM log_dead").fetch_one(&stores.mysql).await?;
+    let refused: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM log_dead WHERE mended_at IS NULL").fetch_one(&stores.mysql).await?;
     let level = if refused > 0 { Level::Warn } else { Level::Ok };
     sheet.judge(
         "log_dead",
@@ -202,7 +203,7 @@ async fn examine_refused(stores: &Stores, sheet: &mut Sheet) -> sqlx::Result<()>
 }
 
 async fn examine_pace(stores: &Stores, sheet: &mut Sheet) -> Result<(), StoreError> {
-    let in_redis = stores.redis.pace_use(PACE).await?;
+    let in_redis = stores.redis.pace_use(TOTAL).await?;
     let stored = i64::from(stores.settings.rate);
     match in_redis.rate {
         Some(rate) if rate != stored => {

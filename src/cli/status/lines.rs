@@ -17,7 +17,7 @@ pub(super) fn people(row: &StatusRow) -> String {
 
 /// What there is to say of a lane beside its numbers: speed, time left and owner while it runs, the reason when not.
 pub(super) fn remark(lane: &LaneNow, speeds: &Speeds) -> String {
-    let LaneNow { row, owner, waiting_ms } = lane;
+    let LaneNow { row, owner, lease_ms, waiting_ms } = lane;
     let mut said = Vec::new();
     if row.paused && row.status.is_open() {
         said.push(format!("`restock-cli unpause {}`", row.product));
@@ -28,6 +28,9 @@ pub(super) fn remark(lane: &LaneNow, speeds: &Speeds) -> String {
             said.extend(speeds.of(row).map(|speed| format!("{speed:.0}/s")));
             said.extend(speeds.left_ms(row).map(|ms| format!("{} left", span(ms))));
             said.push(owner.as_ref().map_or_else(|| "held by nobody".to_owned(), |owner| format!("by {owner}")));
+            // Any worker takes it over now: with none alive, nobody does.
+            let silent_ms = lease_ms.filter(|ms| *ms < 0);
+            said.extend(silent_ms.map(|ms| format!("whose lease ran out {} ago", span(-ms))));
         }
         _ => said.extend(row.reason.clone()),
     }

@@ -45,6 +45,16 @@ impl Recording {
         Self { deliveries }
     }
 
+    /// The deliveries that started before a moment, and those since, without people who had one before.
+    #[must_use]
+    pub fn split(self, at_us: i64) -> (Self, Self) {
+        let (before, mut since): (Vec<_>, Vec<_>) = self.deliveries.into_iter().partition(|d| d.started_us < at_us);
+        let seen: HashSet<&DeliveryKey> = before.iter().map(|delivery| &delivery.key).collect();
+        since.retain(|delivery| !seen.contains(&delivery.key));
+        drop(seen);
+        (Self::new(before), Self::new(since))
+    }
+
     /// The deliveries themselves.
     #[must_use]
     pub fn deliveries(&self) -> &[Delivery] {
@@ -212,6 +222,15 @@ mod tests {
         let in_order = recording.order(&lane(), Round(1), &line(&[1, 2, 3]));
         assert_eq!(in_order, OrderCheck { attempted: 2, out_of_order_pairs: 0, missing: 1, unexpected: 1 });
         assert_eq!(recording.order(&lane(), Round(1), &line(&[9, 2, 1])).out_of_order_pairs, 3);
+    }
+
+    #[test]
+    fn who_was_tried_before_a_moment_is_not_tried_first_after_it() {
+        let keys = [("7-1-webhook-1", 10), ("7-1-webhook-3", 20), ("7-1-webhook-2", 30), ("7-1-webhook-3", 31)];
+        let all = keys.map(|(key, at_us)| delivery(key, at_us, Some(200))).to_vec();
+        let (before, since) = Recording::new(all).split(30);
+        let users = |of: &Recording| of.deliveries().iter().map(|d| d.key.user.0).collect::<Vec<_>>();
+        assert_eq!((users(&before), users(&since)), (vec![1, 3], vec![2]));
     }
 
     #[test]

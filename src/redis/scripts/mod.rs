@@ -42,7 +42,7 @@ pub use release::Released;
 pub use relog::Relogged;
 pub use renew::{PendingRenew, Renew};
 pub use requeue::Requeued;
-pub use reserve_pace::{PaceUse, Reserve, Reserved};
+pub use reserve_pace::{PaceUse, Reserve, Reserved, TOTAL};
 pub use resume::{Before, Resumed, Skip};
 pub use stock::{StockChange, StockChanged};
 
