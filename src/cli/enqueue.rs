@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{
-    CONNECTIONS_MAX, Context,
+    Context,
+    context::CONNECTIONS_MAX,
     exit::{Exit, Failure},
     output::{self, Record, or_dash},
     wait::{self, Watch},

@@ -45,13 +45,13 @@ pub(super) fn run(command: &Command) -> Option<anyhow::Result<Exit>> {
 
 fn complete(shell: Shell) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut super::command(), "restock-cli", &mut script);
+    clap_complete::generate(shell, &mut super::command::with_examples(), "restock-cli", &mut script);
     print(&script)
 }
 
 fn page() -> anyhow::Result<Exit> {
     let mut page = Vec::new();
-    Man::new(super::command()).render(&mut page)?;
+    Man::new(super::command::with_examples()).render(&mut page)?;
     print(&page)
 }
 
@@ -64,7 +64,7 @@ fn pages(folder: &Path) -> anyhow::Result<Exit> {
     let cannot =
         || format!("the manual cannot be written to {}; give a folder that this user may write", folder.display());
     std::fs::create_dir_all(folder).with_context(cannot)?;
-    for program in [super::command(), worker(), flusher()] {
+    for program in [super::command::with_examples(), worker(), flusher()] {
         clap_mangen::generate_to(program, folder).with_context(cannot)?;
     }
     output::note(&format!("the manual is in {0}; read it with `man {0}/restock-cli.1`", folder.display()));

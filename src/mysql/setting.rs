@@ -1,11 +1,13 @@
 //! The deployment's settings: stored once for all processes, so that no two of them run with different ones.
 
+mod error;
 mod value;
 
 use std::collections::BTreeMap;
 
 use sqlx::{MySqlExecutor, MySqlPool};
 
+pub use error::SettingError;
 use value::{
     parse, parse_channel_rate, parse_channels, parse_namespace, parse_partitions, parse_paused, parse_rate, yes_or_no,
 };
@@ -56,64 +58,6 @@ impl Name {
             Self::Paused => "paused",
         }
     }
-}
-
-/// Why a setting cannot be read, stored or worked with.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingError {
-    /// `migrate` stores all of them.
-    #[error("the setting `{0}` is not stored in MySQL; run `restock-cli migrate`")]
-    Missing(&'static str),
-    /// There is no such setting.
-    #[error(
-        "there is no setting `{0}`; the settings are partitions, channels, rate, rate.CHANNEL, namespace and paused"
-    )]
-    Unknown(String),
-    /// The value cannot be used.
-    #[error("{name}={value} is not valid: {expected}")]
-    Invalid {
-        /// Which setting.
-        name: String,
-        /// The value given or found.
-        value: String,
-        /// What it must be.
-        expected: String,
-    },
-    /// Every key in Redis depends on it.
-    #[error(
-        "`{name}` is {stored} since the first `migrate` and cannot be changed: every key in Redis depends on it; a new database can \
-         have another"
-    )]
-    Fixed {
-        /// Which setting.
-        name: &'static str,
-        /// The value that stands.
-        stored: String,
-    },
-    /// This process was started for another deployment.
-    #[error(
-        "this database belongs to the namespace `{stored}`, not `{given}`; give --namespace {stored}, or another database"
-    )]
-    NamespaceDiffers {
-        /// The deployment's.
-        stored: Namespace,
-        /// This process's.
-        given: Namespace,
-    },
-    /// The products of this database are spread otherwise than this process looks for them.
-    #[error(
-        "this database has {stored} partitions now, and this process was started for {running}; start it again if \
-         that is meant"
-    )]
-    PartitionsDiffer {
-        /// The deployment's.
-        stored: u16,
-        /// This process's.
-        running: u16,
-    },
-    /// MySQL failed.
-    #[error(transparent)]
-    Sql(#[from] sqlx::Error),
 }
 
 /// The deployment's settings.

@@ -1,4 +1,6 @@
-//! The job streams of one partition and channel: reading, reclaiming, groups.
+//! The job streams of one partition and channel: reading, groups; `handover` is how entries change hands.
+
+mod handover;
 
 use std::collections::HashMap;
 
@@ -7,7 +9,7 @@ use fred::{
     types::{ClientUnblockFlag, Value},
 };
 
-use super::{Reconnects, Redis, RedisError, dead::texts, inspect::JobStream, scripts::Unreadable};
+use super::{Reconnects, Redis, RedisError, dead::texts, scripts::Unreadable};
 use crate::ids::{Channel, LaneId, Partition, ProductId};
 
 /// The consumer group that all workers share.
@@ -15,11 +17,6 @@ pub const GROUP: &str = "workers";
 
 /// How long a reader blocks, in ms.
 pub const BLOCK_MS: u64 = 2000;
-
-/// So many of the newest entries are tried, where others have taken some of them out of turn.
-const NEWEST_MAX: u64 = 4;
-/// The most entries put back by one call.
-const LEAVE_MAX: u64 = 100;
 
 /// Which of a channel's two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -150,29 +147,6 @@ impl Jobs {
         }
     }
 
-    /// Puts what is pending for this consumer back in line, but for what `is_worked` says, and takes its name out of the
-    /// groups when nothing is pending for it then.
-    ///
-    /// # Errors
-    /// As any call; what is left then is taken over when it is idle for long enough.
-    pub async fn leave(&self, is_worked: impl Fn(&Entry) -> bool) -> Result<(), RedisError> {
-        for line in [Line::Fresh, Line::Again] {
-            let mut after = "0".to_owned();
-            loop {
-                let entries = self.pending_after(line, &after, LEAVE_MAX).await?;
-                let Some(last) = entries.last() else { break };
-                after.clone_from(&last.id);
-                for entry in entries.iter().filter(|entry| !is_worked(entry)) {
-                    let requeued = self.redis.requeue(entry).await?;
-                    tracing::info!(lane = %entry.lane, entry = entry.name(), how = ?requeued, "put back in line");
-                }
-            }
-            let stream = JobStream { partition: self.partition, channel: self.channel.clone(), line };
-            self.redis.drop_consumer(&stream, &self.consumer, 0).await?;
-        }
-        Ok(())
-    }
-
     /// Tells when the connection was broken since it was last asked: answers may have been lost.
     #[must_use]
     pub fn reconnects(&self) -> Reconnects {
@@ -221,78 +195,6 @@ impl Jobs {
             }
         }
         Ok(entries)
-    }
-
-    /// Takes over up to `count` entries idle for at least `idle_ms`, from `cursor` on; returns the next cursor.
-    ///
-    /// # Errors
-    /// As [`Jobs::take`].
-    pub async fn claim_idle(
-        &self,
-        line: Line,
-        idle_ms: u64,
-        cursor: &str,
-        count: u64,
-    ) -> Result<(String, Vec<Entry>), RedisError> {
-        let found: Value = self
-            .redis
-            .client
-            .xautoclaim(self.key(line), GROUP, self.consumer.as_str(), idle_ms, cursor, Some(count), false)
-            .await?;
-        let mut parts = found.into_array().into_iter();
-        let next = parts.next().and_then(|next| next.into_string()).unwrap_or_else(|| "0-0".to_owned());
-        let mut entries = Vec::new();
-        for raw in parts.next().map(texts).unwrap_or_default() {
-            entries.extend(self.entry(line, raw).await);
-        }
-        Ok((next, entries))
-    }
-
-    /// Whether a stream has entries that no worker was given yet.
-    ///
-    /// # Errors
-    /// As any call.
-    pub async fn has_waiting(&self) -> Result<bool, RedisError> {
-        for line in [Line::Fresh, Line::Again] {
-            let Some(last) = self.last_given(line).await? else { continue };
-            let next: Value = self.redis.client.xrange(self.key(line), format!("({last}"), "+", Some(1)).await?;
-            if next.array_len().is_some_and(|len| len > 0) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// The newest fresh entry that no worker was given yet, out of turn.
-    ///
-    /// Its turn still comes, if it is there by then: whoever is given it finds the lane held.
-    ///
-    /// # Errors
-    /// As any call.
-    pub async fn take_newest(&self) -> Result<Option<Entry>, RedisError> {
-        let Some(last) = self.last_given(Line::Fresh).await? else { return Ok(None) };
-        let newest: Value = self.redis.client.xrevrange(&self.fresh, "+", format!("({last}"), Some(NEWEST_MAX)).await?;
-        for raw in texts(newest) {
-            let (group, consumer) = (GROUP, self.consumer.as_str());
-            // FORCE makes it ours, unless somebody has it: nobody's is idle for so long.
-            let claimed: Vec<String> = self
-                .redis
-                .client
-                .xclaim(&self.fresh, group, consumer, u64::from(u32::MAX), raw.0.as_str(), None, None, None, true, true)
-                .await?;
-            if !claimed.is_empty() {
-                return Ok(self.entry(Line::Fresh, raw).await);
-            }
-        }
-        Ok(None)
-    }
-
-    async fn last_given(&self, line: Line) -> Result<Option<String>, RedisError> {
-        let groups: Vec<HashMap<String, Value>> = self.redis.client.xinfo_groups(self.key(line)).await?;
-        Ok(groups.iter().find_map(|group| {
-            let ours = group.get("name")?.as_string()? == GROUP;
-            ours.then(|| group.get("last-delivered-id")?.as_string()).flatten()
-        }))
     }
 
     /// An entry that cannot be read is set aside with a word, so that it does not hold back its neighbours.

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     cli::{
-        CONNECTIONS_MAX, Context,
+        Context,
+        context::CONNECTIONS_MAX,
         exit::{Exit, Failure},
         output::{self, Record, or_dash},
         wait::{self, Watch},
