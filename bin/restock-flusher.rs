@@ -17,7 +17,7 @@ const CONNECTIONS_MAX: u32 = PARTITIONS_MAX as u32 + 64;
 
 /// Makes MySQL follow Redis; several may run, one leads each partition
 #[derive(Debug, Parser)]
-#[command(name = "restock-flusher", version)]
+#[command(name = "restock-flusher", version, after_help = "Example: restock-flusher --log-format json")]
 struct Command {
     #[command(flatten)]
     backends: Backends,

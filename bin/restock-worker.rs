@@ -19,16 +19,20 @@ const CONNECTIONS_MAX: u32 = 8;
 
 /// Takes lanes and tells their people, in order, at the shared pace; any number may run
 #[derive(Debug, Parser)]
-#[command(name = "restock-worker", version)]
+#[command(
+    name = "restock-worker",
+    version,
+    after_help = "Example: restock-worker --webhook-url https://shop.example/restock"
+)]
 struct Command {
     #[command(flatten)]
     backends: Backends,
     #[command(flatten)]
     worker: WorkerOptions,
     #[command(flatten)]
-    channels: ChannelOptions,
-    #[command(flatten)]
     logging: Logging,
+    #[command(flatten)]
+    channels: ChannelOptions,
 }
 
 #[tokio::main]

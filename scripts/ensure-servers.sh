@@ -44,10 +44,7 @@ policy=/usr/sbin/policy-rc.d
 install_with_apt() {
     packages=$(printf '%s' "$1" | sed 's/redis/redis-server/; s/mariadb/mariadb-server/')
     run=
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo > /dev/null 2>&1 || fail "run as root: apt-get install$packages"
-        run=sudo
-    fi
+    [ "$(id -u)" -eq 0 ] || run=sudo
     say "installing$packages with apt-get; the services are not started"
     if [ ! -e "$policy" ]; then
         # INT and TERM end the script, and every end removes the file.
@@ -76,7 +73,7 @@ missing=$(missing_servers)
 [ -n "$missing" ] || exit 0
 say "missing for private servers:$missing"
 
-if command -v apt-get > /dev/null 2>&1; then
+if command -v apt-get > /dev/null 2>&1 && { [ "$(id -u)" -eq 0 ] || command -v sudo > /dev/null 2>&1; }; then
     install_with_apt "$missing"
 elif command -v brew > /dev/null 2>&1; then
     say "installing$missing with Homebrew; no service is started"
@@ -86,7 +83,8 @@ elif command -v docker > /dev/null 2>&1 && docker info > /dev/null 2>&1; then
     say "Docker answers: containers will be used"
     exit 0
 else
-    fail "install$missing with your system's package manager, or start Docker"
+    fail "install$missing with your system's package manager (on Debian, as root: apt-get install redis-server mariadb-server), \
+or start Docker"
 fi
 
 missing=$(missing_servers)

@@ -26,10 +26,8 @@ const CONNECTIONS_MAX: u32 = 2;
 
 /// Options of `doctor`: those of the worker are taken as they would be by a `restock-worker` started here.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example: restock-cli doctor --json\n\nExits 5 when a server does not answer, 6 when something \
-                        fails; a warning is no failure."
-)]
+#[command(after_help = "Exits 5 when a server does not answer, 6 when something \
+                        fails; a warning is no failure.")]
 pub struct Args {
     /// As --output json
     #[arg(long)]

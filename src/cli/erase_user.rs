@@ -31,10 +31,8 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Options of `erase-user`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example: restock-cli erase-user 1001 --dry-run\n\nMay be repeated. Logs and messages outside of \
-                        MySQL and Redis are not restock's to erase."
-)]
+#[command(after_help = "May be repeated. Logs and messages outside of \
+                        MySQL and Redis are not restock's to erase.")]
 pub struct Args {
     /// Whom
     user: UserId,

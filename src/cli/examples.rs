@@ -44,7 +44,6 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("doctor", "doctor"),
     ("erase-user", "erase-user 1001"),
     ("history prune", "history prune --before 2026-01-01"),
-    ("bench", "bench"),
     ("up", "up --rate 100"),
     ("demo", "demo"),
     ("completions", "completions bash > /etc/bash_completion.d/restock-cli"),
@@ -62,7 +61,10 @@ fn with_example(command: Command, path: &str) -> Command {
         with_example(sub, &path)
     });
     match EXAMPLES.iter().find(|(name, _)| *name == path) {
-        Some((_, example)) => command.after_help(format!("Example: restock-cli {example}")),
+        Some((_, example)) => {
+            let more = command.get_after_help().map(|text| format!("\n\n{text}")).unwrap_or_default();
+            command.after_help(format!("Example: restock-cli {example}{more}"))
+        }
         None => command,
     }
 }

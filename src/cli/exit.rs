@@ -165,6 +165,9 @@ fn mysql_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a s
         (Some(AddError::Sql(error)), _) | (_, Some(SubscribeError::Sql(error))) => return Some(error),
         _ => {}
     }
+    if let Some(ImportError::Sql(error)) = cause.downcast_ref::<ImportError>() {
+        return Some(error);
+    }
     match (cause.downcast_ref::<OpenError>(), cause.downcast_ref::<ProducerError>()) {
         (Some(OpenError::Sql(error)), _) => Some(error),
         (Some(OpenError::Schema(error)), _) => mysql_error(error),

@@ -74,12 +74,12 @@ fn pages(folder: &Path) -> anyhow::Result<Exit> {
 /// The options of the other programs are known here, their `main` is not.
 fn worker() -> clap::Command {
     let program = program("restock-worker", "Takes lanes and tells their people, in order, at the shared pace");
-    Logging::augment_args(ChannelOptions::augment_args(WorkerOptions::augment_args(Backends::augment_args(program))))
+    ChannelOptions::augment_args(Logging::augment_args(WorkerOptions::augment_args(Backends::augment_args(program))))
 }
 
 fn flusher() -> clap::Command {
     let program = program("restock-flusher", "Makes MySQL follow Redis; several may run, one leads each partition");
-    Logging::augment_args(FlusherOptions::augment_args(program))
+    Logging::augment_args(FlusherOptions::augment_args(Backends::augment_args(program)))
 }
 
 fn program(name: &'static str, about: &'static str) -> clap::Command {

@@ -36,6 +36,9 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 
 /// Makes what is missing: the database, its schema, and of the settings those that are not stored; answers the stored.
 pub(super) async fn prepare(backends: &Backends, first: &Settings) -> anyhow::Result<Settings> {
+    for (name, value) in first.entries() {
+        crate::mysql::setting::check(&name, &value)?;
+    }
     let url = &backends.mysql_url;
     schema::create_database(url).await?;
     let pool = connect(url, 1).await?;

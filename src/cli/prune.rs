@@ -21,10 +21,8 @@ use crate::{
 
 /// Options of `history prune`.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example: restock-cli history prune --before 2026-01-01 --dry-run\n\nOpen rounds and the last round \
-                        of each lane stay, however old."
-)]
+#[command(after_help = "Open rounds and the last round \
+                        of each lane stay, however old.")]
 pub struct Args {
     /// Rounds that ended before this time go: 2026-01-31, or 2026-01-31T12:00:00Z
     #[arg(long, value_name = "DATE", value_parser = parse_time)]

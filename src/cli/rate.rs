@@ -61,7 +61,14 @@ impl Record for Row {
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let (pool, _) = context.mysql().await?;
-    for rate in args.action.map_or_else(Vec::new, |Action::Set { rates }| rates) {
+    let rates = args.action.map_or_else(Vec::new, |Action::Set { rates }| rates);
+    for rate in &rates {
+        match rate.split_once('=') {
+            Some((channel, rate)) => setting::check(&format!("rate.{channel}"), rate)?,
+            None => setting::check(Name::Rate.as_str(), rate)?,
+        }
+    }
+    for rate in rates {
         let work = async {
             let said = match rate.split_once('=') {
                 Some((channel, rate)) => {

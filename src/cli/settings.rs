@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     ids::Partition,
-    mysql::setting::{self, Settings},
+    mysql::{
+        action::Deed,
+        setting::{self, Settings},
+    },
     redis::scripts::channel_list,
 };
 
@@ -48,12 +51,15 @@ impl Record for Setting {
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let (pool, mut settings) = context.mysql().await?;
     if let Some(Action::Set { values }) = args.action {
-        for value in &values {
-            let (name, value) = value.split_once('=').ok_or_else(|| {
-                Failure::new(Exit::Usage, format!("`{value}` is not of the form NAME=VALUE, such as rate=200"))
-            })?;
-            setting::set(&pool, name, value).await?;
-        }
+        let wishes = values.iter().map(|value| read(value)).collect::<anyhow::Result<Vec<_>>>()?;
+        let deed = Deed::of_all("settings set");
+        let work = async {
+            for (name, value) in wishes {
+                setting::set(&pool, name, value).await?;
+            }
+            Ok(values.join(" "))
+        };
+        context.act(&pool, &deed, work).await?;
         let before = std::mem::replace(&mut settings, Settings::load(&pool).await?);
         if before.channels != settings.channels {
             mirror(context, &settings).await?;
@@ -62,6 +68,15 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let rows: Vec<Setting> = settings.entries().into_iter().map(|(name, value)| Setting { name, value }).collect();
     output::records(context.output, &rows)?;
     Ok(Exit::Done)
+}
+
+/// A setting and its value, if they can be stored: nothing is, unless all can.
+fn read(text: &str) -> anyhow::Result<(&str, &str)> {
+    let (name, value) = text.split_once('=').ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("`{text}` is not of the form NAME=VALUE, such as rate=200"))
+    })?;
+    setting::check(name, value)?;
+    Ok((name, value))
 }
 
 /// Tells Redis of the channels, so that a round that is announced right now, by whomever, is one for the new ones. A Redis

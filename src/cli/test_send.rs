@@ -81,7 +81,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             return Err(Failure::new(Exit::Conflict, what).into());
         }
     };
-    let sender = args.channels.build(&channel).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let sender = args.channels.build(&channel)?;
     let product = card.id;
     let deed = Deed { channel: Some(channel.clone()), ..Deed::of_product("test-send", product) };
     let mut done = None;
@@ -109,8 +109,12 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let Row { channel, answer, reason, .. } = row;
-    let what =
-        format!("the test message was not delivered by {channel}: {answer}, {}; see docs/contract.md", or_dash(reason));
+    let next = match answer {
+        "WRONG" => "mend the channel's address or secret",
+        "RETRY" => "mend the receiver, and send again",
+        _ => "this user alone is refused; try another --user",
+    };
+    let what = format!("the test message was not delivered by {channel}: {answer}, {}; {next}", or_dash(reason));
     Err(Failure::new(Exit::Failure, what).into())
 }
 

@@ -21,7 +21,7 @@ const PASSES_MAX: usize = 3;
 
 /// Options of `verify`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: restock-cli verify --repair --dry-run\n\nExits 6 when something is wrong.")]
+#[command(after_help = "Exits 6 when something is wrong.")]
 pub struct Args {
     /// 42, or sku:85123A; everything without it
     product: Option<ProductRef>,

@@ -179,6 +179,28 @@ impl Settings {
     }
 }
 
+/// Whether [`set`] can take this, without storing anything; whether a fixed setting differs is for `set` to see.
+///
+/// # Errors
+/// When there is no such setting, or the value cannot be used.
+pub fn check(name: &str, value: &str) -> Result<(), SettingError> {
+    if let Some(channel) = name.strip_prefix(RATE_OF) {
+        return check_channel_rate(channel, value).map(drop);
+    }
+    let known = Name::ALL.into_iter().find(|known| known.as_str() == name);
+    parse(known.ok_or_else(|| SettingError::Unknown(name.to_owned()))?, value).map(drop)
+}
+
+/// The value as it is stored.
+fn check_channel_rate(channel: &str, value: &str) -> Result<String, SettingError> {
+    let name = format!("{RATE_OF}{channel}");
+    if !KNOWN_CHANNELS.contains(&channel) {
+        return Err(SettingError::Unknown(name));
+    }
+    let rate = parse_channel_rate(&name, value)?;
+    Ok(rate.map_or_else(|| NONE.to_owned(), |rate| rate.to_string()))
+}
+
 /// Stores a new value of a setting, for all processes.
 ///
 /// # Errors
@@ -209,13 +231,9 @@ pub async fn set(pool: &MySqlPool, name: &str, value: &str) -> Result<(), Settin
 /// # Errors
 /// When there is no such channel or the value cannot be used; and those of MySQL.
 pub async fn set_channel_rate(pool: &MySqlPool, channel: &str, value: &str) -> Result<(), SettingError> {
-    let name = format!("{RATE_OF}{channel}");
-    if !KNOWN_CHANNELS.contains(&channel) {
-        return Err(SettingError::Unknown(name));
-    }
-    let rate = parse_channel_rate(&name, value)?;
+    let rate = check_channel_rate(channel, value)?;
     // The row stays, or the revision would go back.
-    store(pool, &name, &rate.map_or_else(|| NONE.to_owned(), |rate| rate.to_string())).await
+    store(pool, &format!("{RATE_OF}{channel}"), &rate).await
 }
 
 async fn store(pool: &MySqlPool, name: &str, value: &str) -> Result<(), SettingError> {

@@ -67,7 +67,9 @@ pub enum ProducerError {
         channel: Channel,
     },
     /// There is nobody to tell again.
-    #[error("nobody FAILED in round {round} of product {product} on {channel}; see `restock-cli history {product}`")]
+    #[error(
+        "nobody FAILED in round {round} of product {product} on {channel}; see `restock-cli history {product} --round {round}`"
+    )]
     NobodyFailed {
         /// Which product.
         product: ProductId,

@@ -161,7 +161,7 @@ impl Kind {
             }
             Self::LaneStuck => "start restock-worker, or see the log of the ones that run",
             Self::RoundForgotten => {
-                "see `restock-cli history` of that round; end its row by hand once you know what became of it"
+                "see `restock-cli history P --round R`; end its row by hand once you know what became of it"
             }
             Self::RoundMissing => "MySQL lost rows: restore them from a backup, or accept that this round is not known",
             Self::RoundBounds | Self::ChainBroken | Self::CountDiffers => {

@@ -178,7 +178,7 @@ async fn replay_letter(
     };
     let would = match producer.would_resume(product, channel, Resume::Plain).await {
         Err(error @ ProducerError::NothingToResume { .. }) => {
-            let what = format!("{error}; see `restock-cli status {product}`, or `restock-cli dead drop` it");
+            let what = format!("{error}, or `restock-cli dead drop` it");
             return Err(Failure::new(Exit::Conflict, what).into());
         }
         would => would?,

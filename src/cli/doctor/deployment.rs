@@ -193,7 +193,7 @@ async fn examine_refused(stores: &Stores, sheet: &mut Sheet) -> sqlx::Result<()>
         "log_dead",
         level,
         format!("{refused} rows refused by MySQL"),
-        "see the table log_dead and `restock-cli verify`",
+        "see `restock-cli dead list`, mend that, then `restock-cli dead replay`",
     );
     let paused: i64 =
         sqlx::query_scalar("SELECT COUNT(*) FROM product WHERE is_paused = 1").fetch_one(&stores.mysql).await?;
