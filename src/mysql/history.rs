@@ -15,6 +15,8 @@ pub use outcomes::{PeopleOf, PersonRow, failed, next_with_outcomes, people, pers
 
 /// The reason of a round that was cancelled before its turn came: it says nothing about where its lane stands.
 pub const CANCELED_WHILE_WAITING: &str = "canceled while waiting";
+/// The reason of a round whose end MySQL never learned, when a later one is known.
+const STALE: &str = "a later round is known, and not what became of this one";
 
 /// A round of a lane with what people want to see beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,8 +84,10 @@ fn time(row: &MySqlRow, column: &str) -> sqlx::Result<Option<NaiveDateTime>> {
 
 /// Where every lane stands, of one product or of all: its current or last round, then the one that waits behind it.
 ///
-/// The current round is the lowest open one; with none open, the last is the highest that was neither superseded nor
-/// cancelled while it waited. What waits is a higher round that never began. Sorted by product, channel, round.
+/// The last round of a lane is the highest that has begun or ended, and was neither superseded nor cancelled while it
+/// waited. If it is open it is current, and a higher round that never began waits behind it; if it has ended, that round is
+/// current. A row that is open below the last round is stale: MySQL was set back, or refused how that round ended. Sorted by
+/// product, channel, round.
 ///
 /// # Errors
 /// Those of MySQL.
@@ -91,13 +95,15 @@ pub async fn rounds(db: impl MySqlExecutor<'_>, product: Option<ProductId>) -> s
     sqlx::query_as(
         "SELECT h.*, p.sku, p.is_paused FROM product_notification_history h
          JOIN (SELECT product_id, channel,
-                 MIN(CASE WHEN status IN ('QUEUED', 'IN_PROGRESS') THEN restock_round END) AS open_round,
-                 MAX(CASE WHEN status = 'QUEUED' AND started_at IS NULL THEN restock_round END) AS waiting_round,
-                 MAX(CASE WHEN status NOT IN ('QUEUED', 'IN_PROGRESS', 'SUPERSEDED') AND NOT (reason <=> ?)
-                     THEN restock_round END) AS last_round
+                 MAX(CASE WHEN (started_at IS NOT NULL OR status NOT IN ('QUEUED', 'IN_PROGRESS'))
+                      AND status <> 'SUPERSEDED' AND NOT (reason <=> ?) THEN restock_round END) AS last_round,
+                 MAX(CASE WHEN status = 'QUEUED' AND started_at IS NULL THEN restock_round END) AS waiting_round
                FROM product_notification_history WHERE ? IS NULL OR product_id = ? GROUP BY product_id, channel) lane
            ON lane.product_id = h.product_id AND lane.channel = h.channel
-          AND h.restock_round IN (COALESCE(lane.open_round, lane.last_round), lane.waiting_round)
+          AND h.restock_round IN (lane.last_round, lane.waiting_round)
+          AND h.restock_round >= COALESCE(lane.last_round, 0)
+          AND NOT (h.restock_round <=> lane.last_round AND h.status NOT IN ('QUEUED', 'IN_PROGRESS')
+                   AND COALESCE(lane.waiting_round, 0) > lane.last_round)
          LEFT JOIN product p ON p.id = h.product_id
          ORDER BY h.product_id, h.channel, h.restock_round",
     )
@@ -106,6 +112,24 @@ pub async fn rounds(db: impl MySqlExecutor<'_>, product: Option<ProductId>) -> s
     .bind(product.map(|id| id.0))
     .fetch_all(db)
     .await
+}
+
+/// Ends what is stale by the rule of [`rounds`]: rows of a lane that are open below its current or last round.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn end_stale(db: impl MySqlExecutor<'_>, lane: &LaneId, current: Round) -> sqlx::Result<u64> {
+    let ended = sqlx::query(
+        "UPDATE product_notification_history SET status = 'SUPERSEDED', ended_at = UTC_TIMESTAMP(6), reason = ?
+         WHERE product_id = ? AND channel = ? AND restock_round < ? AND status IN ('QUEUED', 'IN_PROGRESS')",
+    )
+    .bind(STALE)
+    .bind(lane.product.0)
+    .bind(lane.channel.as_str())
+    .bind(current.0)
+    .execute(db)
+    .await?;
+    Ok(ended.rows_affected())
 }
 
 /// One round of a lane, whatever became of it.

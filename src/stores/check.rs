@@ -9,7 +9,7 @@ use sqlx::{Connection, FromRow, MySqlConnection};
 
 use super::{LaneStamps, StoreError, Stores, lane_stamps};
 use crate::{
-    ids::{Channel, ProductId, Round},
+    ids::{Channel, LaneId, ProductId, Round},
     mysql::{history, wait_for_locks},
     redis::scripts::{Hydrate, Hydrated, LaneRecord, channel_list},
     round::{RoundState, Stamp, Status},
@@ -116,7 +116,7 @@ impl Stores {
         let channels = channel_list(&self.settings.channels);
         self.redis.mirror_first(hydrate.partition, self.settings.partitions, &channels).await?;
         let hydrated = self.redis.hydrate(&hydrate).await?;
-        tx.rollback().await?;
+        tx.commit().await?;
         Ok(match hydrated {
             Hydrated::Done(installed) => Attempt::Done(installed),
             Hydrated::Newer(epoch) => Attempt::Behind(epoch),
@@ -135,6 +135,14 @@ impl Stores {
             stamps.entry(channel.clone()).or_default();
         }
         let rounds = history::lanes_of(&mut *tx, product).await?;
+        // Waits come after the current round of their lane, so that the first of each is enough.
+        let mut seen: Option<&LaneId> = None;
+        for round in rounds.iter().filter(|round| round.round.0 > 1) {
+            if seen != Some(&round.lane) && history::end_stale(&mut *tx, &round.lane, round.round).await? > 0 {
+                tracing::warn!(lane = %round.lane, current = %round.round, "MySQL had older rounds as open");
+            }
+            seen = Some(&round.lane);
+        }
         let last_round = stamps.values().map(|lane| lane.last_round).max().unwrap_or(0);
         let lanes = stamps.into_iter().map(|(channel, lane)| record(channel, lane.newest, &rounds)).collect();
         Ok((lanes, last_round))

@@ -1,6 +1,9 @@
 //! Whether a log and MySQL's position in it still belong together, and what is done when they do not.
 
-use std::time::Instant;
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use sqlx::MySqlConnection;
 
@@ -16,11 +19,21 @@ use crate::{
     stores::StoreError,
 };
 
+/// No such question takes this long: the connection is dead.
+const ASK_MAX: Duration = Duration::from_secs(10);
+
 impl Flush {
     /// Finds out whether this is still the log that the position is about. False: another flusher leads.
     pub(super) async fn examine(&mut self, db: &mut MySqlConnection) -> Result<bool, StoreError> {
         let (redis, partition) = (self.stores.redis.clone(), self.partition);
-        if !lead::holds(db, &self.stores, partition).await? || !self.position.stands(db, partition).await? {
+        let asked = async {
+            Ok::<_, sqlx::Error>(
+                lead::holds(db, &self.stores, partition).await? && self.position.stands(db, partition).await?,
+            )
+        };
+        // A server that is gone does not say so.
+        let leads = tokio::time::timeout(ASK_MAX, asked).await;
+        if !leads.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))?? {
             return Ok(false);
         }
         let run_id = redis.run_id_of(partition).await?;

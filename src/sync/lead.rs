@@ -50,6 +50,8 @@ impl Lead {
         // From here on the connection must never go back to the pool with the lock.
         connection.close_on_drop();
         mysql::wait_for_locks(&mut connection, LOCK_WAIT).await?;
+        // The lock of a leader whose machine is gone is the server's to free; by default it would wait for hours.
+        sqlx::query("SET SESSION wait_timeout = 120").execute(&mut *connection).await?;
         let (totals, counter) = Totals::channel(partition, stores.settings.partitions);
         let alarm = Arc::new(Notify::new());
         let flush = Flush::start(stores.clone(), partition, &mut connection, totals, Arc::clone(&alarm)).await?;

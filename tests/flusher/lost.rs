@@ -103,6 +103,41 @@ async fn a_mysql_that_was_set_back_learns_again_what_redis_holds() {
 }
 
 #[tokio::test]
+async fn a_round_that_a_backup_holds_as_open_is_not_gone_back_to() {
+    let shop = Shop::open().await;
+    shop.product(7, 0, &[101, 102]).await;
+    shop.restock(7).await;
+    let mut begun = shop.take().await;
+    let line = shop.line(7).await;
+    assert_eq!(advance(&mut begun, settled(&line[..1], Outcome::Sent), false).await, Advanced::Go);
+    let mut lead = shop.lead().await;
+    assert!(flush(&mut lead).await);
+    shop.execute("CREATE TABLE backup AS SELECT * FROM product_notification_history").await;
+    assert_eq!(advance(&mut begun, settled(&line[1..], Outcome::Sent), true).await, Advanced::Completed);
+    shop.restock(7).await;
+    let mut second = shop.take_of(7).await;
+    assert_eq!(advance(&mut second, settled(&line, Outcome::Sent), true).await, Advanced::Completed);
+    assert!(flush(&mut lead).await);
+    lead.resign().await;
+
+    shop.execute(
+        "DELETE FROM product_notification_history; INSERT INTO product_notification_history SELECT * FROM backup;
+         UPDATE flush_position SET last_entry = '1-1'",
+    )
+    .await;
+    let mut lead = shop.lead().await;
+    assert!(flush(&mut lead).await);
+    assert_eq!(lead.evict(-1_000).await.unwrap(), 1);
+    lead.reconcile().await.unwrap();
+    let back = shop.view(7).await.expect("it was installed again");
+    assert_eq!((back.round, back.status, back.entry), (Round(2), Status::Completed, None));
+    let rounds =
+        "SELECT CONCAT_WS(' ', restock_round, status) FROM product_notification_history ORDER BY restock_round";
+    assert_eq!(shop.rows(rounds).await, ["1 SUPERSEDED", "2 COMPLETED"]);
+    assert_eq!(lead.reconcile().await.unwrap().checked, 0, "once is enough");
+}
+
+#[tokio::test]
 async fn a_mysql_set_back_under_its_leader_is_noticed_while_nothing_happens() {
     let shop = Shop::open().await;
     shop.product(7, 0, &[101]).await;
