@@ -46,7 +46,8 @@ local now_us, now_ms = now()
 
 local function held()
   local ahead = is_retrying(lane) and '' or get(lane, 'ahead')
-  local may_start = tonumber(product.stock) > 0 and redis.call('XLEN', KEYS[3]) < tonumber(ARGV[9])
+  local may_start = tonumber(product.stock) > 0 and get(lane, 'cancel') == '' and get(lane, 'paused') ~= '1'
+    and redis.call('XLEN', KEYS[3]) < tonumber(ARGV[9])
   return { 'go', get(lane, 'round'), get(lane, 'from'), get(lane, position(lane)), get(lane, 'upto'), ahead,
     get(lane, 'tries'), get(lane, 'tried_at'), get(lane, 'retry_of'), get(lane, 'epoch'), get(lane, 'version'),
     may_start and '1' or '' }
@@ -107,7 +108,8 @@ if first then
   put(lane, 'started_at', now_us)
   put(lane, 'status', 'IN_PROGRESS')
   log_round(lane)
-elseif get(lane, 'status') ~= 'IN_PROGRESS' then
+elseif get(lane, 'status') ~= 'IN_PROGRESS' or is_retrying(lane) then
+  -- Who tells the FAILED again waits until MySQL has this round at this version: a round that waits raises it too.
   put(lane, 'status', 'IN_PROGRESS')
   log_round(lane)
 end

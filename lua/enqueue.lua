@@ -29,6 +29,14 @@
 -- Reply aged                 nothing was written: check the product against MySQL
 -- Cost: O(channels).
 
+-- A call that was sent twice, perhaps with a restart of the server in between.
+if ARGV[3] == '' then
+  local done = redis.call('GET', KEYS[5])
+  local round = done and string.match(done, '^queued:([^:]*):')
+  if round then
+    return { 'known', round }
+  end
+end
 local product = read_hash(KEYS[1])
 local refusal = distrust(product)
 if refusal then

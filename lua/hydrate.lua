@@ -47,6 +47,24 @@ local function log_waiting(lane)
   end
 end
 
+-- A round that MySQL has waiting and Redis never gave out: Redis came back without the write that made it wait.
+local given_out = tonumber(product.round or '0') or 0
+
+local function adopt_waiting(lane, state)
+  local waiting = tonumber(state.waiting) or 0
+  if waiting <= given_out or waiting <= count(lane, 'round') or get(lane, 'waiting') ~= '' then
+    return
+  end
+  if get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS' then
+    put(lane, 'waiting', state.waiting)
+    put(lane, 'waiting_at', state.waiting_at)
+    log_waiting(lane)
+  else
+    queue_round(lane, state.waiting, state.waiting_at)
+    log_round(lane)
+  end
+end
+
 local _, now_ms = now()
 local changes = { epoch = ARGV[5], run = server_run() }
 if not product.stock or older(product, tonumber(ARGV[6]), tonumber(ARGV[4])) then
@@ -76,6 +94,8 @@ for i = 0, (#KEYS - 3) / 3 - 1 do
       put(lane, 'epoch', ARGV[5])
       log_round(lane)
       log_waiting(lane)
+    else
+      adopt_waiting(lane, state)
     end
   end
   if get(lane, 'status') ~= '' and get(lane, 'epoch') ~= ARGV[5] and not (state and same(lane.fields, state)) then

@@ -51,7 +51,7 @@ impl Flush {
             Match::TailLost if head.last_id == EntryId::ZERO.to_string() => {
                 // The whole log is gone, and what it still held is only in the products and lanes themselves.
                 self.after = EntryId::ZERO;
-                let products = reconcile::check_all(&self.stores, partition).await?;
+                let products = kept_alive(db, reconcile::check_all(&self.stores, partition)).await?;
                 if products > 0 {
                     tracing::warn!(%partition, products, "Redis lost the log: what it holds otherwise is logged again");
                 }
@@ -80,7 +80,7 @@ impl Flush {
                 if let Some(newest) = redis.newest_request(partition).await? {
                     pass_requests(db, newest).await?;
                 }
-                reconcile::check_all(&self.stores, partition).await?;
+                kept_alive(db, reconcile::check_all(&self.stores, partition)).await?;
                 let incarnation = head.incarnation.unwrap_or_default();
                 if !self.follow(db, Position { incarnation, last }).await? {
                     return Ok(false);
@@ -99,5 +99,19 @@ impl Flush {
         let moved = self.position.move_to(&position, db, self.partition).await?;
         self.position = position;
         Ok(moved)
+    }
+}
+
+/// Does long work while the leader's connection, which holds the lock, does not fall silent.
+async fn kept_alive<T>(
+    db: &mut MySqlConnection,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(ASK_MAX) => { sqlx::query("DO 0").execute(&mut *db).await?; }
+        }
     }
 }

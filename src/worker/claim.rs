@@ -159,9 +159,15 @@ impl Claimer {
     /// Works what was assigned to this worker by an answer that was lost with its connection.
     async fn receive_pending(&self) {
         for line in [Line::Fresh, Line::Again] {
-            for entry in self.jobs.pending_after(line, "0", CLAIM_MAX).await.unwrap_or_default() {
-                if !self.deps.board.has(&entry) {
-                    self.receive(entry).await;
+            let mut after = "0".to_owned();
+            loop {
+                let entries = self.jobs.pending_after(line, &after, CLAIM_MAX).await.unwrap_or_default();
+                let Some(last) = entries.last() else { break };
+                after.clone_from(&last.id);
+                for entry in entries {
+                    if !self.deps.board.has(&entry) {
+                        self.receive(entry).await;
+                    }
                 }
             }
         }

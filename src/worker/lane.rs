@@ -118,7 +118,7 @@ impl Lane {
         if self.signal.is_asked_back() {
             self.ending.get_or_insert(Ending::HandBack);
         }
-        self.recheck |= self.authorised.is_some_and(|handed| self.signal.has_lapsed(handed));
+        self.recheck |= self.authorised.is_none_or(|handed| self.signal.has_lapsed(handed));
     }
 
     /// When to look again, if nothing happens before. Each moment lies ahead, or something else wakes the lane: it

@@ -170,7 +170,8 @@ impl Line {
             self.people.clear();
         }
         if self.people.is_empty() {
-            self.read_at = page.at;
+            // A MySQL that takes longer for a page than a page lasts must not bring the lane to a halt.
+            self.read_at = if page.again { BootTime::now() } else { page.at };
         }
         self.people
             .extend(page.people.into_iter().filter(|person| person.active && Some(person.place) > self.taken_upto));

@@ -73,6 +73,19 @@ async fn whoever_takes_over_goes_on_behind_those_who_were_told_again() {
 }
 
 #[tokio::test]
+async fn who_waits_for_mysql_waits_for_a_version_that_the_round_itself_has() {
+    let bench = retried(true).await;
+    let mut begun = bench.take(60_000).await;
+    assert_eq!(begun.hold.release(&Settlement::default()).await.expect("Redis answers"), Released::Queued);
+    assert_eq!(bench.enqueue(1).await, Enqueued::Queued(Round(2)));
+    let next = bench.take(60_000).await;
+    let log = bench.raw(&format!("XREVRANGE {} + - COUNT 1", bench.redis.keys().log(P0))).await;
+    let words: Vec<&str> = log.lines().filter(|line| !line.starts_with(['$', '*'])).collect();
+    let field = |name| words.iter().skip_while(|word| **word != name).nth(1).map(ToString::to_string);
+    assert_eq!((field("r"), field("v")), (Some("1".to_owned()), Some(next.stamp.version.to_string())));
+}
+
+#[tokio::test]
 async fn a_completed_round_stays_completed_when_its_retry_is_cut_short() {
     let bench = retried(true).await;
     let mut begun = bench.take(60_000).await;
