@@ -67,3 +67,17 @@ async fn a_csv_with_a_bad_line_imports_nothing() {
     shop.run_with(&["import", "products", "-"], "name,stock\nOne,1\n").await.fails(2, &["id"]);
     shop.run_with(&["import", "subscriptions", "-"], "product_id,created_at\n").await.fails(2, &["user_id"]);
 }
+
+#[tokio::test]
+async fn of_several_settings_none_is_stored_unless_all_can_be() {
+    let shop = Shop::open().await;
+    shop.run(&["settings", "set", "rate=100", "chanels=file"]).await.fails(2, &["chanels"]);
+    shop.run(&["rate", "set", "200", "webhook=fast"]).await.fails(2, &["rate.webhook"]);
+    assert_eq!(shop.json(&["rate"]).await[0]["limit"], 500);
+    shop.done(&["--by", "ann", "settings", "set", "rate=100", "channels=file"]).await;
+    let deed = &shop.json(&["actions"]).await[0];
+    assert_eq!(
+        (&deed["by"], &deed["action"], &deed["result"]),
+        (&"ann".into(), &"settings set".into(), &"rate=100 channels=file".into())
+    );
+}

@@ -73,11 +73,7 @@ async fn the_rate_is_set_for_all_and_everything_can_be_paused() {
     let actions = shop.json(&["actions"]).await;
     let said: Vec<_> =
         actions.as_array().expect("an array").iter().map(|row| row["result"].as_str().expect("text")).collect();
-    let failed = "failed: rate=fast is not valid: a whole number from 0 (no pace) to 1000000, in starts a second";
-    assert_eq!(
-        said,
-        ["sending goes on", "all sending is paused already", "all sending is paused", failed, "the rate is 300"]
-    );
+    assert_eq!(said, ["sending goes on", "all sending is paused already", "all sending is paused", "the rate is 300"]);
 }
 
 #[tokio::test]
