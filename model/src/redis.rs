@@ -1,0 +1,257 @@
+//! The scripts that no hold is needed for, and what they share with the others.
+
+use crate::{
+    Protocol, Rule,
+    promise,
+    state::{Check, Entry, Lane, Places, Product, ROUNDS, Row, Said, Stamp, State, Status, at},
+};
+
+const NEW_ROW: Row = Row {
+    round: 0,
+    status: Status::Queued,
+    from: 0,
+    cursor: 0,
+    upto: 0,
+    ahead: 0,
+    started: false,
+    stamp: Stamp { epoch: 0, version: 0 },
+};
+
+impl State {
+    /// The product, if Redis knows it and it was checked under this run; else what a script does nothing for.
+    pub(crate) fn trusted(&self, protocol: &Protocol) -> Option<Product> {
+        self.redis.product.filter(|_| self.redis.checked_run == self.run || !protocol.keeps(Rule::Aged))
+    }
+
+    pub(crate) fn say(&mut self, said: Said) {
+        self.clock += 1;
+        self.redis.log.push(Entry { id: self.clock, goes_on: true, said });
+    }
+
+    /// The script is over: what it has logged belongs together.
+    pub(crate) fn end_script(&mut self) {
+        if let Some(entry) = self.redis.log.last_mut() {
+            entry.goes_on = false;
+        }
+    }
+
+    pub(crate) fn change_product(&mut self, change: impl FnOnce(&mut Product)) {
+        let mut product = self.redis.product.unwrap_or_default();
+        change(&mut product);
+        product.stamp.version += 1;
+        self.redis.product = Some(product);
+        self.say(Said::Product(product));
+    }
+
+    pub(crate) fn log_round(&mut self, lane: &mut Lane, people: Places) {
+        lane.row.stamp.version += 1;
+        self.say(Said::Round(lane.row, people));
+    }
+
+    fn log_unbegun(&mut self, lane: &mut Lane, round: u8, status: Status) {
+        lane.row.stamp.version += 1;
+        self.say(Said::Round(Row { round, status, stamp: lane.row.stamp, ..NEW_ROW }, 0));
+    }
+
+    pub(crate) fn drop_entry(&mut self, lane: &mut Lane) {
+        self.redis.entries.retain(|entry| *entry != lane.entry);
+        lane.entry = 0;
+    }
+
+    pub(crate) fn add_entry(&mut self, lane: &mut Lane) {
+        self.clock += 1;
+        lane.entry = self.clock;
+        self.redis.entries.push(lane.entry);
+    }
+
+    fn ensure_entry(&mut self, protocol: &Protocol, lane: &mut Lane) {
+        if !self.redis.entries.contains(&lane.entry) || !protocol.keeps(Rule::OneEntry) {
+            self.add_entry(lane);
+        }
+    }
+
+    fn queue_round(protocol: &Protocol, lane: &mut Lane, round: u8) {
+        let row = &mut lane.row;
+        if row.round == 0 || row.status == Status::Completed || !protocol.keeps(Rule::GoOn) {
+            (row.from, row.cursor, row.ahead) = (0, 0, 0);
+        } else {
+            row.from = row.cursor;
+        }
+        *row = Row { round, status: Status::Queued, upto: 0, started: false, ..*row };
+        (lane.stopping, lane.cancel) = (false, false);
+    }
+
+    pub(crate) fn end_round(&mut self, protocol: &Protocol, lane: &mut Lane, status: Status, people: Places) {
+        (lane.token, lane.lease, lane.stopping, lane.cancel) = (0, false, false, false);
+        lane.row.status = status;
+        self.drop_entry(lane);
+        self.log_round(lane, people);
+        if lane.waiting != 0 {
+            Self::queue_round(protocol, lane, lane.waiting);
+            lane.waiting = 0;
+            self.log_round(lane, 0);
+            self.add_entry(lane);
+        }
+    }
+
+    /// `enqueue`: called by the relay until MySQL has recorded the round of the request.
+    pub(crate) fn enqueue(&mut self, protocol: &Protocol, request: usize) -> Option<()> {
+        let number = u8::try_from(request).ok()?;
+        self.mysql.requests[request].get_or_insert(0);
+        let product = self.trusted(protocol)?;
+        let seen = self.redis.seen[request];
+        if seen != 0 && protocol.keeps(Rule::Once) {
+            let known = Said::Request(number, seen);
+            if self.redis.log.iter().any(|entry| entry.said == known) {
+                return None;
+            }
+            self.say(known);
+            self.end_script();
+            return Some(());
+        }
+        let round = product.round + 1;
+        if usize::from(round) > ROUNDS {
+            return None;
+        }
+        if self.mysql.rounds[at(round)].is_some() {
+            self.breaks(promise::NUMBERS);
+        }
+        if seen != 0 {
+            self.breaks(promise::ONCE);
+        }
+        self.change_product(|product| (product.stock, product.round) = (true, round));
+        let fresh = Row { stamp: Stamp { epoch: product.stamp.epoch, version: 0 }, ..NEW_ROW };
+        let none = Lane { row: fresh, token: 0, lease: false, entry: 0, waiting: 0, stopping: false, cancel: false };
+        let mut lane = self.redis.lane.unwrap_or(none);
+        let open = lane.row.round != 0 && lane.row.status.is_open();
+        if open && lane.row.started && protocol.keeps(Rule::Waiting) {
+            if lane.waiting != 0 {
+                self.log_unbegun(&mut lane.clone(), lane.waiting, Status::Superseded);
+                lane.row.stamp.version += 1;
+            }
+            lane.waiting = round;
+            self.log_unbegun(&mut lane, round, Status::Queued);
+        } else {
+            if open {
+                let overtaken = lane.row.round;
+                self.log_unbegun(&mut lane, overtaken, Status::Superseded);
+            }
+            Self::queue_round(protocol, &mut lane, round);
+            self.log_round(&mut lane, 0);
+            self.ensure_entry(protocol, &mut lane);
+        }
+        self.redis.lane = Some(lane);
+        self.redis.seen[request] = round;
+        self.say(Said::Request(number, round));
+        self.end_script();
+        Some(())
+    }
+
+    /// `cancel`.
+    pub(crate) fn cancel(&mut self, protocol: &Protocol) -> Option<()> {
+        self.trusted(protocol)?;
+        let mut lane = self.redis.lane.filter(|lane| lane.row.status.is_open())?;
+        if lane.waiting != 0 {
+            let waiting = lane.waiting;
+            self.log_unbegun(&mut lane, waiting, Status::CanceledWaiting);
+            lane.waiting = 0;
+        }
+        if lane.token != 0 && lane.lease && protocol.keeps(Rule::CancelTells) {
+            lane.cancel = true;
+        } else {
+            self.end_round(protocol, &mut lane, Status::Canceled, 0);
+        }
+        self.redis.lane = Some(lane);
+        self.end_script();
+        Some(())
+    }
+
+    /// `resume`.
+    pub(crate) fn resume(&mut self, protocol: &Protocol) -> Option<()> {
+        self.trusted(protocol).filter(|product| product.stock)?;
+        let mut lane = self.redis.lane?;
+        let resumable = lane.row.status.is_cut()
+            || (!protocol.keeps(Rule::ResumeCanceled) && lane.row.status == Status::Completed);
+        if !resumable {
+            return None;
+        }
+        lane.row.status = Status::Queued;
+        (lane.stopping, lane.cancel) = (false, false);
+        self.log_round(&mut lane, 0);
+        self.ensure_entry(protocol, &mut lane);
+        self.redis.lane = Some(lane);
+        self.end_script();
+        Some(())
+    }
+
+    /// `stock`, to zero. Its signal is taken as missed.
+    pub(crate) fn sell_out(&mut self, protocol: &Protocol) -> Option<()> {
+        self.trusted(protocol).filter(|product| product.stock)?;
+        self.change_product(|product| product.stock = false);
+        self.end_script();
+        Some(())
+    }
+
+    /// `hydrate`.
+    pub(crate) fn hydrate(&mut self, protocol: &Protocol, given: &Check) {
+        let own = self.redis.product;
+        if own.is_some_and(|own| own.stamp.epoch >= given.epoch) && protocol.keeps(Rule::Epoch) {
+            return;
+        }
+        let run = self.run;
+        self.change_product(|product| {
+            if own.is_none_or(|own| own.stamp < given.product.stamp) {
+                product.stock = given.product.stock;
+                product.round = product.round.max(given.product.round);
+                product.stamp.version = product.stamp.version.max(given.product.stamp.version);
+            }
+            product.stamp.epoch = given.epoch;
+        });
+        self.redis.checked_run = run;
+        let mut lane = self.redis.lane;
+        let is_behind = lane.is_none_or(|lane| lane.row.stamp < given.newest) || !protocol.keeps(Rule::HydrateBehind);
+        if let Some(current) = given.current
+            && is_behind
+        {
+            if let Some(own) = &mut lane {
+                self.drop_entry(own);
+            }
+            let stamp = Stamp { epoch: given.epoch, version: given.newest.version };
+            let row = Row { stamp, ..current };
+            let waiting = given.waiting;
+            let mut own = Lane { row, token: 0, lease: false, entry: 0, waiting, stopping: false, cancel: false };
+            self.log_round(&mut own, 0);
+            if waiting != 0 {
+                self.log_unbegun(&mut own, waiting, Status::Queued);
+            }
+            lane = Some(own);
+        } else if let Some(own) = &mut lane
+            && own.row.stamp != given.newest
+        {
+            self.log_round(own, 0);
+            if own.waiting != 0 {
+                let waiting = own.waiting;
+                self.log_unbegun(own, waiting, Status::Queued);
+            }
+        }
+        if let Some(own) = &mut lane
+            && own.row.status.is_open()
+        {
+            self.ensure_entry(protocol, own);
+        }
+        self.redis.lane = lane;
+        self.end_script();
+    }
+
+    /// `evict`.
+    pub(crate) fn evict(&mut self, protocol: &Protocol) -> Option<()> {
+        let (product, lane) = (self.redis.product?, self.redis.lane);
+        let newest = self.mysql.rounds.iter().flatten().map(|row| row.stamp).max().unwrap_or_default();
+        let flushed = product.stamp == self.mysql.product.stamp && lane.is_none_or(|lane| lane.row.stamp == newest);
+        if lane.is_some_and(|lane| lane.row.status.is_open()) || !(flushed || !protocol.keeps(Rule::EvictFlushed)) {
+            return None;
+        }
+        (self.redis.product, self.redis.lane) = (None, None);
+        Some(())
+    }
+}
