@@ -63,6 +63,9 @@ async fn attempt(db: &mut MySqlConnection, step: &Move<'_>, careful: bool) -> sq
     for row in &dead {
         row.bury(&mut tx, step.partition).await?;
     }
+    for mark in &batch.marks {
+        mark.lift(&mut tx, step.partition).await?;
+    }
     let mended = step.refusals.mended_by(batch, &dead);
     mend(&mut tx, step.partition, &mended).await?;
     if step.from.move_to(step.to, &mut tx, step.partition).await? {

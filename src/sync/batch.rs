@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, btree_map::Entry as Slot};
 
-use super::entry::{Answer, Change, ProductState, Subject, read, subject};
+use super::{
+    dead::Mark,
+    entry::{Answer, Change, ProductState, Subject, read, subject},
+};
 use crate::{
     ids::{Channel, ProductId, Round},
     outcome::Settled,
@@ -53,6 +56,8 @@ pub(super) struct Batch {
     pub(super) people: Vec<Said<Person>>,
     pub(super) answers: Vec<Said<Answer>>,
     pub(super) unreadable: Vec<Said<Unreadable>>,
+    /// Of refused rows that are tried again.
+    pub(super) marks: Vec<Mark>,
 }
 
 impl Batch {
@@ -69,6 +74,7 @@ impl Batch {
         let mut answers: HashMap<i64, usize> = HashMap::new();
         for (entry, raw) in entries {
             let entry = *entry;
+            batch.marks.extend(Mark::of(raw));
             match read(raw) {
                 Ok(Change::Product(what)) => keep_newest(&mut products, what.product, Said { entry, what }),
                 Ok(Change::Round(state, people)) => {

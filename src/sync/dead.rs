@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    fmt,
     hash::{DefaultHasher, Hash, Hasher},
 };
 
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     ids::{Channel, Partition, ProductId},
-    redis::entry_id::EntryId,
+    redis::{entry_id::EntryId, log::LogEntry},
     round::Stamp,
 };
 
@@ -113,6 +114,44 @@ pub(super) async fn mend(tx: &mut MySqlConnection, partition: Partition, names: 
         .await?;
     }
     Ok(())
+}
+
+/// The mark of a refused row that an entry tries again; whoever set the row aside meanwhile has written another entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) row: i64,
+    pub(super) entry: String,
+}
+
+impl Mark {
+    /// Where an entry says it.
+    pub(super) const FIELD: &str = "mark";
+
+    /// The mark that an entry lifts, if it can be read.
+    pub(super) fn of(entry: &LogEntry) -> Option<Self> {
+        let (row, entry) = entry.fields.get(Self::FIELD)?.split_once(':')?;
+        Some(Self { row: row.parse().ok()?, entry: entry.to_owned() })
+    }
+
+    /// Lifts it, unless the row was refused again; to be called after [`Dead::bury`].
+    pub(super) async fn lift(&self, tx: &mut MySqlConnection, partition: Partition) -> sqlx::Result<()> {
+        sqlx::query(
+            "UPDATE log_dead SET mended_at = UTC_TIMESTAMP(6)
+             WHERE id = ? AND partition_id = ? AND entry = ? AND mended_at IS NULL",
+        )
+        .bind(self.row)
+        .bind(partition.0)
+        .bind(&self.entry)
+        .execute(tx)
+        .await
+        .map(drop)
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.row, self.entry)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

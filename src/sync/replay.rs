@@ -1,9 +1,11 @@
-//! Trying a refused row again: it is logged once more, and the flusher takes it as any other entry.
+//! Trying a refused row again: it is logged once more, and the flusher takes it as any other entry. What is logged may be
+//! lost with Redis, so the row keeps its mark until the flusher has written it, and lifts the mark in that transaction.
 
 use std::collections::BTreeMap;
 
+use super::dead::Mark;
 use crate::{
-    mysql::refused::{self, RefusedRow},
+    mysql::refused::RefusedRow,
     stores::{StoreError, Stores},
 };
 
@@ -26,15 +28,14 @@ pub fn words_of(row: &RefusedRow) -> Result<BTreeMap<String, String>, ReplayErro
     serde_json::from_str(&row.detail).map_err(|_| ReplayError::NotKept(row.id))
 }
 
-/// Logs a row again and takes its mark away. If it is refused once more, it is set aside once more, with its mark; a
-/// state that MySQL has a newer one of changes nothing.
+/// Logs a row again. Its mark goes once MySQL has it; if it is refused once more, it stays set aside; a state that MySQL
+/// has a newer one of changes nothing.
 ///
 /// # Errors
 /// [`ReplayError::NotKept`], and those of the stores.
 pub async fn replay(stores: &Stores, row: &RefusedRow) -> Result<(), ReplayError> {
-    let words = words_of(row)?;
+    let mut words = words_of(row)?;
+    words.insert(Mark::FIELD.to_owned(), Mark { row: row.id, entry: row.entry.clone() }.to_string());
     stores.redis.append_log(row.partition, words).await.map_err(StoreError::from)?;
-    // Whoever set it aside again meanwhile has written another entry: that mark stays.
-    refused::settle(&stores.mysql, row.id, Some(&row.entry)).await.map_err(StoreError::from)?;
     Ok(())
 }

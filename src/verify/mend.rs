@@ -271,8 +271,10 @@ impl Verifier {
             None => 0,
             Some(upto) => line::count_active(db, lane.product, row.state.from, upto).await?,
         };
+        // Counted late, somebody who was told may have left the line since.
         let counted = sqlx::query(
-            "UPDATE product_notification_history SET total = ?
+            "UPDATE product_notification_history
+             SET total = GREATEST(?, sent_count + skipped_count + failed_count + unknown_count)
              WHERE product_id = ? AND restock_round = ? AND channel = ? AND total IS NULL",
         )
         .bind(total)

@@ -157,7 +157,9 @@ impl Verifier {
 
     async fn was_resumed(&self, state: &RoundState) -> sqlx::Result<bool> {
         let resumed: Option<i64> = sqlx::query_scalar(
-            "SELECT id FROM operator_action WHERE product_id = ? AND action = 'resume' AND at >= ? LIMIT 1",
+            "SELECT id FROM operator_action
+             WHERE (action LIKE 'resume%' OR action = 'dead replay') AND (product_id = ? OR product_id IS NULL)
+               AND at >= ? LIMIT 1",
         )
         .bind(state.lane.product.0)
         .bind(Place(state.started_us.unwrap_or(0)).datetime())

@@ -2,10 +2,11 @@
 
 use restock::{
     ids::ProductId,
-    mysql::refused::{Refused, refused},
+    mysql::refused::{Refused, refused, rows},
     outcome::Outcome,
     redis::scripts::{Advanced, Finish, Settlement, StockChange},
     round::Status,
+    sync,
 };
 
 use super::{
@@ -125,6 +126,38 @@ async fn a_refused_person_costs_nobody_else_and_marks_the_lane() {
     let detail = shop.rows("SELECT detail FROM log_dead").await.remove(0);
     assert!(detail.contains(",102,S,"), "{detail}");
     assert_eq!(lead.evict(-1_000).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_refused_person_keeps_the_mark_until_mysql_has_them() {
+    let shop = Shop::open().await;
+    shop.product(7, 0, &[101, 102]).await;
+    shop.restock(7).await;
+    let line = shop.line(7).await;
+    shop.execute("ALTER TABLE product_user_notification_history ADD CONSTRAINT one CHECK (user_id <> 102)").await;
+    assert_eq!(advance(&mut *shop.take().await, settled(&line, Outcome::Sent), true).await, Advanced::Completed);
+    let mut lead = shop.lead().await;
+    assert!(flush(&mut lead).await);
+    let only = async || rows(shop.db(), None, 0, 2).await.unwrap().remove(0);
+    // Redis loses what was logged again before it is flushed: the row is all there is of the outcome.
+    sync::replay(&shop.stores, &only().await).await.unwrap();
+    shop.redis_command(&format!("XTRIM {} MAXLEN 0", shop.log_key())).await;
+    assert!(flush(&mut lead).await);
+    assert_eq!((only().await.times, refused(shop.db(), None).await.unwrap()), (1, vec![mark(7, 1)]));
+    // Tried twice at once and refused, it stands there once, as it was the last time.
+    let row = only().await;
+    sync::replay(&shop.stores, &row).await.unwrap();
+    sync::replay(&shop.stores, &row).await.unwrap();
+    assert!(flush(&mut lead).await);
+    assert_eq!(refused(shop.db(), None).await.unwrap(), [mark(7, 1)]);
+    assert!(only().await.times > 1);
+    shop.execute("ALTER TABLE product_user_notification_history DROP CONSTRAINT one").await;
+    sync::replay(&shop.stores, &only().await).await.unwrap();
+    assert_eq!(refused(shop.db(), None).await.unwrap(), [mark(7, 1)]);
+    assert!(flush(&mut lead).await);
+    assert_eq!(refused(shop.db(), None).await.unwrap(), []);
+    let people = "SELECT CAST(user_id AS CHAR) FROM product_user_notification_history ORDER BY place";
+    assert_eq!(shop.rows(people).await, ["101", "102"]);
 }
 
 #[tokio::test]

@@ -157,7 +157,7 @@ async fn replay(producer: &Producer, dead: &DeadRow, dry_run: bool) -> anyhow::R
             };
             match done {
                 Ok(()) if dry_run => Ok("would be logged again".to_owned()),
-                Ok(()) => Ok("logged again: the flusher tries it; if MySQL refuses it, it is listed again".to_owned()),
+                Ok(()) => Ok("logged again: the flusher tries it; it is listed until MySQL has it".to_owned()),
                 Err(error @ ReplayError::NotKept(_)) => Err(Failure::new(Exit::Conflict, error.to_string()).into()),
                 Err(ReplayError::Store(error)) => Err(error.into()),
             }
