@@ -7,6 +7,7 @@ mod outbox;
 mod poison;
 mod process;
 mod refused;
+mod set_back;
 #[path = "../support/mod.rs"]
 mod support;
 
