@@ -8,6 +8,7 @@ mod poison;
 mod process;
 mod refused;
 mod set_back;
+mod stale;
 #[path = "../support/mod.rs"]
 mod support;
 
