@@ -1,4 +1,5 @@
--- Restock's own schema. Portable between MySQL >= 8.0 and MariaDB >= 10.6; times are UTC.
+-- Restock's own schema. Portable between MySQL >= 8.0.13 and MariaDB >= 10.6; times are UTC, also where a program whose
+-- session has another time zone inserts. (What ON UPDATE sets is of our own sessions, which are in UTC.)
 -- Every statement can be run again: DDL is not transactional, and a `migrate` that was killed starts over.
 
 CREATE TABLE IF NOT EXISTS setting (
@@ -20,8 +21,8 @@ CREATE TABLE IF NOT EXISTS product (
     -- The greatest epoch given out to install this product in Redis. `epoch` is the one under which the state of this
     -- row was written: whoever reserved an epoch and died must not make what Redis goes on logging look old.
     reserved_epoch BIGINT UNSIGNED NOT NULL DEFAULT 0,
-    created_at    DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
-    updated_at    DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
+    created_at    DATETIME(6) NOT NULL DEFAULT (UTC_TIMESTAMP(6)),
+    updated_at    DATETIME(6) NOT NULL DEFAULT (UTC_TIMESTAMP(6)) ON UPDATE CURRENT_TIMESTAMP(6),
     UNIQUE KEY product_sku (sku)
 ) DEFAULT CHARACTER SET utf8mb4;
 
@@ -38,7 +39,7 @@ CREATE TABLE IF NOT EXISTS product_user_notification (
     user_id    BIGINT NOT NULL,
     is_active  TINYINT(1) NOT NULL DEFAULT 1,
     -- When the row was made: an import gives people older places, and a round that had passed them owes them nothing.
-    added_at   DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    added_at   DATETIME(6) NOT NULL DEFAULT (UTC_TIMESTAMP(6)),
     PRIMARY KEY (product_id, created_at),
     UNIQUE KEY product_user (product_id, user_id)
 ) DEFAULT CHARACTER SET utf8mb4;
@@ -93,7 +94,7 @@ CREATE TABLE IF NOT EXISTS restock_request (
     product_id      BIGINT NOT NULL,
     quantity        INT NOT NULL DEFAULT 0,
     idempotency_key VARCHAR(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
-    created_at      DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    created_at      DATETIME(6) NOT NULL DEFAULT (UTC_TIMESTAMP(6)),
     state           ENUM('PENDING', 'ACCEPTED', 'REFUSED') CHARACTER SET ascii NOT NULL DEFAULT 'PENDING',
     restock_round   INT UNSIGNED NULL,
     reason          VARCHAR(255) NULL,
@@ -107,7 +108,7 @@ CREATE TABLE IF NOT EXISTS flush_position (
     incarnation        CHAR(32) CHARACTER SET ascii NOT NULL DEFAULT '',
     last_entry         VARCHAR(48) CHARACTER SET ascii NOT NULL DEFAULT '0-0',
     held_upto_request  BIGINT NOT NULL DEFAULT 0,
-    updated_at         DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)
+    updated_at         DATETIME(6) NOT NULL DEFAULT (UTC_TIMESTAMP(6)) ON UPDATE CURRENT_TIMESTAMP(6)
 ) DEFAULT CHARACTER SET utf8mb4;
 
 -- Rows that MySQL refused, set aside so that the others flow: the mark on their lane until they are mended.
@@ -128,7 +129,7 @@ CREATE TABLE IF NOT EXISTS log_dead (
     `sqlstate`    CHAR(5) CHARACTER SET ascii NOT NULL,
     message       VARCHAR(255) NOT NULL,
     times         INT UNSIGNED NOT NULL DEFAULT 1,
-    created_at    DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    created_at    DATETIME(6) NOT NULL DEFAULT (UTC_TIMESTAMP(6)),
     -- When MySQL took a newer state of the same row; or set by whoever has dealt with it.
     mended_at     DATETIME(6) NULL,
     UNIQUE KEY row_name (partition_id, kind, name),
@@ -138,7 +139,7 @@ CREATE TABLE IF NOT EXISTS log_dead (
 -- What people did by hand: who, when, to what, and what came of it.
 CREATE TABLE IF NOT EXISTS operator_action (
     id            BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
-    at            DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    at            DATETIME(6) NOT NULL DEFAULT (UTC_TIMESTAMP(6)),
     operator      VARCHAR(64) NOT NULL,
     action        VARCHAR(32) CHARACTER SET ascii NOT NULL,
     product_id    BIGINT NULL,

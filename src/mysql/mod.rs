@@ -1,4 +1,4 @@
-//! MySQL (≥ 8.0) and MariaDB (≥ 10.6): the record. Everything that people read is here, and what is here
+//! MySQL (≥ 8.0.13) and MariaDB (≥ 10.6): the record. Everything that people read is here, and what is here
 //! rebuilds Redis.
 //!
 //! | module | its tables |

@@ -85,11 +85,13 @@ async fn accept_one(
     }
     match row.state {
         RequestState::Pending | RequestState::Accepted => Ok(row),
-        RequestState::Refused => {
-            let reason = row.reason.unwrap_or_else(|| "no reason was stored".to_owned());
-            Err(ProducerError::Refused { product, request: row.id, reason })
-        }
+        RequestState::Refused => Err(refused(row)),
     }
+}
+
+fn refused(row: Request) -> ProducerError {
+    let reason = row.reason.unwrap_or_else(|| "no reason was stored".to_owned());
+    ProducerError::Refused { product: row.product, request: row.id, reason }
 }
 
 /// The key of a row without a key is its number.
@@ -163,10 +165,30 @@ impl Producer {
             match answer(&enqueue, self.stores.redis.enqueue(&enqueue).await?)? {
                 Answer::Round(round) => return Ok(round),
                 Answer::OtherChannels => self.agree_on_channels(product).await?,
-                Answer::Unchecked => self.check(product).await?,
+                Answer::Unchecked => {
+                    self.check(product).await?;
+                    if let Some(id) = request
+                        && let Some(round) = self.answered(product, id).await?
+                    {
+                        return Ok(round);
+                    }
+                }
             }
         }
         Err(ProducerError::Unsettled(product))
+    }
+
+    /// The round that a request got meanwhile; none while it is pending. An emptied Redis has forgotten its key: only
+    /// MySQL knows.
+    async fn answered(&self, product: ProductId, id: i64) -> Result<Option<Round>, ProducerError> {
+        let Some(row) = request::find(&self.stores.mysql, id).await? else {
+            return Err(ProducerError::Unsettled(product));
+        };
+        match row.state {
+            RequestState::Pending => Ok(None),
+            RequestState::Accepted => Ok(row.round),
+            RequestState::Refused => Err(refused(row)),
+        }
     }
 }
 

@@ -276,12 +276,15 @@ impl Redis {
         Ok(self.client.hget(self.keys.meta(partition), "channels").await?)
     }
 
-    /// Whether Redis knows what this idempotency key led to.
+    /// Whether Redis knows what this idempotency key led to; if so, it does not forget it until MySQL has an answer once
+    /// more.
     ///
     /// # Errors
     /// As any call.
-    pub async fn has_seen(&self, partition: Partition, product: ProductId, key: &str) -> Result<bool, RedisError> {
-        Ok(self.client.exists(self.keys.seen(partition, product, key)).await?)
+    pub async fn keep_seen(&self, partition: Partition, product: ProductId, key: &str) -> Result<bool, RedisError> {
+        let seen = self.keys.seen(partition, product, key);
+        // One that expires between the two is not there, as one that was never known.
+        Ok(self.client.persist(&seen).await? || self.client.exists(&seen).await?)
     }
 }
 

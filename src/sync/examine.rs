@@ -51,10 +51,7 @@ impl Flush {
             Match::TailLost if head.last_id == EntryId::ZERO.to_string() => {
                 // The whole log is gone, and what it still held is only in the products and lanes themselves.
                 self.after = EntryId::ZERO;
-                let products = kept_alive(db, reconcile::check_all(&self.stores, partition)).await?;
-                if products > 0 {
-                    tracing::warn!(%partition, products, "Redis lost the log: what it holds otherwise is logged again");
-                }
+                self.has_lost_log = true;
             }
             Match::TailLost => {
                 tracing::warn!(%partition, last = head.last_id, position = %self.position.last, "Redis lost the end of the log");
@@ -86,6 +83,14 @@ impl Flush {
                     return Ok(false);
                 }
             }
+        }
+        // The first product that is logged again makes the log look sound: a walk that failed is not forgotten for that.
+        if self.has_lost_log {
+            let products = kept_alive(db, reconcile::check_all(&self.stores, partition)).await?;
+            if products > 0 {
+                tracing::warn!(%partition, products, "Redis lost the log: what it holds otherwise is logged again");
+            }
+            self.has_lost_log = false;
         }
         self.run_id = run_id;
         self.examined = Some(Instant::now());

@@ -57,6 +57,8 @@ pub(super) struct Flush {
     pub(super) after: EntryId,
     pub(super) run_id: String,
     pub(super) examined: Option<Instant>,
+    /// Whether the log was found gone, and not all products were checked since.
+    pub(super) has_lost_log: bool,
     reader: Reader,
     refusals: Refusals,
     /// The greatest request that Redis is known to remember as answered.
@@ -84,6 +86,7 @@ impl Flush {
             after: EntryId::ZERO,
             run_id: String::new(),
             examined: None,
+            has_lost_log: false,
             refusals,
             newest_request: None,
             totals,

@@ -86,7 +86,8 @@ async fn repair(stores: &Stores, partition: Partition, products: &[ProductId]) -
     let mut wanting = absent_or_behind(&known, &found);
     wanting.extend(without_entry(stores, partition, &found).await?);
     let canceled = end_disabled(stores, partition, &found).await?;
-    let checked = check_each(stores, wanting.into_iter().collect()).await?;
+    // Who failed is found wanting at the next turn.
+    let checked = check_each(stores, wanting.into_iter().collect()).await?.done;
     Ok(Reconciled { checked, canceled })
 }
 
@@ -154,45 +155,71 @@ async fn end_disabled(
     Ok(ended)
 }
 
-/// Checks these products; returns how many could be.
-async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Result<usize, StoreError> {
+/// What came of checking some products.
+#[derive(Debug, Default)]
+struct Checks {
+    /// So many could be.
+    done: usize,
+    /// So many could not be, though MySQL has them.
+    failed: usize,
+    /// The first reason why.
+    error: Option<StoreError>,
+}
+
+/// Checks these products; one that cannot be checked holds back no other.
+async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Result<Checks, StoreError> {
     let shared = Arc::new(stores.clone());
     let checks = products.into_iter().map(|product| {
         let stores = Arc::clone(&shared);
         async move { (product, stores.check(product).await) }
     });
     let mut checks = stream::iter(checks).buffer_unordered(CHECKS_AT_ONCE);
-    let mut done = 0;
+    let mut all = Checks::default();
     while let Some((product, checked)) = checks.next().await {
-        match checked {
-            Ok(Checked::Done(_)) => done += 1,
+        let error = match checked {
+            Ok(Checked::Done(_)) => {
+                all.done += 1;
+                continue;
+            }
             Ok(Checked::NoSuchProduct) => {
-                tracing::warn!(%product, "there are rounds of a product that MySQL does not have")
+                tracing::warn!(%product, "there are rounds of a product that MySQL does not have");
+                continue;
             }
-            Err(error) if error.is_contended() => {
-                tracing::debug!(%product, %error, "somebody else holds it; checked again later");
-            }
-            Err(error) if error.is_passing() => return Err(error),
-            Err(error) => tracing::warn!(%product, %error, "could not be checked; tried again later"),
+            Err(error) => error,
+        };
+        if error.is_contended() {
+            tracing::debug!(%product, %error, "somebody else holds it; checked again later");
+        } else if error.is_passing() {
+            return Err(error);
+        } else {
+            tracing::warn!(%product, %error, "could not be checked; tried again later");
         }
+        all.failed += 1;
+        all.error.get_or_insert(error);
     }
-    Ok(done)
+    Ok(all)
 }
 
 /// Checks every product that Redis holds, so that all that MySQL has otherwise is logged again; returns how many.
+///
+/// # Errors
+/// Those of the stores; also when a single product could not be checked, once all others were: nothing else would ever
+/// visit its ended rounds, so the caller must come back before it relies on MySQL having them.
 pub(super) async fn check_all(stores: &Stores, partition: Partition) -> Result<usize, StoreError> {
-    let started_ms = stores.redis.now_ms(partition).await?;
-    // A product that was checked has changed, so that it leaves this range; what cannot be checked stays in it.
-    let (mut skip, mut checked) = (0, 0);
+    // Not by the time of their last change: who changes meanwhile must be seen too.
+    let (mut cursor, mut checked, mut failed, mut first) = ("0".to_owned(), 0, 0, None);
     loop {
-        let page = i64::from(PAGE_PRODUCTS);
-        let products = stores.redis.idle_products(partition, started_ms - 1, skip, page).await?;
-        let found = products.len();
-        let done = check_each(stores, products).await?;
-        checked += done;
-        skip += i64::try_from(found - done.min(found)).unwrap_or(i64::MAX);
-        if found == 0 {
-            return Ok(checked);
+        let (next, products) = stores.redis.scan_products(partition, &cursor, PAGE_PRODUCTS).await?;
+        let page = check_each(stores, products).await?;
+        checked += page.done;
+        failed += page.failed;
+        first = first.or(page.error);
+        if next == "0" {
+            break;
         }
+        cursor = next;
     }
+    let Some(error) = first else { return Ok(checked) };
+    tracing::warn!(%partition, checked, failed, "not all that Redis holds could be checked; all of it is checked again");
+    Err(error)
 }

@@ -11,15 +11,21 @@ use std::{
 use super::{answers::refuse_request, position::held_upto};
 use crate::{
     ids::{IdempotencyKey, Partition, ProductId},
-    mysql::{request, request::Request, setting::Settings},
+    mysql::{
+        request::{self, Request, RequestState},
+        setting::Settings,
+    },
     redis::scripts::{Enqueue, Enqueued, channel_list},
     stores::{Checked, StoreError, Stores},
 };
 
 /// Rows read at once.
 const PAGE_ROWS: u32 = 500;
-/// Pages read in one step, so that other work is not held up.
-const PAGES_MAX: usize = 20;
+/// Rows looked at in one step, so that other work is not held up.
+const ROWS_MAX: usize = 10_000;
+/// How long what was read of a page is believed. A row that was answered since, by a Redis that was emptied after that,
+/// would be given a second round.
+const PAGE_AGE_MAX: Duration = Duration::from_millis(50);
 /// How long a row that was pushed is left alone: at first, and at most. It is longer each time, so that a MySQL that
 /// takes no answers does not fill the log with them.
 const PUSHED_MIN: Duration = Duration::from_secs(5);
@@ -42,6 +48,8 @@ enum Pushed {
     Taken,
     /// It can never have a round, for this reason.
     Refused(String),
+    /// Somebody else pushed it, and it was answered meanwhile.
+    Answered,
     /// Nothing was written.
     Full,
     /// It could not be settled now.
@@ -74,15 +82,19 @@ impl Relay {
         // Beyond its pause a row is remembered for as long again, to be left alone for longer if it is still there.
         self.pushed.retain(|_, push| push.at.elapsed() < push.pause * 2);
         let mut after = held_upto(&self.stores.mysql, self.partition).await?;
-        let (mut done, partitions) = (0, self.stores.settings.partitions);
+        let (mut done, mut looked_at, partitions) = (0, 0, self.stores.settings.partitions);
         // Of one product no request overtakes another.
         let mut held: HashSet<ProductId> = HashSet::new();
-        for _ in 0..PAGES_MAX {
+        while looked_at < ROWS_MAX {
             let rows = request::pending(&self.stores.mysql, self.partition, partitions, after, PAGE_ROWS).await?;
-            let Some(last) = rows.last() else { break };
-            after = last.id;
-            let is_last_page = rows.len() < PAGE_ROWS as usize;
+            let (read_at, page_rows) = (Instant::now(), rows.len());
+            let mut page_done = 0;
             for row in rows {
+                if page_done > 0 && read_at.elapsed() > PAGE_AGE_MAX {
+                    break;
+                }
+                after = row.id;
+                page_done += 1;
                 let is_left_alone = self.pushed.get(&row.id).is_some_and(|push| push.at.elapsed() < push.pause);
                 if is_left_alone || held.contains(&row.product) {
                     continue;
@@ -90,6 +102,7 @@ impl Relay {
                 match self.push_or_put_off(&row).await? {
                     Pushed::Taken => self.leave_alone(row.id),
                     Pushed::Refused(reason) => self.refuse(&row, &reason).await?,
+                    Pushed::Answered => continue,
                     Pushed::Full => return Ok(Relayed::Full),
                     Pushed::Later => {
                         held.insert(row.product);
@@ -98,7 +111,8 @@ impl Relay {
                 }
                 done += 1;
             }
-            if is_last_page {
+            looked_at += page_done;
+            if page_done == page_rows && page_rows < PAGE_ROWS as usize {
                 break;
             }
         }
@@ -152,6 +166,11 @@ impl Relay {
                 Enqueued::Unchecked => {
                     if self.stores.check(row.product).await? == Checked::NoSuchProduct {
                         return Ok(Pushed::Refused(format!("there is no product {}", row.product)));
+                    }
+                    // An emptied Redis has forgotten the key: only MySQL knows whether the row was answered.
+                    let now = request::find(&self.stores.mysql, row.id).await?;
+                    if now.is_none_or(|now| now.state != RequestState::Pending) {
+                        return Ok(Pushed::Answered);
                     }
                 }
             }
@@ -210,7 +229,6 @@ pub(super) async fn reload(stores: &mut Stores) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mysql::request::RequestState;
 
     #[test]
     fn impossible_rows_are_told_from_possible_ones() {

@@ -220,7 +220,8 @@ impl Verifier {
                 }
                 after = row.id;
                 let key = row.key.clone().unwrap_or_else(|| format!("#{}", row.id));
-                if self.stores.redis.has_seen(partition, row.product, &key).await? {
+                // One that expired before the relay pushes the row would make it a second round.
+                if self.stores.redis.keep_seen(partition, row.product, &key).await? {
                     continue;
                 }
                 sqlx::query(

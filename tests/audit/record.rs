@@ -1,8 +1,13 @@
 //! What is broken in MySQL, and between the two.
 
-use restock::{ids::Round, verify::Kind};
+use restock::{
+    ids::{IdempotencyKey, ProductId, Round},
+    mysql::request,
+    producer::Producer,
+    verify::{Kind, Mend},
+};
 
-use super::shop::{Shop, until};
+use super::shop::{PARTITION, Shop, until};
 
 #[tokio::test]
 async fn a_deleted_outcome_is_a_person_lost() {
@@ -167,6 +172,24 @@ async fn held_requests_go_on_when_nobody_can_have_heard_of_them() {
     shop.found_and_mended(&[Kind::RequestsHeld]).await;
     let states = "SELECT GROUP_CONCAT(state ORDER BY id) FROM restock_request";
     assert_eq!(shop.value(states).await.as_deref(), Some("REFUSED,PENDING"));
+}
+
+#[tokio::test]
+async fn a_key_that_lets_a_held_request_go_on_does_not_expire_before_it_is_pushed() {
+    let (shop, flushing) = Shop::before_a_round().await;
+    drop(flushing);
+    shop.execute("INSERT INTO restock_request (product_id, quantity, idempotency_key) VALUES (42, 1, 'spring')").await;
+    let (redis, product) = (&shop.stores.redis, ProductId(42));
+    let key: IdempotencyKey = "spring".parse().unwrap();
+    let first = Producer::new(shop.stores.clone()).enqueue_direct(product, 1, Some(&key)).await.unwrap();
+    redis.expire_seen(PARTITION, &[(product, "spring".to_owned())], 600).await.unwrap();
+    shop.execute("UPDATE flush_position SET held_upto_request = 1").await;
+    let verifier = shop.verifier();
+    assert!(verifier.mend(&Mend::ReleaseRequests(PARTITION)).await.unwrap());
+    let seen = redis.keys().seen(PARTITION, product, "spring");
+    assert!(shop.redis_command(&format!("TTL {seen}")).await.starts_with(":-1\r\n"));
+    let row = request::find(&shop.stores.mysql, 1).await.unwrap().unwrap();
+    assert_eq!(Producer::new(shop.stores.clone()).push(&row).await.unwrap().round, first.round);
 }
 
 #[tokio::test]

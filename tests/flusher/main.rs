@@ -7,6 +7,8 @@ mod outbox;
 mod poison;
 mod process;
 mod refused;
+mod set_back;
+mod stale;
 #[path = "../support/mod.rs"]
 mod support;
 

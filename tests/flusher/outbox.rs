@@ -109,3 +109,23 @@ async fn requests_of_one_product_keep_their_order_while_it_is_held() {
     assert!(flush(&mut lead).await);
     assert_eq!(shop.rows(STATES).await, ["1 7 ACCEPTED 1", "2 8 ACCEPTED 1", "3 7 ACCEPTED 2"]);
 }
+
+#[tokio::test]
+async fn what_other_programs_insert_is_dated_in_utc() {
+    let shop = Shop::open().await;
+    let mut tokyo = shop.db().acquire().await.unwrap();
+    for sql in [
+        "SET time_zone = '+09:00'",
+        "INSERT INTO product (id, name) VALUES (7, 'seven')",
+        "INSERT INTO product_user_notification (product_id, created_at, user_id) VALUES (7, '2024-01-01', 101)",
+        "INSERT INTO restock_request (product_id, quantity) VALUES (7, 5)",
+    ] {
+        sqlx::query(sql).execute(&mut *tokyo).await.unwrap();
+    }
+    tokyo.close().await.unwrap();
+    let hours_off = "SELECT CONCAT_WS(' ', TIMESTAMPDIFF(HOUR, p.created_at, UTC_TIMESTAMP(6)),
+          TIMESTAMPDIFF(HOUR, p.updated_at, UTC_TIMESTAMP(6)), TIMESTAMPDIFF(HOUR, n.added_at, UTC_TIMESTAMP(6)),
+          TIMESTAMPDIFF(HOUR, r.created_at, UTC_TIMESTAMP(6)))
+        FROM product p, product_user_notification n, restock_request r";
+    assert_eq!(shop.rows(hours_off).await, ["0 0 0 0"]);
+}
