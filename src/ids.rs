@@ -57,6 +57,12 @@ number_id!(
     /// A user of the shop: a positive `BIGINT`.
     UserId, i64, "user id"
 );
+
+impl UserId {
+    /// Whose outcomes are those of everybody who was erased; no text names them but a person in the log.
+    pub const NOBODY: Self = Self(0);
+}
+
 number_id!(
     /// One restocking of one product, counted from 1.
     Round, u32, "round"

@@ -116,7 +116,10 @@ fn decode_one(text: &str) -> Result<Settled, ParseError> {
     let mut next = || parts.next().ok_or_else(bad);
     let mut settled = Settled {
         place: next()?.parse()?,
-        user: next()?.parse()?,
+        user: match next()? {
+            "0" => UserId::NOBODY,
+            user => user.parse()?,
+        },
         outcome: Outcome::from_letter(next()?).ok_or_else(bad)?,
         at_us: next()?.parse().map_err(|_| bad())?,
         tries: 1,
@@ -143,6 +146,7 @@ mod tests {
             .collect();
         assert_eq!(decode(&encode(&people)), Ok(people));
         assert_eq!(decode(""), Ok(vec![]));
+        assert_eq!(decode("1,0,S,3;").unwrap()[0].user, UserId::NOBODY);
         for bad in ["1,2,S", "1,2,X,3", "1,2,S,3,4,5", "1,2,S,3,x", "a,2,S,3"] {
             assert!(decode(bad).is_err(), "{bad}");
         }

@@ -1,5 +1,7 @@
 //! `restock-cli erase-user`: forgets a person. What they were told stays counted, and is nobody's.
 
+mod lanes;
+
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -107,6 +109,8 @@ async fn erase(stores: &Stores, user: UserId, erased: &mut Erased) -> anyhow::Re
         }
     }
     erased.unsettled = wait_until_passed(stores, &standings).await?;
+    // Whatever names them is in the logs then, or in MySQL.
+    lanes::forget(stores, user).await?;
     wait_until_flushed(stores).await?;
     forget(&stores.mysql, user, false, erased).await?;
     Ok(())

@@ -4,13 +4,14 @@
 //! The person's outcomes stay, so that a round still adds up; they belong to user 0 then, who is nobody. There is no
 //! index of outcomes by user: they are found by reading the history, range by range, without locking it.
 
+mod mention;
+
 use chrono::NaiveDateTime;
 use sqlx::{MySqlPool, QueryBuilder};
 
 use crate::ids::{LaneId, Place, ProductId, Round, UserId};
 
-/// Whose outcomes are those of everybody who was erased.
-pub const NOBODY: UserId = UserId(0);
+pub use mention::{Mention, mentions, silence};
 
 /// Products looked at in one step.
 const PAGE_PRODUCTS: u32 = 500;
@@ -113,7 +114,7 @@ pub async fn disown(db: &MySqlPool, lane: &LaneId, round: Round, user: UserId, p
     let mut changed = 0;
     for chunk in places.chunks(CHANGE_ROWS) {
         let mut query = QueryBuilder::new("UPDATE product_user_notification_history SET user_id = ");
-        query.push_bind(NOBODY.0).push(" WHERE product_id = ").push_bind(lane.product.0);
+        query.push_bind(UserId::NOBODY.0).push(" WHERE product_id = ").push_bind(lane.product.0);
         query.push(" AND restock_round = ").push_bind(round.0).push(" AND channel = ");
         query.push_bind(lane.channel.as_str()).push(" AND user_id = ").push_bind(user.0).push(" AND place IN (");
         let mut list = query.separated(", ");
@@ -162,88 +163,4 @@ pub async fn unname(db: &MySqlPool, product: ProductId, user: UserId) -> sqlx::R
     .execute(db)
     .await?;
     Ok(changed.rows_affected())
-}
-
-/// A row whose text names the user: its table, its id and the text without the name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mention {
-    table: Table,
-    id: i64,
-    text: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Table {
-    Action,
-    Refused,
-}
-
-/// Rows of `operator_action` and `log_dead` that name a user in their text. Both tables are small.
-///
-/// # Errors
-/// Those of MySQL.
-pub async fn mentions(db: &MySqlPool, user: UserId) -> sqlx::Result<Vec<Mention>> {
-    let like = format!("%{user}%");
-    let mut found = Vec::new();
-    for (table, sql) in [
-        (Table::Action, "SELECT id, result FROM operator_action WHERE result LIKE ?"),
-        (Table::Refused, "SELECT id, detail FROM log_dead WHERE detail LIKE ?"),
-    ] {
-        let rows: Vec<(i64, String)> = sqlx::query_as(sql).bind(&like).fetch_all(db).await?;
-        for (id, text) in rows {
-            let without = without_number(&text, user);
-            if without != text {
-                found.push(Mention { table, id, text: without });
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// Writes the text without the name.
-///
-/// # Errors
-/// Those of MySQL.
-pub async fn silence(db: &MySqlPool, mention: &Mention) -> sqlx::Result<()> {
-    let sql = match mention.table {
-        Table::Action => "UPDATE operator_action SET result = ? WHERE id = ?",
-        Table::Refused => "UPDATE log_dead SET detail = ? WHERE id = ?",
-    };
-    sqlx::query(sql).bind(&mention.text).bind(mention.id).execute(db).await.map(drop)
-}
-
-/// The text with `?` for the number wherever it stands alone.
-fn without_number(text: &str, user: UserId) -> String {
-    let number = user.to_string();
-    let mut kept = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(&number) {
-        let (before, after) = (&rest[..at], &rest[at + number.len()..]);
-        let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
-        let preceded = is_digit(before.chars().next_back().or_else(|| kept.chars().next_back()));
-        kept.push_str(before);
-        kept.push_str(if preceded || is_digit(after.chars().next()) { &number } else { "?" });
-        rest = after;
-    }
-    kept.push_str(rest);
-    kept
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_whole_number_is_taken_out() {
-        let cases = [
-            ("goes on, without user 7", "goes on, without user ?"),
-            ("user: UserId(7), at 77", "user: UserId(?), at 77"),
-            ("7,17,71;7", "?,17,71;?"),
-            ("777", "777"),
-            ("nobody", "nobody"),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(without_number(text, UserId(7)), expected);
-        }
-    }
 }

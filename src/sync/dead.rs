@@ -201,21 +201,50 @@ impl Refusals {
         }
     }
 
-    /// Remembers refused rows, and answers the products that are worth being logged again: those with a content that
-    /// was not refused before.
-    pub(super) fn remember(&mut self, dead: &[Dead]) -> BTreeSet<ProductId> {
-        let mut again = BTreeSet::new();
+    /// The products that are worth being logged again: those with a content that was not refused before.
+    pub(super) fn news(&self, dead: &[Dead]) -> BTreeSet<ProductId> {
+        let known = |row: &Dead| self.0.get(&row.name).and_then(|before| before.content);
+        let is_news = |row: &&Dead| row.stamp.is_some() && known(row) != Some(row.content);
+        dead.iter().filter(is_news).filter_map(|row| row.about.product).collect()
+    }
+
+    /// Remembers refused rows, once what is worth it was logged again: what is remembered is not logged another time.
+    pub(super) fn remember(&mut self, dead: &[Dead]) {
         for row in dead {
-            let (Some(product), Some(stamp)) = (row.about.product, row.stamp) else { continue };
+            let Some(stamp) = row.stamp else { continue };
             if self.0.len() >= REMEMBERED_MAX as usize {
                 self.0.clear();
             }
-            let refusal = Refusal { stamp, content: Some(row.content) };
-            let before = self.0.insert(row.name.clone(), refusal);
-            if before.and_then(|before| before.content) != Some(row.content) {
-                again.insert(product);
-            }
+            self.0.insert(row.name.clone(), Refusal { stamp, content: Some(row.content) });
         }
-        again
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(content: u64, version: u64) -> Dead {
+        Dead {
+            entry: EntryId::ZERO,
+            about: Subject { product: Some(ProductId(7)), ..Subject::default() },
+            kind: "product",
+            name: "product 7".to_owned(),
+            sqlstate: "22001".to_owned(),
+            stamp: Some(Stamp { epoch: 1, version }),
+            content,
+            detail: String::new(),
+            message: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_content_is_news_until_it_is_remembered() {
+        let (mut refusals, again) = (Refusals::default(), BTreeSet::from([ProductId(7)]));
+        assert_eq!(refusals.news(&[refused(1, 1)]), again);
+        assert_eq!(refusals.news(&[refused(1, 1)]), again, "Redis failed before it was logged again");
+        refusals.remember(&[refused(1, 1)]);
+        assert_eq!(refusals.news(&[refused(1, 2)]), BTreeSet::new());
+        assert_eq!(refusals.news(&[refused(2, 2)]), again);
     }
 }

@@ -167,7 +167,7 @@ impl Flush {
         for Dead { name, kind, sqlstate, entry, .. } in dead {
             tracing::warn!(row = name, kind, sqlstate, %entry, "MySQL refused a row; set aside in log_dead");
         }
-        for product in self.refusals.remember(dead) {
+        for product in self.refusals.news(dead) {
             let mut channels = self.stores.settings.channels.clone();
             for (_, channel) in lane_stamps(&mut *db, &[product]).await?.into_keys() {
                 if !channels.contains(&channel) {
@@ -178,6 +178,8 @@ impl Flush {
                 tracing::debug!(%product, "nothing to log again: Redis does not hold it");
             }
         }
+        // Not before: if Redis fails in between, the batch is applied once more and finds the same rows refused.
+        self.refusals.remember(dead);
         Ok(())
     }
 }

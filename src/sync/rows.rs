@@ -12,7 +12,7 @@ use super::{
     words::{self, Words},
 };
 use crate::{
-    ids::{LaneId, Place},
+    ids::{LaneId, Place, UserId},
     mysql,
     round::{RoundState, Stamp, Status, encode_places},
 };
@@ -202,7 +202,13 @@ impl Row for Person {
     }
 
     fn name(&self) -> String {
-        format!("user {} in round {} of {}/{}", self.settled.user, self.round, self.product, self.channel)
+        let Self { product, round, channel, settled } = self;
+        // Of those who were erased there may be many in a round.
+        let whose = match settled.user {
+            UserId::NOBODY => format!("somebody at {}", settled.place),
+            user => format!("user {user}"),
+        };
+        format!("{whose} in round {round} of {product}/{channel}")
     }
 
     /// For one person SENT beats any other outcome, else the later one stands. `sent_at` is assigned before the

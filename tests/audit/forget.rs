@@ -1,6 +1,9 @@
 //! `erase-user` and `history prune`.
 
-use restock::{ids::Round, verify::Kind};
+use restock::{
+    ids::{ProductId, Round, UserId},
+    verify::Kind,
+};
 use serde_json::{Value, json};
 
 use super::shop::{PARTITION, Shop, lane, until};
@@ -20,7 +23,7 @@ async fn traces(shop: &Shop, user: i64) -> String {
            (SELECT COUNT(*) FROM product_user_notification_history WHERE user_id = {user}),
            (SELECT COUNT(*) FROM product_notification_history WHERE last_user_id = {user} OR blocked_user_id = {user}),
            (SELECT COUNT(*) FROM operator_action WHERE result LIKE '%{user}%'),
-           (SELECT COUNT(*) FROM log_dead WHERE detail LIKE '%{user}%'))"
+           (SELECT COUNT(*) FROM log_dead WHERE CONCAT_WS(' ', name, detail, message) LIKE '%{user}%'))"
     );
     shop.value(&sql).await.expect("one row")
 }
@@ -49,6 +52,55 @@ async fn an_erased_person_is_nowhere_and_the_rounds_still_add_up() {
     shop.found(&[]).await;
     let (code, ..) = shop.cli(&["erase-user", "nobody"]).await;
     assert_eq!(code, 2);
+}
+
+#[tokio::test]
+async fn an_erased_person_does_not_come_back_from_redis() {
+    let (shop, _flushing) = Shop::after_a_round(30).await;
+    // The last one settled, 30, is named by the lane.
+    let view = async || shop.stores.redis.read_lanes(PARTITION, &[lane(42)]).await.expect("Redis answers").remove(0);
+    assert_eq!(view().await.expect("a lane").last_user, Some(UserId(30)));
+    json(&shop, &["erase-user", "29"]).await;
+    assert_eq!(view().await.expect("a lane").last_user, Some(UserId(30)));
+    json(&shop, &["erase-user", "30"]).await;
+    assert_eq!(view().await.expect("a lane").last_user, None);
+    let channels = &shop.stores.settings.channels;
+    shop.stores.redis.relog(PARTITION, ProductId(42), channels).await.expect("Redis answers");
+    shop.flushed().await;
+    let named = "SELECT CAST(COUNT(*) AS CHAR) FROM product_notification_history WHERE last_user_id IS NOT NULL";
+    assert_eq!(shop.value(named).await.as_deref(), Some("0"));
+    shop.found(&[]).await;
+}
+
+#[tokio::test]
+async fn an_erased_person_costs_nobody_who_has_the_same_number() {
+    let (shop, _flushing) = Shop::after_a_round(3).await;
+    let kept = "stock is 1001; round 1001 of 1001/null; user 10010";
+    shop.execute(&format!("INSERT INTO operator_action (operator, action, result) VALUES ('ann', 'stock', '{kept}')"))
+        .await;
+    let at = 1_704_067_200_000_009_i64;
+    let person = format!(r#"{{"c":"null","k":"people","p":"42","people":"{at},1001,S,{at};","r":"1"}}"#);
+    let product = r#"{"e":"9","k":"product","p":"1001","r":"1001","stock":"1001","v":"1001","z":""}"#;
+    shop.execute(&format!(
+        "INSERT INTO log_dead (partition_id, kind, name, entry, product_id, channel, restock_round, detail, `sqlstate`,
+           message) VALUES
+         (0, 'person', 'user 1001 in round 1 of 42/null', '1-1', 42, 'null', 1, '{person}', '23000', 'Duplicate 42-1001'),
+         (0, 'product', 'product 1001', '1-2', 1001, NULL, NULL, '{product}', '22001', 'too long')"
+    ))
+    .await;
+    assert_eq!(json(&shop, &["erase-user", "1001"]).await["mentions"], 1);
+    let dead = "SELECT GROUP_CONCAT(CONCAT_WS('|', name, detail, message) ORDER BY id SEPARATOR '!') FROM log_dead";
+    let expected = format!("erased 1|{}|!product 1001|{product}|too long", person.replace("1001", "0"));
+    assert_eq!(shop.value(dead).await.as_deref(), Some(expected.as_str()));
+    assert_eq!(shop.value("SELECT result FROM operator_action WHERE action = 'stock'").await.as_deref(), Some(kept));
+    // What is kept of the person's row can still be tried again.
+    let (code, _, stderr) = shop.cli(&["dead", "replay", "row:1"]).await;
+    assert_eq!(code, 0, "{stderr}");
+    let told = "SELECT CAST(user_id AS CHAR) FROM product_user_notification_history
+                WHERE place = '2024-01-01' + INTERVAL 9 MICROSECOND";
+    until("their outcome is nobody's", || async { shop.value(told).await.as_deref() == Some("0") }).await;
+    let marked = "SELECT CAST(COUNT(*) AS CHAR) FROM log_dead WHERE mended_at IS NULL";
+    until("only the other row is left", || async { shop.value(marked).await.as_deref() == Some("1") }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

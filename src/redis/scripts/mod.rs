@@ -8,6 +8,7 @@ mod drop_consumer;
 mod enqueue;
 mod evict;
 mod finish;
+mod forget;
 mod hold;
 mod hydrate;
 mod pause;

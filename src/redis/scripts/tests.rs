@@ -14,6 +14,7 @@ fn all() -> Vec<&'static Script> {
         &enqueue::SCRIPT,
         &evict::SCRIPT,
         &finish::SCRIPT,
+        &forget::SCRIPT,
         &hydrate::SCRIPT,
         &pause::SCRIPT,
         &reclaim::SCRIPT,
