@@ -18,7 +18,7 @@ use crate::{
 
 pub use check::Checked;
 pub use open::OpenError;
-pub use stamps::{LaneStamps, lane_stamps};
+pub use stamps::{LaneStamps, all_channels, lane_stamps};
 pub use watch::SettingsWatch;
 
 /// Redis and MySQL of one deployment, and its settings.

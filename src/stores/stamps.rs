@@ -1,11 +1,12 @@
 //! How new the lanes of products are in MySQL.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{MySqlExecutor, QueryBuilder};
 
 use crate::{
     ids::{Channel, ParseError, ProductId},
+    mysql::setting::KNOWN_CHANNELS,
     round::Stamp,
 };
 
@@ -47,4 +48,11 @@ pub async fn lane_stamps(
         lane.last_round = lane.last_round.max(round);
     }
     Ok(lanes)
+}
+
+/// Every channel on which a product may have a lane: those that are known, those that are enabled, and those of its rows.
+#[must_use]
+pub fn all_channels(enabled: &[Channel], recorded: impl IntoIterator<Item = Channel>) -> BTreeSet<Channel> {
+    let known = KNOWN_CHANNELS.iter().filter_map(|name| name.parse().ok());
+    known.chain(enabled.iter().cloned()).chain(recorded).collect()
 }

@@ -6,10 +6,9 @@ use sqlx::QueryBuilder;
 
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId},
-    mysql::setting::KNOWN_CHANNELS,
     redis::scripts::{Evict, Evicted},
     round::Stamp,
-    stores::{StoreError, Stores, lane_stamps},
+    stores::{StoreError, Stores, all_channels, lane_stamps},
 };
 
 /// How long a product must have been left alone.
@@ -50,9 +49,8 @@ impl Eviction {
         let mut gone = 0;
         for product in &products {
             let Some(stamp) = stamps.get(product).filter(|_| !refused.contains(product)) else { continue };
-            let mut channels: BTreeSet<Channel> = KNOWN_CHANNELS.iter().filter_map(|name| name.parse().ok()).collect();
-            channels.extend(stores.settings.channels.iter().cloned());
-            channels.extend(lanes.keys().filter(|(of, _)| of == product).map(|(_, channel)| channel.clone()));
+            let recorded = lanes.keys().filter(|(of, _)| of == product).map(|(_, channel)| channel.clone());
+            let channels = all_channels(&stores.settings.channels, recorded);
             if !self.is_quiet(stores, *product, &channels, limit_ms).await? {
                 continue;
             }

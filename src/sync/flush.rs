@@ -20,7 +20,7 @@ use super::{
 use crate::{
     ids::{Partition, ProductId},
     redis::{RedisError, entry_id::EntryId, scripts::Relogged},
-    stores::{StoreError, Stores, lane_stamps},
+    stores::{StoreError, Stores, all_channels, lane_stamps},
 };
 
 /// How often the log is examined even when nothing looks wrong.
@@ -168,12 +168,8 @@ impl Flush {
             tracing::warn!(row = name, kind, sqlstate, %entry, "MySQL refused a row; set aside in log_dead");
         }
         for product in self.refusals.news(dead) {
-            let mut channels = self.stores.settings.channels.clone();
-            for (_, channel) in lane_stamps(&mut *db, &[product]).await?.into_keys() {
-                if !channels.contains(&channel) {
-                    channels.push(channel);
-                }
-            }
+            let recorded = lane_stamps(&mut *db, &[product]).await?.into_keys().map(|(_, channel)| channel);
+            let channels: Vec<_> = all_channels(&self.stores.settings.channels, recorded).into_iter().collect();
             if self.stores.redis.relog(self.partition, product, &channels).await? == Relogged::Absent {
                 tracing::debug!(%product, "nothing to log again: Redis does not hold it");
             }

@@ -160,7 +160,7 @@ async fn end_disabled(
 struct Checks {
     /// So many could be.
     done: usize,
-    /// So many could not be, though MySQL has them.
+    /// So many could not be, because somebody else held them.
     failed: usize,
     /// The first reason why.
     error: Option<StoreError>,
@@ -187,13 +187,15 @@ async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Result<Checks,
             }
             Err(error) => error,
         };
-        if error.is_contended() {
-            tracing::debug!(%product, %error, "somebody else holds it; checked again later");
-        } else if error.is_passing() {
+        if error.is_passing() && !error.is_contended() {
             return Err(error);
-        } else {
-            tracing::warn!(%product, %error, "could not be checked; tried again later");
         }
+        if !error.is_contended() {
+            // It may never be: that must not hold back the record of all others.
+            tracing::warn!(%product, %error, "cannot be checked; see `restock-cli verify`");
+            continue;
+        }
+        tracing::debug!(%product, %error, "somebody else holds it; checked again later");
         all.failed += 1;
         all.error.get_or_insert(error);
     }

@@ -12,10 +12,9 @@ use super::{
 };
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId},
-    mysql::setting::KNOWN_CHANNELS,
     redis::{RedisError, inspect::ProductView, lane::LaneView},
     round::Stamp,
-    stores::StoreError,
+    stores::{StoreError, all_channels},
 };
 
 /// A product with its lanes, as Redis holds them.
@@ -134,9 +133,7 @@ impl Verifier {
 
     async fn read_live(&self, product: ProductId, record: &Record) -> Result<Live, StoreError> {
         let (redis, partition) = (&self.stores.redis, self.stores.partition_of(product));
-        let mut channels: BTreeSet<Channel> = KNOWN_CHANNELS.iter().filter_map(|name| name.parse().ok()).collect();
-        channels.extend(self.stores.settings.channels.iter().cloned());
-        channels.extend(record.stamps.keys().cloned());
+        let channels = all_channels(&self.stores.settings.channels, record.stamps.keys().cloned());
         let ids: Vec<LaneId> = channels.into_iter().map(|channel| LaneId { product, channel }).collect();
         let now_ms = redis.now_ms(partition).await?;
         let (mut lanes, mut unreadable) = (Vec::new(), Vec::new());

@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::Verifier;
 use crate::{
-    ids::{Channel, LaneId, Partition, ProductId, Round},
-    mysql::{line, request, setting::KNOWN_CHANNELS},
+    ids::{LaneId, Partition, ProductId, Round},
+    mysql::{line, request},
     producer::{Producer, ProducerError},
     redis::{
         inspect::JobStream,
@@ -13,7 +13,7 @@ use crate::{
         scripts::{Canceled, Relogged, Unreadable, channel_list},
     },
     round::Stamp,
-    stores::{Checked, StoreError, lane_stamps},
+    stores::{Checked, StoreError, all_channels, lane_stamps},
 };
 
 /// Requests pushed or decided at once.
@@ -144,14 +144,8 @@ impl Verifier {
     }
 
     async fn relog(&self, product: ProductId) -> Result<bool, StoreError> {
-        let mut channels = self.stores.settings.channels.clone();
         let recorded = lane_stamps(&self.stores.mysql, &[product]).await?.into_keys().map(|(_, channel)| channel);
-        let known = KNOWN_CHANNELS.iter().filter_map(|name| name.parse::<Channel>().ok());
-        for channel in recorded.chain(known) {
-            if !channels.contains(&channel) {
-                channels.push(channel);
-            }
-        }
+        let channels: Vec<_> = all_channels(&self.stores.settings.channels, recorded).into_iter().collect();
         let partition = self.stores.partition_of(product);
         let relogged = self.stores.redis.relog(partition, product, &channels).await?;
         if relogged == Relogged::Absent {
