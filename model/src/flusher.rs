@@ -45,7 +45,7 @@ impl State {
         if self.mysql.position != own.known && protocol.keeps(Rule::Position) {
             return false;
         }
-        if to < self.mysql.position {
+        if to.0 == self.mysql.position.0 && to.1 < self.mysql.position.1 {
             self.breaks(promise::FORWARD);
         }
         (self.mysql.position, own.known) = (to, to);

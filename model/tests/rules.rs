@@ -65,6 +65,9 @@ fn bounds(rule: Rule) -> Protocol {
     if one.contains(&rule) {
         protocol.workers = 1;
     }
+    if rule == Rule::Aged {
+        protocol.workers = 0;
+    }
     protocol
 }
 
