@@ -17,7 +17,11 @@ fn nothing_breaks_when_workers_die_and_freeze() {
 
 #[test]
 fn nothing_breaks_when_redis_is_emptied() {
-    holds(small(Faults { lost: 1, ..NONE }));
+    for (workers, people) in [(1, 2), (2, 1)] {
+        let mut protocol = small(Faults { lost: 1, ..NONE });
+        (protocol.workers, protocol.people) = (workers, people);
+        holds(protocol);
+    }
 }
 
 #[test]

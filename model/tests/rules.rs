@@ -77,7 +77,8 @@ fn without_any_one_of_the_rules_a_promise_is_broken() {
         .into_iter()
         .filter(|rule| search(Protocol { without: Some(*rule), ..bounds(*rule) }).1.is_none())
         .collect();
-    for rule in Rule::ALL {
+    // Without a worker, which the known hole takes, every round is left alone: for `Aged` there is no such search.
+    for rule in Rule::ALL.into_iter().filter(|rule| *rule != Rule::Aged) {
         assert_eq!(search(bounds(rule)).1, None, "with all rules, within the bounds for {rule:?}");
     }
     assert_eq!(unbroken, [], "nothing breaks without these rules");
