@@ -1,6 +1,6 @@
 # Everything a contributor runs. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt build picture bench bench-peers plots servers
+.PHONY: help demo test model check fmt build picture bench bench-peers plots servers
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,6 +12,10 @@ demo: servers ## restock real products on private servers and watch people being
 test: servers ## run all tests on private servers (or RESTOCK_TEST_REDIS_URL and RESTOCK_TEST_MYSQL_URL)
 	cargo build --quiet --example with_servers
 	$(or $(CARGO_TARGET_DIR),target)/debug/examples/with_servers cargo test --no-fail-fast
+	cargo test --manifest-path model/Cargo.toml
+
+model: ## search more states of the protocol's model than the tests do (MINUTES=3 for each of five bounds)
+	cargo run --quiet --release --manifest-path model/Cargo.toml --example large -- $(or $(MINUTES),3)
 
 bench: servers ## measure whole runs on private servers (ONLY=round,jobs for some), then the small parts
 	cargo bench --quiet --bench whole -- $(if $(ONLY),--only $(ONLY))

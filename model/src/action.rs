@@ -49,7 +49,8 @@ impl Action {
     /// All that might be possible.
     pub fn of(protocol: &Protocol, state: &State) -> impl Iterator<Item = Self> {
         use Action::*;
-        let mut all = vec![SellOut, Cancel, Resume, Subscribe, FreezeBeyondLease, LeaseOfTheDeadExpires, Evict, LoseRedis];
+        let mut all =
+            vec![SellOut, Cancel, Resume, Subscribe, FreezeBeyondLease, LeaseOfTheDeadExpires, Evict, LoseRedis];
         all.extend([SaveRedis, AgeRedis]);
         all.extend((0..protocol.requests).flat_map(|request| [Request(request), Enqueue(request)]));
         for (worker, doing) in state.workers.iter().enumerate() {
@@ -59,7 +60,9 @@ impl Action {
                 Worker::Holds(_) => {
                     all.extend([Start(worker), StartOutOfTurn(worker), Lapse(worker), AskBack(worker), Call(worker)]);
                     all.extend([AdvanceReleaseOrFinish(worker), Renew(worker), Crash(worker)]);
-                    all.extend((1..=state.line).flat_map(|place| [Answered(worker, place), CannotBeTold(worker, place)]));
+                    all.extend(
+                        (1..=state.line).flat_map(|place| [Answered(worker, place), CannotBeTold(worker, place)]),
+                    );
                 }
             }
         }
@@ -77,8 +80,21 @@ impl Action {
         use Action::*;
         matches!(
             self,
-            Request(_) | SellOut | Cancel | Resume | Subscribe | CannotBeTold(..) | AskBack(_) | Crash(_)
-                | FreezeBeyondLease | FlusherDies(_) | FlusherLosesLock(_) | Evict | LoseRedis | SaveRedis | AgeRedis
+            Request(_)
+                | SellOut
+                | Cancel
+                | Resume
+                | Subscribe
+                | CannotBeTold(..)
+                | AskBack(_)
+                | Crash(_)
+                | FreezeBeyondLease
+                | FlusherDies(_)
+                | FlusherLosesLock(_)
+                | Evict
+                | LoseRedis
+                | SaveRedis
+                | AgeRedis
         )
     }
 

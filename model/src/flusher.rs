@@ -1,8 +1,7 @@
 //! Flushers, checks against MySQL, and the losses of Redis.
 
 use crate::{
-    Protocol, Rule,
-    promise,
+    Protocol, Rule, promise,
     state::{Check, Entry, Flusher, Redis, Said, State, Status, at},
 };
 
@@ -46,7 +45,7 @@ impl State {
         if self.mysql.position != own.known && protocol.keeps(Rule::Position) {
             return false;
         }
-        if to < self.mysql.position {
+        if to.0 == self.mysql.position.0 && to.1 < self.mysql.position.1 {
             self.breaks(promise::FORWARD);
         }
         (self.mysql.position, own.known) = (to, to);
@@ -60,7 +59,10 @@ impl State {
             return None;
         }
         let log = &self.redis.log;
-        let script = log.iter().position(|entry| !protocol.keeps(Rule::WholeScripts) || !entry.goes_on).map_or(0, |last| last + 1);
+        let script = log
+            .iter()
+            .position(|entry| !protocol.keeps(Rule::WholeScripts) || !entry.goes_on)
+            .map_or(0, |last| last + 1);
         let count = if all { log.len() } else { script };
         if count == 0 || (all && count == script) {
             return None;
@@ -150,19 +152,22 @@ impl State {
             Some(lane) if lane.row.status.is_open() && !self.redis.entries.contains(&lane.entry) => true,
             Some(lane) => unfinished && lane.row.stamp < newest,
         };
-        let wanted = (distrusted && (asked || self.redis.product.is_some())) || (is_behind && protocol.keeps(Rule::Reconcile));
+        let wanted =
+            (distrusted && (asked || self.redis.product.is_some())) || (is_behind && protocol.keeps(Rule::Reconcile));
         if self.checks[slot].is_some() || !wanted {
             return None;
         }
         let above = self.redis.product.map_or(0, |product| product.stamp.epoch);
         let epoch = mysql.reserved_epoch.max(mysql.product.stamp.epoch).max(above) + 1;
         let open = mysql.rounds.iter().flatten().find(|row| row.status.is_open());
-        let last = mysql.rounds.iter().flatten().rfind(|row| {
-            !row.status.is_open() && !matches!(row.status, Status::Superseded | Status::CanceledWaiting)
-        });
+        let last =
+            mysql.rounds.iter().flatten().rfind(|row| {
+                !row.status.is_open() && !matches!(row.status, Status::Superseded | Status::CanceledWaiting)
+            });
         let current = open.or(last).copied();
         let waits = mysql.rounds.iter().flatten().rfind(|row| row.status == Status::Queued && !row.started);
-        let waiting = waits.filter(|row| current.is_some_and(|current| row.round > current.round)).map_or(0, |row| row.round);
+        let waiting =
+            waits.filter(|row| current.is_some_and(|current| row.round > current.round)).map_or(0, |row| row.round);
         let rounds = mysql.rounds.iter().flatten().map(|row| row.round).max().unwrap_or(0);
         let mut product = mysql.product;
         product.round = product.round.max(rounds);

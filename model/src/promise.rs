@@ -19,7 +19,7 @@ pub(crate) const UPTO: &str = "the end of a round stands once it is begun";
 pub(crate) const FORWARD: &str = "MySQL never goes back";
 const LOST: &str = "everybody up to the cursor was told";
 const COMPLETED: &str = "a completed round has told everybody";
-const RECORD: &str = "MySQL has an outcome of everybody up to its cursor";
+const RECORD: &str = "MySQL has an outcome of everybody up to its cursor, or the end of a completed round";
 const HAND: &str = "one hand";
 const CURSOR: &str = "the cursor is not beyond the end of the round";
 const ENTRY: &str = "an open lane has one entry";
@@ -34,7 +34,9 @@ pub fn promises() -> Vec<Property<Protocol>> {
     }
     let mut all = noted![NUMBERS, ONCE, SOLD_OUT, ENDED, ORDER, REPEATS, GO_ON, UPTO, FORWARD];
     all.push(Property::always(LOST, |_: &Protocol, s: &State| {
-        s.redis.lane.is_none_or(|lane| !lane.row.started || is_told(s, lane.row.round, between(lane.row.from, lane.row.cursor)))
+        s.redis
+            .lane
+            .is_none_or(|lane| !lane.row.started || is_told(s, lane.row.round, between(lane.row.from, lane.row.cursor)))
     }));
     all.push(Property::always(COMPLETED, |_: &Protocol, s: &State| {
         let redis = s.redis.lane.map(|lane| lane.row);
@@ -44,11 +46,13 @@ pub fn promises() -> Vec<Property<Protocol>> {
     all.push(Property::always(RECORD, |_: &Protocol, s: &State| {
         s.mysql.rounds.iter().flatten().filter(|row| row.started).all(|row| {
             let known = s.mysql.people[at(row.round)] | s.truth.inherited[at(row.round)];
-            between(row.from, row.cursor) & !known == 0
+            let upto = if row.status == Status::Completed { row.upto } else { row.cursor };
+            between(row.from, upto) & !known == 0
         })
     }));
     all.push(Property::always(HAND, |_: &Protocol, s: &State| {
-        s.workers.iter().filter(|w| matches!(w, Worker::Holds(hold) if hold.fresh && hold.life == s.truth.life)).count() <= 1
+        s.workers.iter().filter(|w| matches!(w, Worker::Holds(hold) if hold.fresh && hold.life == s.truth.life)).count()
+            <= 1
     }));
     all.push(Property::always(CURSOR, |_: &Protocol, s: &State| {
         let redis = s.redis.lane.map(|lane| lane.row);
@@ -82,7 +86,9 @@ fn is_equal(state: &State) -> bool {
 /// Whether nothing more happens unless somebody wishes it, or something fails.
 fn is_at_rest(protocol: &Protocol, state: &State) -> bool {
     state.truth.broken.is_none()
-        && Action::of(protocol, state).filter(|action| !action.is_chance()).all(|action| action.apply(protocol, state).is_none())
+        && Action::of(protocol, state)
+            .filter(|action| !action.is_chance())
+            .all(|action| action.apply(protocol, state).is_none())
 }
 
 impl State {

@@ -1,8 +1,7 @@
 //! The scripts that no hold is needed for, and what they share with the others.
 
 use crate::{
-    Protocol, Rule,
-    promise,
+    Protocol, Rule, promise,
     state::{Check, Entry, Lane, Places, Product, ROUNDS, Row, Said, Stamp, State, Status, at},
 };
 
@@ -116,7 +115,11 @@ impl State {
         if self.mysql.rounds[at(round)].is_some() {
             self.breaks(promise::NUMBERS);
         }
-        if seen != 0 {
+        let given = self.truth.given[request];
+        // After a loss the number may be another request's.
+        self.truth.given = self.truth.given.map(|other| if other == round { 0 } else { other });
+        self.truth.given[request] = round;
+        if seen != 0 || (given != 0 && given != round && self.mysql.rounds[at(given)].is_some()) {
             self.breaks(promise::ONCE);
         }
         self.change_product(|product| (product.stock, product.round) = (true, round));
@@ -170,8 +173,8 @@ impl State {
     pub(crate) fn resume(&mut self, protocol: &Protocol) -> Option<()> {
         self.trusted(protocol).filter(|product| product.stock)?;
         let mut lane = self.redis.lane?;
-        let resumable = lane.row.status.is_cut()
-            || (!protocol.keeps(Rule::ResumeCanceled) && lane.row.status == Status::Completed);
+        let resumable =
+            lane.row.status.is_cut() || (!protocol.keeps(Rule::ResumeCanceled) && lane.row.status == Status::Completed);
         if !resumable {
             return None;
         }

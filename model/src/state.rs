@@ -204,6 +204,8 @@ pub struct Truth {
     pub inherited: [Places; ROUNDS],
     /// Where a round began and where it ends.
     pub span: [(u8, u8); ROUNDS],
+    /// The round that each request was given last.
+    pub given: [u8; 2],
     /// Losses of Redis.
     pub life: u8,
     /// Repeats that crashes and losses explain, less those that happened.

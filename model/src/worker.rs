@@ -1,8 +1,7 @@
 //! A worker with one place, and the scripts of a hold.
 
 use crate::{
-    Protocol, Rule,
-    promise,
+    Protocol, Rule, promise,
     state::{Lane, Places, State, Status, at, between, bit},
 };
 
@@ -70,7 +69,10 @@ enum Script {
 impl Hold {
     fn prefix(&self, protocol: &Protocol) -> u8 {
         if !protocol.keeps(Rule::SettleInOrder) {
-            return (self.cursor..=self.upto).rev().find(|p| *p == self.cursor || self.done & bit(*p) != 0).unwrap_or(0);
+            return (self.cursor..=self.upto)
+                .rev()
+                .find(|p| *p == self.cursor || self.done & bit(*p) != 0)
+                .unwrap_or(0);
         }
         (self.cursor..=self.upto).find(|p| *p == self.upto || self.done & bit(p + 1) == 0).unwrap_or(self.cursor)
     }
@@ -82,8 +84,7 @@ impl Hold {
         let (passed, beyond) = (between(0, cursor), !between(0, cursor));
         let people = if last { own } else { own & passed };
         let ahead = if last { self.done } else { self.inherited } & beyond;
-        let open = !protocol.keeps(Rule::NobodyOpen) && self.flying == 0;
-        let exhausted = self.seated >= self.upto && (cursor == self.upto || (open && self.started >= self.upto));
+        let exhausted = self.is_exhausted(protocol);
         if !last {
             let window = if protocol.keeps(Rule::Window) { protocol.window } else { u8::MAX / 2 };
             self.seated = self.seated.max(self.upto.min(cursor + window));
@@ -97,6 +98,12 @@ impl Hold {
         if last {
             self.fresh = false;
         }
+    }
+
+    /// Whether nobody is left: nobody to come, and nobody in the window open.
+    fn is_exhausted(&self, protocol: &Protocol) -> bool {
+        let nobody_flies = !protocol.keeps(Rule::NobodyOpen) && self.flying == 0 && self.started >= self.upto;
+        self.seated >= self.upto && (self.prefix(protocol) == self.upto || nobody_flies)
     }
 
     fn next_to_start(&self) -> Option<u8> {
@@ -258,9 +265,8 @@ impl State {
         if hold.flying != 0 {
             return None;
         }
-        let all = hold.seated >= hold.upto && hold.prefix(protocol) == hold.upto;
         let script = match ending {
-            _ if all => Script::Advance,
+            _ if hold.is_exhausted(protocol) => Script::Advance,
             Ending::Drain => Script::Advance,
             Ending::Fail => Script::Finish,
             Ending::HandBack => Script::Release,

@@ -10,18 +10,20 @@ use search::{NONE, search, small};
 fn bounds(rule: Rule) -> Protocol {
     let freeze = Faults { freezes: 1, ..NONE };
     let mut protocol = small(match rule {
-        Rule::Token | Rule::ExpectedCursor | Rule::Lapse | Rule::UptoOnce => Faults { newcomers: 1, ..freeze },
+        Rule::Token | Rule::Lapse => freeze,
+        Rule::UptoOnce => Faults { newcomers: 1, ..freeze },
         Rule::Window | Rule::SettleInOrder => Faults { crashes: 1, ..NONE },
         Rule::Ahead => Faults { failures: 1, resumes: 1, ..NONE },
         Rule::AdvanceBeforeSend | Rule::StockAtAdvance => Faults { sold_out: 1, ..NONE },
         Rule::CancelTells => Faults { cancels: 1, ..NONE },
         Rule::ReleaseQueues => Faults { releases: 1, ..NONE },
-        Rule::GoOn | Rule::Drain => Faults { sold_out: 1, resumes: 1, ..NONE },
+        Rule::GoOn => Faults { sold_out: 1, ..NONE },
+        Rule::Drain => Faults { cancels: 1, resumes: 1, ..NONE },
         Rule::NobodyOpen => Faults { failures: 1, ..NONE },
         Rule::ResumeCanceled => Faults { resumes: 1, ..NONE },
-        Rule::Aged => Faults { aged: 1, ..NONE },
-        Rule::NewerOnly => Faults { aged: 1, ..NONE },
-        Rule::HydrateBehind | Rule::Epoch => Faults { aged: 1, ..NONE },
+        Rule::ExpectedCursor | Rule::Aged | Rule::NewerOnly | Rule::HydrateBehind | Rule::Epoch => {
+            Faults { aged: 1, ..NONE }
+        }
         Rule::EvictFlushed => Faults { evictions: 1, ..NONE },
         Rule::Position | Rule::DeleteAfterCommit => Faults { flushers: 1, ..NONE },
         Rule::Reconcile | Rule::WholeScripts => Faults { lost: 1, ..NONE },
@@ -30,11 +32,12 @@ fn bounds(rule: Rule) -> Protocol {
     protocol.people = 1;
     match rule {
         Rule::Waiting | Rule::OneEntry | Rule::Aged => protocol.requests = 2,
+        Rule::ExpectedCursor => (protocol.people, protocol.window) = (2, 1),
         Rule::GoOn => (protocol.requests, protocol.people) = (2, 2),
         Rule::Position => (protocol.flushers, protocol.workers) = (2, 1),
         Rule::Epoch => (protocol.checks, protocol.workers) = (2, 1),
         Rule::Window => (protocol.people, protocol.window) = (3, 1),
-        Rule::LineOrder | Rule::SettleInOrder | Rule::Ahead | Rule::Token | Rule::ExpectedCursor | Rule::Lapse => {
+        Rule::LineOrder | Rule::SettleInOrder | Rule::Ahead | Rule::Token | Rule::Lapse | Rule::Drain => {
             protocol.people = 2;
         }
         Rule::AdvanceBeforeSend | Rule::StockAtAdvance => (protocol.people, protocol.window) = (2, 1),
@@ -42,6 +45,7 @@ fn bounds(rule: Rule) -> Protocol {
     }
     let one = [
         Rule::AdvanceBeforeSend,
+        Rule::ExpectedCursor,
         Rule::Ahead,
         Rule::StockAtAdvance,
         Rule::Drain,
@@ -61,6 +65,9 @@ fn bounds(rule: Rule) -> Protocol {
     if one.contains(&rule) {
         protocol.workers = 1;
     }
+    if rule == Rule::Aged {
+        protocol.workers = 0;
+    }
     protocol
 }
 
@@ -70,5 +77,9 @@ fn without_any_one_of_the_rules_a_promise_is_broken() {
         .into_iter()
         .filter(|rule| search(Protocol { without: Some(*rule), ..bounds(*rule) }).1.is_none())
         .collect();
+    // Without a worker, which the known hole takes, every round is left alone: for `Aged` there is no such search.
+    for rule in Rule::ALL.into_iter().filter(|rule| *rule != Rule::Aged) {
+        assert_eq!(search(bounds(rule)).1, None, "with all rules, within the bounds for {rule:?}");
+    }
     assert_eq!(unbroken, [], "nothing breaks without these rules");
 }

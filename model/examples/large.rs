@@ -1,0 +1,79 @@
+//! The larger search of `make model`: all faults at once, as deep as time allows. Prints each row of bounds with the states
+//! seen; ends with code 1 and the shortest way there when a promise is broken.
+
+use std::{process::ExitCode, time::Duration, time::Instant};
+
+use restock_model::{Faults, Protocol};
+use stateright::{Checker, HasDiscoveries, Model};
+
+fn main() -> ExitCode {
+    let minutes = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(3);
+    let none = Faults::default();
+    let rows = [
+        (
+            "2 workers, crash, freeze, sold out, resume",
+            1,
+            1,
+            2,
+            Faults { crashes: 1, freezes: 1, sold_out: 1, resumes: 1, ..none },
+        ),
+        ("2 flushers, 2 rounds, Redis lost", 2, 2, 2, Faults { lost: 1, flushers: 1, ..none }),
+        ("2 flushers, 2 rounds, Redis aged, crash", 2, 2, 2, Faults { aged: 1, crashes: 1, ..none }),
+        (
+            "3 people, 2 rounds, cancel, resume, release, failure",
+            1,
+            2,
+            3,
+            Faults { cancels: 1, resumes: 1, releases: 1, failures: 1, ..none },
+        ),
+        (
+            "3 people, 2 rounds, everything",
+            2,
+            2,
+            3,
+            Faults {
+                crashes: 1,
+                freezes: 1,
+                lost: 1,
+                aged: 1,
+                sold_out: 1,
+                cancels: 1,
+                resumes: 1,
+                releases: 1,
+                failures: 1,
+                newcomers: 1,
+                evictions: 1,
+                flushers: 1,
+            },
+        ),
+    ];
+    for (name, flushers, requests, people, faults) in rows {
+        let protocol = Protocol {
+            workers: 2,
+            flushers,
+            checks: flushers,
+            requests,
+            people,
+            window: 2,
+            late_batches: false,
+            faults,
+            without: None,
+        };
+        let started = Instant::now();
+        let limit = Duration::from_secs(minutes * 60);
+        // Memory is the other limit: a state takes about half a kilobyte.
+        let search =
+            protocol.checker().threads(2).finish_when(HasDiscoveries::Any).timeout(limit).target_state_count(6_000_000);
+        let checker = search.spawn_bfs().join();
+        let seconds = started.elapsed().as_secs_f64();
+        println!("{name}: {} states, depth {}, {seconds:.0} s", checker.unique_state_count(), checker.max_depth());
+        if let Some((promise, path)) = checker.discoveries().into_iter().next() {
+            println!("broken: {promise}");
+            for action in path.into_actions() {
+                println!("  {action:?}");
+            }
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
