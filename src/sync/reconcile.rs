@@ -205,7 +205,7 @@ async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Result<Checks,
 /// Checks every product that Redis holds, so that all that MySQL has otherwise is logged again; returns how many.
 ///
 /// # Errors
-/// Those of the stores; also when a single product could not be checked, once all others were: nothing else would ever
+/// Those of the stores; also when a product was held by somebody else, once all others were checked: nothing else would ever
 /// visit its ended rounds, so the caller must come back before it relies on MySQL having them.
 pub(super) async fn check_all(stores: &Stores, partition: Partition) -> Result<usize, StoreError> {
     // Not by the time of their last change: who changes meanwhile must be seen too.
