@@ -22,6 +22,8 @@ use crate::{
 
 /// The age at which a page is read again, in µs.
 const STALE_US: i64 = 2_000_000;
+/// A read that takes longer is one that MySQL does not answer, in µs.
+const ANSWER_MAX_US: i64 = 500_000;
 /// The pause before MySQL is asked again.
 const RETRY_PAUSE: Duration = Duration::from_millis(300);
 /// The most people on a page.
@@ -79,6 +81,7 @@ pub(crate) struct Line {
     complete: bool,
     read_at: BootTime,
     reading: Option<JoinHandle<Option<Page>>>,
+    reading_since: BootTime,
     /// Where the first page is asked for, together with other lanes.
     first: Option<Inquiry<Span, Vec<Person>>>,
 }
@@ -105,6 +108,7 @@ impl Line {
             complete,
             read_at: BootTime::now(),
             reading: None,
+            reading_since: BootTime::now(),
             first,
         }
     }
@@ -120,7 +124,9 @@ impl Line {
     }
 
     fn is_stale(&self, now: BootTime) -> bool {
-        !self.people.is_empty() && self.read_at.age_us(now) > STALE_US
+        // While MySQL lets a read wait for long, it lets nobody unsubscribe either.
+        let is_left_waiting = self.reading.is_some() && self.reading_since.age_us(now) > ANSWER_MAX_US;
+        !self.people.is_empty() && self.read_at.age_us(now) > STALE_US && !is_left_waiting
     }
 
     /// The next person in line.
@@ -141,6 +147,7 @@ impl Line {
         let after = if stale { self.taken_upto } else { self.read_upto };
         let (mysql, source, limit) = (self.mysql.clone(), self.source.clone(), self.page_size);
         let first = self.first.take();
+        self.reading_since = now;
         self.reading = Some(tokio::spawn(async move {
             if let (Some(first), Source::InLine(product)) = (first, &source) {
                 let at = BootTime::now();
