@@ -6,14 +6,11 @@ use clap::Parser;
 use restock::{
     cli::{arguments, service},
     config::{Backends, Logging},
-    mysql::{connect_lazily, setting::PARTITIONS_MAX},
+    mysql::connect_lazily,
     stores::{SettingsWatch, Stores},
     sync::{self, Flusher, FlusherOptions},
 };
 use tokio_util::sync::CancellationToken;
-
-/// A connection for each partition that it leads, and some for the rest; they are opened when they are needed.
-const CONNECTIONS_MAX: u32 = PARTITIONS_MAX as u32 + 64;
 
 /// Makes MySQL follow Redis; several may run, one leads each partition
 #[derive(Debug, Parser)]
@@ -34,7 +31,7 @@ async fn main() -> ExitCode {
 }
 
 async fn flush(backends: &Backends, options: &FlusherOptions, stop: CancellationToken) -> anyhow::Result<()> {
-    let Some(stores) = Stores::wait_for(backends, CONNECTIONS_MAX, &stop).await? else { return Ok(()) };
+    let Some(stores) = Stores::wait_for(backends, sync::CONNECTIONS_MAX, &stop).await? else { return Ok(()) };
     let redis = stores.redis.clone();
     tracing::info!(partitions = stores.settings.partitions, namespace = %stores.settings.namespace, "flushing");
     let mut watch = SettingsWatch::start(connect_lazily(&backends.mysql_url, 1)?, stores.settings.clone());

@@ -1,6 +1,6 @@
 //! `restock-worker`: takes lanes and tells their people.
 
-use std::{collections::HashMap, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
 use restock::{
@@ -8,14 +8,10 @@ use restock::{
     cli::{arguments, service},
     config::{Backends, Logging},
     mysql::connect_lazily,
-    redis::scripts::random_hex,
     stores::{SettingsWatch, Stores},
     worker::{self, Worker, WorkerOptions},
 };
 use tokio_util::sync::CancellationToken;
-
-/// Pages of the line and checks of products; lanes wait for one another beyond that.
-const CONNECTIONS_MAX: u32 = 8;
 
 /// Takes lanes and tells their people, in order, at the shared pace; any number may run
 #[derive(Debug, Parser)]
@@ -48,17 +44,13 @@ async fn work(
     channels: ChannelOptions,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Some(stores) = Stores::wait_for(backends, CONNECTIONS_MAX, &stop).await? else { return Ok(()) };
+    let Some(stores) = Stores::wait_for(backends, worker::CONNECTIONS_MAX, &stop).await? else { return Ok(()) };
     options.check_only(&stores.settings.channels)?;
-    let mut senders = HashMap::new();
-    for channel in options.served(&stores.settings.channels) {
-        senders.insert(channel.clone(), channels.build(&channel)?);
-    }
-    let consumer = format!("{}-{}", std::process::id(), &random_hex()[..8]);
-    tracing::info!(consumer, lanes = options.lanes, rate = stores.settings.rate, "working");
     let mut watch = SettingsWatch::start(connect_lazily(&backends.mysql_url, 1)?, stores.settings.clone());
-    let settings = watch.settings();
-    let work = worker::run(Worker { stores, settings, options, channels, senders, consumer }, stop.clone());
+    let (lanes, rate) = (options.lanes, stores.settings.rate);
+    let worker = Worker::new(stores, watch.settings(), options, channels)?;
+    tracing::info!(consumer = worker.consumer, lanes, rate, "working");
+    let work = worker::run(worker, stop.clone());
     tokio::pin!(work);
     tokio::select! {
         worked = &mut work => worked?,

@@ -29,10 +29,11 @@
 -- Reply aged                 nothing was written: check the product against MySQL
 -- Cost: O(channels).
 
--- A call that was sent twice, perhaps with a restart of the server in between.
-if ARGV[3] == '' then
-  local done = redis.call('GET', KEYS[5])
-  local round = done and string.match(done, '^queued:([^:]*):')
+local keyed = ARGV[3] ~= ''
+local seen = redis.call('GET', KEYS[5])
+if seen and not keyed then
+  -- A call that was sent twice, perhaps with a restart of the server in between.
+  local round = string.match(seen, '^queued:([^:]*):')
   if round then
     return { 'known', round }
   end
@@ -48,7 +49,6 @@ if enabled and enabled ~= ARGV[6] then
 end
 
 local now_us, now_ms = now()
-local keyed = ARGV[3] ~= ''
 
 local function log_request(state, round, reason)
   if keyed then
@@ -66,7 +66,6 @@ local function remember(verdict, value)
   end
 end
 
-local seen = redis.call('GET', KEYS[5])
 if seen then
   local verdict, value, quantity = string.match(seen, '^([^:]*):([^:]*):([^:]*)$')
   if quantity ~= ARGV[2] then

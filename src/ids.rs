@@ -146,6 +146,12 @@ pub fn rfc3339(at: NaiveDateTime) -> String {
     at.and_utc().to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
+/// A time in µs since the epoch, as [`rfc3339`] writes it; one that no calendar has is the epoch.
+#[must_use]
+pub fn time_us(at_us: i64) -> String {
+    rfc3339(DateTime::<Utc>::from_timestamp_micros(at_us).unwrap_or_default().naive_utc())
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $expected:literal, $valid:expr) => {
         $(#[$doc])*

@@ -10,6 +10,7 @@ use serde::Serialize;
 use self::sheet::{Check, Level, Sheet};
 use super::{
     Context,
+    context::CONNECTIONS_MAX,
     exit::Exit,
     output::{self, Output, Record},
 };
@@ -20,9 +21,6 @@ use crate::{
     stores::Stores,
     worker::WorkerOptions,
 };
-
-/// Connections to MySQL.
-const CONNECTIONS_MAX: u32 = 2;
 
 /// Options of `doctor`: those of the worker are taken as they would be by a `restock-worker` started here.
 #[derive(Debug, clap::Args)]

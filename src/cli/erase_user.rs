@@ -4,7 +4,7 @@ mod lanes;
 
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 use sqlx::MySqlPool;
 
@@ -235,9 +235,5 @@ async fn wait_until_flushed(stores: &Stores) -> anyhow::Result<()> {
 }
 
 fn bar(products: u64) -> ProgressBar {
-    let bar = ProgressBar::new(products);
-    match ProgressStyle::with_template("erasing {wide_bar} {human_pos}/{human_len} products {eta}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+    output::styled(ProgressBar::new(products), "erasing {wide_bar} {human_pos}/{human_len} products {eta}")
 }

@@ -5,11 +5,11 @@ use chrono::DateTime;
 use super::{
     Context,
     exit::{Exit, Failure},
-    output::{self, Record, time_us},
+    output::{self, Record},
     prune,
 };
 use crate::{
-    ids::{Channel, ParseError, Place, ProductId, ProductRef, Round},
+    ids::{Channel, ParseError, Place, ProductId, ProductRef, Round, time_us},
     mysql::history::{self, PeopleOf},
     report::history::{self as report, HistoryRow},
 };

@@ -2,13 +2,10 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-
-use crate::ids::rfc3339;
 
 /// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -134,10 +131,4 @@ pub(super) fn styled(bar: ProgressBar, form: &str) -> ProgressBar {
 /// A cell that may be empty.
 pub fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
-}
-
-/// A time in µs since the epoch, as people and programs read it.
-#[must_use]
-pub fn time_us(at_us: i64) -> String {
-    rfc3339(DateTime::<Utc>::from_timestamp_micros(at_us).unwrap_or_default().naive_utc())
 }

@@ -3,9 +3,12 @@
 use super::{
     Context,
     exit::Exit,
-    output::{self, Record, or_dash, time_us},
+    output::{self, Record, or_dash},
 };
-use crate::report::pending::{self, PendingRow};
+use crate::{
+    ids::time_us,
+    report::pending::{self, PendingRow},
+};
 
 impl Record for PendingRow {
     const HEADINGS: &'static [&'static str] = &[

@@ -1,7 +1,7 @@
 //! `restock-cli history prune`: deletes old rounds with their outcomes.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 use sqlx::MySqlPool;
 
@@ -132,9 +132,5 @@ async fn delete(db: &MySqlPool, prefix: &Prefix, pruned: &mut Pruned) -> sqlx::R
 }
 
 fn bar(products: u64) -> ProgressBar {
-    let bar = ProgressBar::new(products);
-    match ProgressStyle::with_template("pruning {wide_bar} {human_pos}/{human_len} products {eta}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+    output::styled(ProgressBar::new(products), "pruning {wide_bar} {human_pos}/{human_len} products {eta}")
 }

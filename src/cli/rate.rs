@@ -12,7 +12,7 @@ use super::{
 use crate::{
     mysql::{
         action::Deed,
-        setting::{self, Name, Settings},
+        setting::{self, Name, RATE_OF, Settings},
     },
     redis::{
         Redis, RedisError,
@@ -62,24 +62,14 @@ impl Record for Row {
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let (pool, _) = context.mysql().await?;
     let rates = args.action.map_or_else(Vec::new, |Action::Set { rates }| rates);
-    for rate in &rates {
-        match rate.split_once('=') {
-            Some((channel, rate)) => setting::check(&format!("rate.{channel}"), rate)?,
-            None => setting::check(Name::Rate.as_str(), rate)?,
-        }
+    let rates: Vec<(String, String, String)> = rates.iter().map(|rate| setting_of(rate)).collect();
+    for (name, value, _) in &rates {
+        setting::check(name, value)?;
     }
-    for rate in rates {
+    for (name, value, what) in rates {
         let work = async {
-            let said = match rate.split_once('=') {
-                Some((channel, rate)) => {
-                    setting::set_channel_rate(&pool, channel, rate).await?;
-                    format!("the rate of {channel} is {rate}")
-                }
-                None => {
-                    setting::set(&pool, Name::Rate.as_str(), &rate).await?;
-                    format!("the rate is {rate}")
-                }
-            };
+            setting::set(&pool, &name, &value).await?;
+            let said = format!("the rate{what} is {value}");
             let when = announce(context, &pool).await?;
             output::note(&format!("{said}{when}"));
             Ok(said)
@@ -101,6 +91,14 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
     output::records(context.output, &rows)?;
     Ok(Exit::Done)
+}
+
+/// The setting that an argument names, its value, and whose rate it is, for people.
+fn setting_of(rate: &str) -> (String, String, String) {
+    match rate.split_once('=') {
+        Some((channel, rate)) => (format!("{RATE_OF}{channel}"), rate.to_owned(), format!(" of {channel}")),
+        None => (Name::Rate.as_str().to_owned(), rate.to_owned(), String::new()),
+    }
 }
 
 async fn used(redis: Option<&Redis>, name: &str) -> Result<Option<i64>, RedisError> {

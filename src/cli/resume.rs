@@ -3,11 +3,11 @@
 use super::{
     Context,
     exit::{Exit, Failure},
-    output::{self, Record, or_dash, time_us},
+    output::{self, Record, or_dash},
     wait::{self, Watch},
 };
 use crate::{
-    ids::{Channel, ProductRef},
+    ids::{Channel, ProductRef, time_us},
     mysql::action::Deed,
     producer::{Continued, Producer, ProducerError, Resume, WouldResume},
 };

@@ -10,10 +10,10 @@ use std::io::IsTerminal;
 use super::{
     Context,
     exit::Exit,
-    output::{self, Output, Record, or_dash, time_us},
+    output::{self, Output, Record, or_dash},
 };
 use crate::{
-    ids::ProductRef,
+    ids::{ProductRef, time_us},
     mysql::refused::Refused,
     report::status::{self, StatusRow},
 };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::{
@@ -201,9 +201,5 @@ fn print(output: Output, report: &Report, repaired: &[Finding], dry_run: bool) -
 }
 
 fn bar() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    match ProgressStyle::with_template("checking {msg} {wide_bar} {human_pos}/{human_len} rounds {eta}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+    output::styled(ProgressBar::new(0), "checking {msg} {wide_bar} {human_pos}/{human_len} rounds {eta}")
 }

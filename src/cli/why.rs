@@ -3,10 +3,10 @@
 use super::{
     Context,
     exit::{Exit, Failure},
-    output::{self, Output, Record, or_dash, time_us},
+    output::{self, Output, Record, or_dash},
 };
 use crate::{
-    ids::{ProductRef, UserId},
+    ids::{ProductRef, UserId, time_us},
     report::why::{self, Why, WhyRound},
 };
 

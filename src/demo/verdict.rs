@@ -19,8 +19,8 @@ use super::{
     watch::lane_of,
 };
 use crate::{
-    cli::output::{self, Output, Record, or_dash, time_us},
-    ids::{LaneId, Round, UserId},
+    cli::output::{self, Output, Record, or_dash},
+    ids::{LaneId, Round, UserId, time_us},
     mysql::history::{self, PeopleOf, RoundRow},
     outcome::Outcome,
     redis::lane::LaneView,

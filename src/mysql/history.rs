@@ -3,7 +3,7 @@
 mod outcomes;
 
 use chrono::NaiveDateTime;
-use sqlx::{FromRow, MySqlExecutor, Row, mysql::MySqlRow};
+use sqlx::{FromRow, MySql, MySqlConnection, MySqlExecutor, QueryBuilder, Row, mysql::MySqlRow};
 
 use super::decode_error;
 use crate::{
@@ -114,22 +114,31 @@ pub async fn rounds(db: impl MySqlExecutor<'_>, product: Option<ProductId>) -> s
     .await
 }
 
-/// Ends what is stale by the rule of [`rounds`]: rows of a lane that are open below its current or last round.
+/// Ends what is stale by the rule of [`rounds`]: rows of a product's lanes that are open below the current or last round
+/// of their lane, by channel and number.
 ///
 /// # Errors
 /// Those of MySQL.
-pub async fn end_stale(db: impl MySqlExecutor<'_>, lane: &LaneId, current: Round) -> sqlx::Result<u64> {
-    let ended = sqlx::query(
-        "UPDATE product_notification_history SET status = 'SUPERSEDED', ended_at = UTC_TIMESTAMP(6), reason = ?
-         WHERE product_id = ? AND channel = ? AND restock_round < ? AND status IN ('QUEUED', 'IN_PROGRESS')",
-    )
-    .bind(STALE)
-    .bind(lane.product.0)
-    .bind(lane.channel.as_str())
-    .bind(current.0)
-    .execute(db)
-    .await?;
-    Ok(ended.rows_affected())
+pub async fn end_stale(
+    db: &mut MySqlConnection,
+    product: ProductId,
+    current: &[(&Channel, Round)],
+) -> sqlx::Result<u64> {
+    if current.is_empty() {
+        return Ok(0);
+    }
+    let mut sql = QueryBuilder::<MySql>::new(
+        "UPDATE product_notification_history SET status = 'SUPERSEDED', ended_at = UTC_TIMESTAMP(6), reason = ",
+    );
+    sql.push_bind(STALE).push(" WHERE product_id = ").push_bind(product.0);
+    sql.push(" AND status IN ('QUEUED', 'IN_PROGRESS') AND (");
+    let mut lanes = sql.separated(" OR ");
+    for (channel, round) in current {
+        lanes.push("(channel = ").push_bind_unseparated(channel.as_str());
+        lanes.push_unseparated(" AND restock_round < ").push_bind_unseparated(round.0).push_unseparated(")");
+    }
+    sql.push(")");
+    Ok(sql.build().execute(db).await?.rows_affected())
 }
 
 /// One round of a lane, whatever became of it.

@@ -51,6 +51,14 @@ pub struct Request {
     pub reason: Option<String>,
 }
 
+impl Request {
+    /// What makes a repetition of it count once: its key, or `#<id>` without one, which no key may begin with.
+    #[must_use]
+    pub fn key_or_number(&self) -> String {
+        self.key.clone().unwrap_or_else(|| format!("#{}", self.id))
+    }
+}
+
 impl<'r> FromRow<'r, MySqlRow> for Request {
     fn from_row(row: &'r MySqlRow) -> sqlx::Result<Self> {
         let state: String = row.try_get("state")?;
@@ -125,6 +133,18 @@ pub async fn pending(
     .bind(limit)
     .fetch_all(db)
     .await
+}
+
+/// The request up to which a partition's are held: MySQL was set back, and somebody decides; 0 without any.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn held_upto(db: impl MySqlExecutor<'_>, partition: Partition) -> sqlx::Result<i64> {
+    let held: Option<i64> = sqlx::query_scalar("SELECT held_upto_request FROM flush_position WHERE partition_id = ?")
+        .bind(partition.0)
+        .fetch_optional(db)
+        .await?;
+    Ok(held.unwrap_or(0))
 }
 
 /// The request of that number.

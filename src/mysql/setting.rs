@@ -22,7 +22,7 @@ pub const KNOWN_CHANNELS: [&str; 3] = ["webhook", "file", "null"];
 /// The most starts a second that can be asked for; 0 is no pace.
 pub const RATE_MAX: u32 = 1_000_000;
 /// Before the name of a channel: the setting of its own rate.
-const RATE_OF: &str = "rate.";
+pub const RATE_OF: &str = "rate.";
 /// A channel's rate that is none.
 const NONE: &str = "none";
 /// The most partitions.
@@ -230,7 +230,7 @@ pub async fn set(pool: &MySqlPool, name: &str, value: &str) -> Result<(), Settin
 ///
 /// # Errors
 /// When there is no such channel or the value cannot be used; and those of MySQL.
-pub async fn set_channel_rate(pool: &MySqlPool, channel: &str, value: &str) -> Result<(), SettingError> {
+async fn set_channel_rate(pool: &MySqlPool, channel: &str, value: &str) -> Result<(), SettingError> {
     let rate = check_channel_rate(channel, value)?;
     // The row stays, or the revision would go back.
     store(pool, &format!("{RATE_OF}{channel}"), &rate).await

@@ -81,7 +81,7 @@ async fn accept_one(
     let quantity = i64::from(quantity);
     let row = request::insert_or_find(db, product, quantity, key).await?;
     if row.quantity != quantity {
-        return Err(ProducerError::KeyConflict { product, key: key_of(&row), quantity: row.quantity });
+        return Err(ProducerError::KeyConflict { product, key: row.key_or_number(), quantity: row.quantity });
     }
     match row.state {
         RequestState::Pending | RequestState::Accepted => Ok(row),
@@ -92,11 +92,6 @@ async fn accept_one(
 fn refused(row: Request) -> ProducerError {
     let reason = row.reason.unwrap_or_else(|| "no reason was stored".to_owned());
     ProducerError::Refused { product: row.product, request: row.id, reason }
-}
-
-/// The key of a row without a key is its number.
-fn key_of(row: &Request) -> String {
-    row.key.clone().unwrap_or_else(|| format!("#{}", row.id))
 }
 
 impl Producer {
@@ -125,7 +120,7 @@ impl Producer {
             return Ok(accepted(row.round));
         }
         let quantity = u32::try_from(row.quantity).unwrap_or(0);
-        match self.call(row.product, quantity, Some(&key_of(row)), Some(row.id)).await {
+        match self.call(row.product, quantity, Some(&row.key_or_number()), Some(row.id)).await {
             Ok(round) => Ok(accepted(Some(round))),
             Err(ProducerError::Backlog) => Ok(accepted(None)),
             Err(error) if error.is_redis_unreachable() => {

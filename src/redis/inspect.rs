@@ -62,19 +62,6 @@ pub struct ConsumerView {
     pub idle_ms: u64,
 }
 
-/// An entry given out and not acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PendingView {
-    /// Its id.
-    pub id: String,
-    /// Whose it is.
-    pub consumer: String,
-    /// Since it was last given out or renewed, ms.
-    pub idle_ms: u64,
-    /// How often it was given out.
-    pub deliveries: u64,
-}
-
 /// The two job streams of a channel in a partition.
 #[must_use]
 pub fn job_streams(partition: Partition, channel: &Channel) -> [JobStream; 2] {
@@ -221,31 +208,6 @@ impl Redis {
         }
         let found: Vec<Value> = pipeline.all().await?;
         Ok(found.iter().map(|entries| entries.array_len().is_some_and(|len| len > 0)).collect())
-    }
-
-    /// Up to `count` pending entries of a stream after `after`, in order; none without a group.
-    ///
-    /// # Errors
-    /// As any call.
-    pub async fn read_pending(
-        &self,
-        stream: &JobStream,
-        after: &str,
-        count: u64,
-    ) -> Result<Vec<PendingView>, RedisError> {
-        let start = format!("({after}");
-        let found: Result<Value, _> =
-            self.client.xpending(self.stream_key(stream), GROUP, (start.as_str(), "+", count)).await;
-        let found = match found.map_err(RedisError::from) {
-            Err(error) if error.is_no_group() => return Ok(Vec::new()),
-            found => found?,
-        };
-        if found.is_null() {
-            return Ok(Vec::new());
-        }
-        let rows: Vec<(String, String, u64, u64)> = found.convert()?;
-        let view = |(id, consumer, idle_ms, deliveries)| PendingView { id, consumer, idle_ms, deliveries };
-        Ok(rows.into_iter().map(view).collect())
     }
 
     /// Acknowledges and deletes an entry of a job stream that stands for nothing.

@@ -2,25 +2,28 @@
 
 use fred::{interfaces::StreamsInterface, types::Value};
 
-use super::{
-    Redis, RedisError,
-    dead::texts,
-    jobs::{GROUP, Line},
-};
-use crate::ids::{Channel, Partition, ProductId};
+use super::{Redis, RedisError, dead::texts, inspect::JobStream, jobs::GROUP};
+use crate::ids::ProductId;
 
-/// An entry that was given to a consumer and not acknowledged.
+/// An entry given out and not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PendingEntry {
-    /// Its id on the stream.
+pub struct PendingView {
+    /// Its id.
     pub id: String,
-    /// For whom it is pending.
+    /// Whose it is.
     pub consumer: String,
-    /// Since it was last given out or claimed, in ms.
+    /// Since it was last given out or renewed, ms.
     pub idle_ms: u64,
     /// How often it was given out.
     pub deliveries: u64,
-    /// What it stands for; none when it was deleted, or names none.
+}
+
+/// The same, with what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingEntry {
+    /// The entry.
+    pub pending: PendingView,
+    /// Its product; none when the entry was deleted, or names none.
     pub product: Option<ProductId>,
 }
 
@@ -28,7 +31,7 @@ pub struct PendingEntry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingPage {
     /// The stream's key.
-    pub stream: String,
+    pub key: String,
     /// In the order of their ids.
     pub entries: Vec<PendingEntry>,
     /// The clock of the server just before, ms since the epoch.
@@ -36,42 +39,49 @@ pub struct PendingPage {
 }
 
 impl Redis {
-    /// The first `count` pending entries of a stream after the entry `after`. A stream without a group has none.
+    /// The first `count` pending entries of a stream after `after`, in order; from the first with none. A stream without
+    /// a group has none.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn read_pending(
+        &self,
+        stream: &JobStream,
+        after: Option<&str>,
+        count: u64,
+    ) -> Result<Vec<PendingView>, RedisError> {
+        let start = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
+        let found: Result<Value, _> =
+            self.client.xpending(self.stream_key(stream), GROUP, (start, "+".to_owned(), count)).await;
+        let found = match found.map_err(RedisError::from) {
+            Err(error) if error.is_no_group() => return Ok(Vec::new()),
+            found => found?,
+        };
+        if found.is_null() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<(String, String, u64, u64)> = found.convert()?;
+        let view = |(id, consumer, idle_ms, deliveries)| PendingView { id, consumer, idle_ms, deliveries };
+        Ok(rows.into_iter().map(view).collect())
+    }
+
+    /// As [`Redis::read_pending`], with what each stands for.
     ///
     /// # Errors
     /// As any call.
     pub async fn pending(
         &self,
-        partition: Partition,
-        channel: &Channel,
-        line: Line,
+        stream: &JobStream,
         after: Option<&str>,
         count: u64,
     ) -> Result<PendingPage, RedisError> {
-        let stream = self.keys.stream(partition, channel, line);
-        let now_ms = self.now_ms(partition).await?;
-        let start = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
-        let found: Result<Vec<(String, String, u64, u64)>, _> =
-            match self.client.xpending::<Value, _, _, _>(&stream, GROUP, (start, "+".to_owned(), count)).await {
-                Ok(found) if found.is_null() => Ok(Vec::new()),
-                Ok(found) => found.convert(),
-                Err(error) => Err(error),
-            };
-        let found = match found.map_err(RedisError::from) {
-            Err(error) if error.is_no_group() => Vec::new(),
-            found => found?,
-        };
-        let ids: Vec<&str> = found.iter().map(|(id, ..)| id.as_str()).collect();
-        let products = self.products_of(&stream, &ids).await?;
-        let entry = |((id, consumer, idle_ms, deliveries), product)| PendingEntry {
-            id,
-            consumer,
-            idle_ms,
-            deliveries,
-            product,
-        };
-        let entries = found.into_iter().zip(products).map(entry).collect();
-        Ok(PendingPage { stream, entries, now_ms })
+        let now_ms = self.now_ms(stream.partition).await?;
+        let found = self.read_pending(stream, after, count).await?;
+        let key = self.stream_key(stream);
+        let ids: Vec<&str> = found.iter().map(|pending| pending.id.as_str()).collect();
+        let products = self.products_of(&key, &ids).await?;
+        let entries = found.into_iter().zip(products).map(|(pending, product)| PendingEntry { pending, product });
+        Ok(PendingPage { key, entries: entries.collect(), now_ms })
     }
 
     async fn products_of(&self, stream: &str, ids: &[&str]) -> Result<Vec<Option<ProductId>>, RedisError> {

@@ -8,7 +8,7 @@ use crate::{
     mysql::setting::Settings,
     redis::{
         Redis, RedisError,
-        jobs::Line,
+        inspect::{JobStream, job_streams},
         lane::LaneView,
         pending::{PendingEntry, PendingPage},
     },
@@ -59,63 +59,52 @@ pub async fn entries(redis: &Redis, settings: &Settings) -> Result<Vec<PendingRo
     let mut rows = Vec::new();
     for partition in (0..settings.partitions).map(Partition) {
         for channel in &settings.channels {
-            for line in [Line::Fresh, Line::Again] {
-                rows.extend(of_stream(redis, partition, channel, line).await?);
+            for stream in job_streams(partition, channel) {
+                rows.extend(of_stream(redis, &stream).await?);
             }
         }
     }
     Ok(rows)
 }
 
-async fn of_stream(
-    redis: &Redis,
-    partition: Partition,
-    channel: &Channel,
-    line: Line,
-) -> Result<Vec<PendingRow>, RedisError> {
+async fn of_stream(redis: &Redis, stream: &JobStream) -> Result<Vec<PendingRow>, RedisError> {
     let mut rows = Vec::new();
     let mut after = None;
     loop {
-        let PendingPage { stream, entries, now_ms } =
-            redis.pending(partition, channel, line, after.as_deref(), PAGE_ENTRIES).await?;
+        let PendingPage { key, entries, now_ms } = redis.pending(stream, after.as_deref(), PAGE_ENTRIES).await?;
         let Some(last) = entries.last() else { return Ok(rows) };
-        after = Some(last.id.clone());
+        after = Some(last.pending.id.clone());
         let lanes: Vec<LaneId> = entries
             .iter()
-            .filter_map(|entry| Some(LaneId { product: entry.product?, channel: channel.clone() }))
+            .filter_map(|entry| Some(LaneId { product: entry.product?, channel: stream.channel.clone() }))
             .collect();
-        let mut views = redis.read_lanes(partition, &lanes).await?.into_iter();
+        let mut views = redis.read_lanes(stream.partition, &lanes).await?.into_iter();
         for entry in entries {
             let view = entry.product.and_then(|_| views.next().flatten());
-            rows.push(row(entry, view, &stream, (partition, channel, line), now_ms));
+            rows.push(row(entry, view, stream, &key, now_ms));
         }
     }
 }
 
-fn row(
-    entry: PendingEntry,
-    view: Option<LaneView>,
-    stream: &str,
-    (partition, channel, line): (Partition, &Channel, Line),
-    now_ms: i64,
-) -> PendingRow {
+fn row(entry: PendingEntry, view: Option<LaneView>, stream: &JobStream, key: &str, now_ms: i64) -> PendingRow {
+    let PendingEntry { pending, product } = entry;
     let view = view.as_ref();
     let lease = view.filter(|view| view.token.is_some()).map(|view| view.lease_until_ms.cast_signed() - now_ms);
-    let current = view.and_then(|view| view.entry.as_deref()).is_some_and(|name| name == line.name_of(&entry.id));
+    let current = view.and_then(|view| view.entry.as_deref()).is_some_and(|name| name == stream.name_of(&pending.id));
     PendingRow {
-        stream: stream.to_owned(),
-        partition: partition.0,
-        product: entry.product,
+        stream: key.to_owned(),
+        partition: stream.partition.0,
+        product,
         round: view.map(|view| view.round),
-        channel: channel.clone(),
+        channel: stream.channel.clone(),
         status: view.map(|view| view.status),
-        consumer: entry.consumer,
+        consumer: pending.consumer,
         owner: view.and_then(|view| view.owner.clone()),
-        idle_ms: entry.idle_ms,
-        deliveries: entry.deliveries,
+        idle_ms: pending.idle_ms,
+        deliveries: pending.deliveries,
         lease_ms: lease,
         cursor: view.and_then(|view| view.cursor),
         current,
-        entry: entry.id,
+        entry: pending.id,
     }
 }

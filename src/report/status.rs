@@ -1,11 +1,10 @@
 //! Where every lane stands, by MySQL and, where that is newer, by Redis.
 
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{ReportError, Sources, live};
 use crate::{
-    ids::{Channel, Place, ProductId, Round, Sku, UserId, rfc3339},
+    ids::{Channel, Place, ProductId, Round, Sku, UserId, time_us},
     mysql::{
         history::{self, RoundRow},
         refused::{self, Refused},
@@ -75,10 +74,6 @@ impl StatusRow {
             refused,
         }
     }
-}
-
-fn time_us(at_us: i64) -> String {
-    rfc3339(DateTime::<Utc>::from_timestamp_micros(at_us).unwrap_or_default().naive_utc())
 }
 
 /// Where the lanes stand.

@@ -9,7 +9,7 @@ use sqlx::{Connection, FromRow, MySqlConnection};
 
 use super::{LaneStamps, StoreError, Stores, lane_stamps};
 use crate::{
-    ids::{Channel, LaneId, ProductId, Round},
+    ids::{Channel, ProductId, Round},
     mysql::{history, wait_for_locks},
     redis::scripts::{Hydrate, Hydrated, LaneRecord, channel_list},
     round::{RoundState, Stamp, Status},
@@ -136,12 +136,14 @@ impl Stores {
         }
         let rounds = history::lanes_of(&mut *tx, product).await?;
         // Waits come after the current round of their lane, so that the first of each is enough.
-        let mut seen: Option<&LaneId> = None;
-        for round in rounds.iter().filter(|round| round.round.0 > 1) {
-            if seen != Some(&round.lane) && history::end_stale(&mut *tx, &round.lane, round.round).await? > 0 {
-                tracing::warn!(lane = %round.lane, current = %round.round, "MySQL had older rounds as open");
-            }
-            seen = Some(&round.lane);
+        let mut current: BTreeMap<&Channel, Round> = BTreeMap::new();
+        for round in &rounds {
+            current.entry(&round.lane.channel).or_insert(round.round);
+        }
+        let current: Vec<_> = current.into_iter().filter(|(_, round)| round.0 > 1).collect();
+        let ended = history::end_stale(&mut *tx, product, &current).await?;
+        if ended > 0 {
+            tracing::warn!(%product, rounds = ended, "MySQL had older rounds as open");
         }
         let last_round = stamps.values().map(|lane| lane.last_round).max().unwrap_or(0);
         let lanes = stamps.into_iter().map(|(channel, lane)| record(channel, lane.newest, &rounds)).collect();

@@ -21,6 +21,14 @@ use crate::{
 /// How long a batch waits for somebody else's lock before it starts over.
 const LOCK_WAIT: Duration = Duration::from_secs(3);
 
+/// The name of the lock holds the database, because a lock is the server's, and is short enough for MySQL's 64
+/// characters.
+macro_rules! lock_name {
+    () => {
+        "CONCAT('restock-flush-', LEFT(SHA2(CONCAT(DATABASE(), '/', ?, '/', ?), 256), 32))"
+    };
+}
+
 /// The leader of one partition: at most one at a time, over all flushers.
 ///
 /// The lock is MySQL's and belongs to the connection on which the batches are applied: a lost connection is a lost
@@ -72,15 +80,8 @@ impl Lead {
     /// # Errors
     /// Those of MySQL.
     pub async fn is_taken(stores: &Stores, partition: Partition) -> sqlx::Result<bool> {
-        let taken: i64 = sqlx::query_scalar(
-            "SELECT CAST(IS_USED_LOCK(CONCAT('restock-flush-', LEFT(SHA2(CONCAT(DATABASE(), '/', ?, '/', ?), 256), 32)))
-                IS NOT NULL AS SIGNED)",
-        )
-        .bind(stores.settings.namespace.as_str())
-        .bind(partition.0)
-        .fetch_one(&stores.mysql)
-        .await?;
-        Ok(taken == 1)
+        let sql = concat!("SELECT CAST(IS_USED_LOCK(", lock_name!(), ") IS NOT NULL AS SIGNED)");
+        ask(&mut *stores.mysql.acquire().await?, sql, stores, partition).await
     }
 
     /// Applies the next batch of the log.
@@ -121,14 +122,6 @@ impl Lead {
             tracing::debug!(%error, "the leader's connection was already closed");
         }
     }
-}
-
-/// The name of the lock holds the database, because a lock is the server's, and is short enough for MySQL's 64
-/// characters.
-macro_rules! lock_name {
-    () => {
-        "CONCAT('restock-flush-', LEFT(SHA2(CONCAT(DATABASE(), '/', ?, '/', ?), 256), 32))"
-    };
 }
 
 async fn lock(db: &mut MySqlConnection, stores: &Stores, partition: Partition) -> sqlx::Result<bool> {

@@ -42,9 +42,15 @@ pub use reconcile::Reconciled;
 pub use relay::Relayed;
 pub use replay::{ReplayError, replay, words_of};
 
-use crate::{mysql::setting::Settings, stores::Stores};
+use crate::{
+    mysql::setting::{PARTITIONS_MAX, Settings},
+    stores::Stores,
+};
 
 pub use crate::producer::BACKLOG_MAX;
+
+/// Connections to MySQL: one for each partition that it leads, and some for the rest; opened when they are needed.
+pub const CONNECTIONS_MAX: u32 = PARTITIONS_MAX as u32 + 64;
 
 /// What the flusher works with.
 #[derive(Debug, Clone)]

@@ -65,15 +65,6 @@ impl Position {
     }
 }
 
-/// The request up to which the relay leaves this partition's rows alone.
-pub(super) async fn held_upto(db: &sqlx::MySqlPool, partition: Partition) -> sqlx::Result<i64> {
-    let held: Option<i64> = sqlx::query_scalar("SELECT held_upto_request FROM flush_position WHERE partition_id = ?")
-        .bind(partition.0)
-        .fetch_optional(db)
-        .await?;
-    Ok(held.unwrap_or(0))
-}
-
 /// Holds all requests that are there now; returns the greatest.
 pub(super) async fn hold_requests(db: &mut MySqlConnection, partition: Partition) -> sqlx::Result<i64> {
     let newest: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM restock_request").fetch_one(&mut *db).await?;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{answers::refuse_request, position::held_upto};
+use super::answers::refuse_request;
 use crate::{
     ids::{IdempotencyKey, Partition, ProductId},
     mysql::{
@@ -81,7 +81,7 @@ impl Relay {
     pub(super) async fn step(&mut self) -> Result<Relayed, StoreError> {
         // Beyond its pause a row is remembered for as long again, to be left alone for longer if it is still there.
         self.pushed.retain(|_, push| push.at.elapsed() < push.pause * 2);
-        let mut after = held_upto(&self.stores.mysql, self.partition).await?;
+        let mut after = request::held_upto(&self.stores.mysql, self.partition).await?;
         let (mut done, mut looked_at, partitions) = (0, 0, self.stores.settings.partitions);
         // Of one product no request overtakes another.
         let mut held: HashSet<ProductId> = HashSet::new();
@@ -199,11 +199,10 @@ fn examine(row: &Request) -> Result<(u32, String), String> {
         return Err(format!("there is no product {}", row.product));
     }
     let quantity = u32::try_from(row.quantity).map_err(|_| "the quantity is below zero".to_owned())?;
-    let key = match &row.key {
-        None => format!("#{}", row.id),
-        Some(key) => key.parse::<IdempotencyKey>().map_err(|error| error.to_string())?.to_string(),
-    };
-    Ok((quantity, key))
+    if let Some(key) = &row.key {
+        key.parse::<IdempotencyKey>().map_err(|error| error.to_string())?;
+    }
+    Ok((quantity, row.key_or_number()))
 }
 
 /// Reads the settings again; where they cannot be used, those at hand stay.

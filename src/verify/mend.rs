@@ -201,7 +201,7 @@ impl Verifier {
     /// than Redis' memory; else nobody can tell whether its people were told, and it is refused.
     async fn release(&self, partition: Partition) -> Result<bool, StoreError> {
         let (db, partitions) = (&self.stores.mysql, self.stores.settings.partitions);
-        let held = self.held_upto(partition).await?;
+        let held = request::held_upto(db, partition).await?;
         let mut after = 0;
         'pages: loop {
             let rows = request::pending(db, partition, partitions, after, PAGE_REQUESTS).await?;
@@ -213,7 +213,7 @@ impl Verifier {
                     break 'pages;
                 }
                 after = row.id;
-                let key = row.key.clone().unwrap_or_else(|| format!("#{}", row.id));
+                let key = row.key_or_number();
                 // One that expired before the relay pushes the row would make it a second round.
                 if self.stores.redis.keep_seen(partition, row.product, &key).await? {
                     continue;
@@ -240,7 +240,7 @@ impl Verifier {
     async fn push(&self, product: ProductId) -> Result<bool, StoreError> {
         let producer = Producer::new(self.stores.clone());
         let (partition, partitions) = (self.stores.partition_of(product), self.stores.settings.partitions);
-        let mut after = self.held_upto(partition).await?;
+        let mut after = request::held_upto(&self.stores.mysql, partition).await?;
         let mut pushed = false;
         loop {
             let rows = request::pending(&self.stores.mysql, partition, partitions, after, PAGE_REQUESTS).await?;

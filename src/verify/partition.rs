@@ -5,6 +5,7 @@ use chrono::NaiveDateTime;
 use super::{Finding, Kind, Mend, Report, Subject, Verifier};
 use crate::{
     ids::{Partition, ProductId, rfc3339},
+    mysql::request,
     redis::{entry_id::EntryId, scripts::channel_list},
     stores::StoreError,
 };
@@ -90,7 +91,7 @@ impl Verifier {
     }
 
     async fn look_at_held(&self, partition: Partition) -> Result<Vec<Finding>, StoreError> {
-        let held = self.held_upto(partition).await?;
+        let held = request::held_upto(&self.stores.mysql, partition).await?;
         if held == 0 {
             return Ok(Vec::new());
         }
@@ -107,15 +108,6 @@ impl Verifier {
         let detail = format!("{count} requests up to #{held} wait for somebody to decide: MySQL was set back");
         let finding = Finding::new(Kind::RequestsHeld, Subject::Partition(partition), detail);
         Ok(vec![finding.mended_by(Mend::ReleaseRequests(partition))])
-    }
-
-    pub(super) async fn held_upto(&self, partition: Partition) -> sqlx::Result<i64> {
-        let held: Option<i64> =
-            sqlx::query_scalar("SELECT held_upto_request FROM flush_position WHERE partition_id = ?")
-                .bind(partition.0)
-                .fetch_optional(&self.stores.mysql)
-                .await?;
-        Ok(held.unwrap_or(0))
     }
 
     pub(super) async fn check_requests(
@@ -141,7 +133,7 @@ impl Verifier {
         partition: Partition,
         only: Option<ProductId>,
     ) -> Result<Vec<Finding>, StoreError> {
-        let held = self.held_upto(partition).await?;
+        let held = request::held_upto(&self.stores.mysql, partition).await?;
         let partitions = i64::from(self.stores.settings.partitions);
         let rows: Vec<(i64, i64, i64, NaiveDateTime)> = sqlx::query_as(
             "SELECT product_id, COUNT(*), MIN(id), MIN(created_at) FROM restock_request

@@ -128,7 +128,7 @@ impl Verifier {
         let upto: EntryId = upto.parse().unwrap_or(EntryId::ZERO);
         let (mut after, mut ids) = (after.to_owned(), BTreeSet::new());
         loop {
-            let page = self.stores.redis.read_pending(stream, &after, PAGE_ENTRIES as u64).await?;
+            let page = self.stores.redis.read_pending(stream, Some(&after), PAGE_ENTRIES as u64).await?;
             let Some(last) = page.last() else { return Ok(ids) };
             after = last.id.clone();
             let is_beyond = !is_upto(&after, upto);
@@ -140,11 +140,11 @@ impl Verifier {
     }
 
     async fn look_at_pending(&self, stream: &JobStream, findings: &mut Vec<Finding>) -> Result<(), StoreError> {
-        let mut after = EntryId::ZERO.to_string();
+        let mut after = None;
         loop {
-            let page = self.stores.redis.read_pending(stream, &after, PAGE_ENTRIES as u64).await?;
+            let page = self.stores.redis.read_pending(stream, after.as_deref(), PAGE_ENTRIES as u64).await?;
             let Some(last) = page.last() else { return Ok(()) };
-            after = last.id.clone();
+            after = Some(last.id.clone());
             let ids: Vec<String> = page.iter().map(|pending| pending.id.clone()).collect();
             let held = self.stores.redis.hold_entries(stream, &ids).await?;
             for (pending, _) in page.iter().zip(held).filter(|(_, held)| !held) {

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     clock::BootTime,
+    producer::BACKLOG_MAX,
     redis::scripts::{Advance, Advanced, Renew, Settlement},
 };
 
@@ -14,8 +15,6 @@ use crate::{
 const FULL_PAUSE_US: i64 = 200_000;
 /// An authorisation that will lapse before its permits are used is renewed at this age, in µs.
 const REFRESH_US: i64 = 120_000;
-/// Entries in the log of a partition at which nobody is authorised.
-pub(crate) const BACKLOG_MAX: u64 = 100_000;
 
 impl Lane {
     /// Makes the call that is due, if any. A renewal goes first: a busy lane always has something to advance.

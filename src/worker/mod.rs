@@ -33,14 +33,17 @@ use tokio_util::sync::CancellationToken;
 
 use self::{board::Board, crew::Crew, inquiry::Inquiries, retry::RetryBudget};
 use crate::{
-    channel::{ChannelOptions, Sender},
+    channel::{ChannelError, ChannelOptions, Sender},
     ids::Channel,
     mysql::setting::Settings,
-    redis::{RedisError, signal},
+    redis::{RedisError, scripts::random_hex, signal},
     stores::Stores,
 };
 
 pub use config::{NotEnabled, OnPersonError, WorkerOptions};
+
+/// Connections to MySQL: for pages of the line and checks of products; lanes wait for one another beyond that.
+pub const CONNECTIONS_MAX: u32 = 8;
 
 /// The most products that one worker checks against MySQL in a second: a cold start must not storm it.
 const CHECKS_PER_SECOND: NonZeroU32 = NonZeroU32::new(500).expect("not zero");
@@ -59,6 +62,25 @@ pub struct Worker {
     pub senders: HashMap<Channel, Arc<dyn Sender>>,
     /// Its name in the consumer group; unique to this process.
     pub consumer: String,
+}
+
+impl Worker {
+    /// A worker under a name of its own, for the channels that are enabled now and that its options name.
+    ///
+    /// # Errors
+    /// When a channel lacks an option.
+    pub fn new(
+        stores: Stores,
+        settings: watch::Receiver<Settings>,
+        options: WorkerOptions,
+        channels: ChannelOptions,
+    ) -> Result<Self, ChannelError> {
+        let served = options.served(&stores.settings.channels).into_iter();
+        let senders =
+            served.map(|channel| channels.build(&channel).map(|sender| (channel, sender))).collect::<Result<_, _>>()?;
+        let consumer = format!("{}-{}", std::process::id(), &random_hex()[..8]);
+        Ok(Self { stores, options, settings, channels, senders, consumer })
+    }
 }
 
 /// What all lanes of a worker share.

@@ -9,7 +9,6 @@ use super::{
     Deps,
     crew::Exit,
     flight::LaneSignal,
-    keeping::BACKLOG_MAX,
     lane::Lane,
     line::{Line, Source},
     window::{SeatNo, Tries, Window},
@@ -23,6 +22,7 @@ use crate::{
         line,
         many::{self, Look},
     },
+    producer::BACKLOG_MAX,
     redis::{
         RETRY_PAUSE,
         jobs::Entry,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use restock::{
     demo::receiver::Reaction,
     redis::{
+        inspect::job_streams,
         jobs::Line,
         scripts::{Reclaimed, Silence},
     },
@@ -30,8 +31,8 @@ async fn xclaim(shop: &Shop, consumer: &str) {
 
 async fn assert_nothing_pending(shop: &Shop) {
     for partition in shop.stores.partitions() {
-        for line in [Line::Fresh, Line::Again] {
-            let pending = shop.stores.redis.pending(partition, &webhook(), line, None, 10).await;
+        for stream in job_streams(partition, &webhook()) {
+            let pending = shop.stores.redis.pending(&stream, None, 10).await;
             assert_eq!(pending.expect("Redis answers").entries, []);
         }
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use restock::{
     ids::Round,
     redis::{
+        inspect::job_streams,
         jobs::Line,
         scripts::{Advanced, BeginReply, FirstLook, Reclaimed, Settlement, Silence, Silent},
     },
@@ -106,7 +107,8 @@ async fn a_paused_lane_of_a_dead_owner_is_parked_and_goes_on_when_it_is_let() {
 #[tokio::test]
 async fn what_is_pending_is_read_as_xpending_shows_it() {
     let bench = Bench::with_stock(10).await;
-    let none = bench.redis.pending(P0, &webhook(), Line::Fresh, None, 10).await.expect("Redis answers");
+    let [fresh, _] = job_streams(P0, &webhook());
+    let none = bench.redis.pending(&fresh, None, 10).await.expect("Redis answers");
     assert_eq!(none.entries, [], "a stream without a group");
     bench.enqueue(0).await;
     let entry = bench.entry().await;
@@ -114,10 +116,10 @@ async fn what_is_pending_is_read_as_xpending_shows_it() {
     bench.raw(&format!("XADD {stream} * other field")).await;
     bench.jobs().take(Line::Fresh, 9).await.expect("Redis answers");
     bench.raw(&format!("XCLAIM {stream} workers nobody 0 {}", entry.id)).await;
-    let page = bench.redis.pending(P0, &webhook(), Line::Fresh, None, 1).await.expect("Redis answers");
+    let page = bench.redis.pending(&fresh, None, 1).await.expect("Redis answers");
     let [seen] = page.entries.as_slice() else { panic!("{page:?}") };
-    assert_eq!((&seen.id, seen.consumer.as_str(), seen.deliveries), (&entry.id, "nobody", 2));
-    assert_eq!((seen.product, &page.stream), (Some(PRODUCT), &stream));
-    let rest = bench.redis.pending(P0, &webhook(), Line::Fresh, Some(&entry.id), 9).await.expect("Redis answers");
+    assert_eq!((&seen.pending.id, seen.pending.consumer.as_str(), seen.pending.deliveries), (&entry.id, "nobody", 2));
+    assert_eq!((seen.product, &page.key), (Some(PRODUCT), &stream));
+    let rest = bench.redis.pending(&fresh, Some(&entry.id), 9).await.expect("Redis answers");
     assert_eq!(rest.entries, [], "what cannot be read is dropped by who receives it");
 }

@@ -8,11 +8,10 @@ use crate::{
     clock::wall_us,
     ids::Partition,
     mysql::setting::Settings,
-    redis::scripts::TOTAL,
     redis::{
         Redis,
-        entry_id::EntryId,
         inspect::{JobStream, job_streams},
+        scripts::TOTAL,
     },
     stores::{StoreError, Stores},
     sync::{BACKLOG_MAX, Lead},
@@ -145,7 +144,7 @@ async fn examine_streams(stores: &Stores, sheet: &mut Sheet) -> Result<(), Store
             };
             waiting += len.saturating_sub(group.pending);
             pending += group.pending;
-            let views = stores.redis.read_pending(&stream, &EntryId::ZERO.to_string(), PENDING_MAX).await?;
+            let views = stores.redis.read_pending(&stream, None, PENDING_MAX).await?;
             old += views.iter().filter(|view| view.idle_ms >= PENDING_MS).count();
         }
         dead += stores.redis.dead_len(partition, channel).await?;

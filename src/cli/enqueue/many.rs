@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::{
     Args, EnqueueRow,
@@ -156,8 +156,5 @@ pub(super) async fn enqueue_all(context: &Context, path: &Path, args: &Args) -> 
 fn bar(length: Option<usize>, form: &str) -> ProgressBar {
     let length = length.map(|length| u64::try_from(length).unwrap_or(u64::MAX));
     let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    match ProgressStyle::with_template(form) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
+    output::styled(bar, form)
 }

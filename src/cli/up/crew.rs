@@ -1,6 +1,6 @@
 //! The flusher and the worker of `up`: two tasks of this process, each with connections of its own.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use anyhow::anyhow;
 use tokio::task::JoinHandle;
@@ -9,19 +9,12 @@ use tokio_util::sync::CancellationToken;
 use super::Args;
 use crate::{
     config::Backends,
-    mysql::{
-        connect_lazily,
-        setting::{PARTITIONS_MAX, Settings},
-    },
-    redis::{Redis, RedisError, scripts::random_hex},
+    mysql::{connect_lazily, setting::Settings},
+    redis::{Redis, RedisError},
     stores::{SettingsWatch, Stores},
     sync::{self, Flusher},
     worker::{self, Worker},
 };
-
-/// As in the programs themselves; opened when they are needed.
-const FLUSHER_CONNECTIONS_MAX: u32 = PARTITIONS_MAX as u32 + 64;
-const WORKER_CONNECTIONS_MAX: u32 = 8;
 
 /// What runs until it is told to stop.
 pub(super) struct Crew {
@@ -43,19 +36,14 @@ impl Crew {
     ) -> anyhow::Result<Option<Self>> {
         let Args { flush_interval_ms, worker: options, channel_options: channels, .. } = args;
         options.check_only(&settings.channels)?;
-        let mut senders = HashMap::new();
-        for channel in options.served(&settings.channels) {
-            senders.insert(channel.clone(), channels.build(&channel)?);
-        }
-        let Some(stores) = Stores::wait_for(backends, FLUSHER_CONNECTIONS_MAX, stop).await? else { return Ok(None) };
+        let Some(stores) = Stores::wait_for(backends, sync::CONNECTIONS_MAX, stop).await? else { return Ok(None) };
         let watch = SettingsWatch::start(connect_lazily(&backends.mysql_url, 1)?, stores.settings.clone());
         let flusher_redis = stores.redis.clone();
         let (flush_interval, drain) =
             (Duration::from_millis(flush_interval_ms), Duration::from_millis(options.drain_ms));
         let flusher = Flusher { stores, flush_interval, drain, settings: watch.settings() };
-        let Some(stores) = Stores::wait_for(backends, WORKER_CONNECTIONS_MAX, stop).await? else { return Ok(None) };
-        let consumer = format!("{}-{}", std::process::id(), &random_hex()[..8]);
-        let worker = Worker { stores, settings: watch.settings(), options, channels, senders, consumer };
+        let Some(stores) = Stores::wait_for(backends, worker::CONNECTIONS_MAX, stop).await? else { return Ok(None) };
+        let worker = Worker::new(stores, watch.settings(), options, channels)?;
 
         let (stop_flusher, stop_worker) = (CancellationToken::new(), CancellationToken::new());
         Ok(Some(Self {
