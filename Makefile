@@ -31,8 +31,10 @@ bench-peers: servers ## the same jobs by restock, BullMQ and apalis-redis on one
 
 check: ## formatting, lints, documentation, file headers, links
 	cargo fmt --check
+	cargo fmt --check --manifest-path model/Cargo.toml
 	cargo clippy --all-targets --all-features -- -D warnings
 	cargo clippy --lib --bins --no-default-features -- -D warnings
+	cargo clippy --manifest-path model/Cargo.toml --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 	scripts/check-headers.sh
 	scripts/check-links.sh

@@ -47,20 +47,25 @@ local function log_waiting(lane)
   end
 end
 
--- A round that MySQL has waiting and Redis never gave out: Redis came back without the write that made it wait.
+-- A round that MySQL has and nobody began, and that Redis never gave out: Redis came back without the write that queued
+-- it, and the holder of its lane went on. In MySQL it waits, or is current once the round before it has ended there.
 local given_out = tonumber(product.round or '0') or 0
 
-local function adopt_waiting(lane, state)
-  local waiting = tonumber(state.waiting) or 0
-  if waiting <= given_out or waiting <= count(lane, 'round') or get(lane, 'waiting') ~= '' then
+local function adopt_unbegun(lane, state)
+  local round, queued_at = state.waiting, state.waiting_at
+  if round == '' and state.status == 'QUEUED' and state.started_at == '' then
+    round, queued_at = state.round, state.queued_at
+  end
+  local number = tonumber(round) or 0
+  if number <= given_out or number <= count(lane, 'round') or get(lane, 'waiting') ~= '' then
     return
   end
   if get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS' then
-    put(lane, 'waiting', state.waiting)
-    put(lane, 'waiting_at', state.waiting_at)
+    put(lane, 'waiting', round)
+    put(lane, 'waiting_at', queued_at)
     log_waiting(lane)
   else
-    queue_round(lane, state.waiting, state.waiting_at)
+    queue_round(lane, round, queued_at)
     log_round(lane)
   end
 end
@@ -95,7 +100,7 @@ for i = 0, (#KEYS - 3) / 3 - 1 do
       log_round(lane)
       log_waiting(lane)
     else
-      adopt_waiting(lane, state)
+      adopt_unbegun(lane, state)
     end
   end
   if get(lane, 'status') ~= '' and get(lane, 'epoch') ~= ARGV[5] and not (state and same(lane.fields, state)) then

@@ -47,6 +47,8 @@ pub enum Rule {
     Aged,
     /// 18: a lane is installed only where Redis has none or an older one.
     HydrateBehind,
+    /// 18: a round that nobody began and that Redis never gave out is taken over beside a newer lane.
+    AdoptUnbegun,
     /// 18: an epoch is installed once.
     Epoch,
     /// 18: only what MySQL has is forgotten.
@@ -65,7 +67,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Token,
         Self::ExpectedCursor,
         Self::Lease,
@@ -88,6 +90,7 @@ impl Rule {
         Self::Once,
         Self::Aged,
         Self::HydrateBehind,
+        Self::AdoptUnbegun,
         Self::Epoch,
         Self::EvictFlushed,
         Self::NewerOnly,

@@ -1,9 +1,15 @@
-//! A worker with one place, and the scripts of a hold.
+//! A worker with one place: what it receives, starts, hears and calls for.
+
+mod hold;
+mod scripts;
 
 use crate::{
     Protocol, Rule, promise,
-    state::{Lane, Places, State, Status, at, between, bit},
+    state::{Lane, State, Status, at, bit},
 };
+
+pub use hold::Hold;
+use hold::{Ending, Script};
 
 /// A worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,101 +20,6 @@ pub enum Worker {
     Received(u8, u8),
     /// It holds a lane, or believes so.
     Holds(Hold),
-}
-
-/// A hold as its worker knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Hold {
-    token: u8,
-    round: u8,
-    cursor: u8,
-    upto: u8,
-    inherited: Places,
-    /// Settled, not yet told to Redis; with the inherited.
-    done: Places,
-    flying: Places,
-    /// The last who was started.
-    started: u8,
-    /// The last who is in the window.
-    seated: u8,
-    /// The last who was counted in by an answered `go`.
-    authorised: u8,
-    /// Whether that authorisation may still start somebody.
-    pub fresh: bool,
-    ending: Option<Ending>,
-    call: Option<Call>,
-    /// Losses of Redis when it was begun.
-    pub life: u8,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Ending {
-    Drain,
-    Fail,
-    HandBack,
-}
-
-/// A call on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Call {
-    script: Script,
-    cursor: u8,
-    people: Places,
-    ahead: Places,
-    outstanding: bool,
-    exhausted: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Script {
-    Advance,
-    Release,
-    Finish,
-}
-
-impl Hold {
-    fn prefix(&self, protocol: &Protocol) -> u8 {
-        if !protocol.keeps(Rule::SettleInOrder) {
-            return (self.cursor..=self.upto)
-                .rev()
-                .find(|p| *p == self.cursor || self.done & bit(*p) != 0)
-                .unwrap_or(0);
-        }
-        (self.cursor..=self.upto).find(|p| *p == self.upto || self.done & bit(p + 1) == 0).unwrap_or(self.cursor)
-    }
-
-    /// Settled in line: the prefix, or for the last call everything.
-    fn call(&mut self, protocol: &Protocol, script: Script, last: bool) {
-        let cursor = self.prefix(protocol);
-        let own = self.done & !self.inherited;
-        let (passed, beyond) = (between(0, cursor), !between(0, cursor));
-        let people = if last { own } else { own & passed };
-        let ahead = if last { self.done } else { self.inherited } & beyond;
-        let exhausted = self.is_exhausted(protocol);
-        if !last {
-            let window = if protocol.keeps(Rule::Window) { protocol.window } else { u8::MAX / 2 };
-            self.seated = self.seated.max(self.upto.min(cursor + window));
-        }
-        let may_start = self.fresh && self.started < self.authorised;
-        let outstanding = !last && (self.flying != 0 || self.done & beyond & !self.inherited != 0 || may_start);
-        let ahead = if protocol.keeps(Rule::Ahead) { ahead } else { 0 };
-        self.call = Some(Call { script, cursor, people, ahead, outstanding, exhausted });
-        self.done &= !people | self.inherited;
-        self.done &= beyond | if last { 0 } else { !passed };
-        if last {
-            self.fresh = false;
-        }
-    }
-
-    /// Whether nobody is left: nobody to come, and nobody in the window open.
-    fn is_exhausted(&self, protocol: &Protocol) -> bool {
-        let nobody_flies = !protocol.keeps(Rule::NobodyOpen) && self.flying == 0 && self.started >= self.upto;
-        self.seated >= self.upto && (self.prefix(protocol) == self.upto || nobody_flies)
-    }
-
-    fn next_to_start(&self) -> Option<u8> {
-        (self.started + 1..=self.upto).find(|place| self.inherited & bit(*place) == 0)
-    }
 }
 
 impl State {
@@ -275,102 +186,6 @@ impl State {
         self.set(worker, hold)
     }
 
-    /// Whether the call may be carried out: what `shared/hold.lua` checks.
-    fn held(&self, protocol: &Protocol, hold: &Hold) -> Option<Lane> {
-        let lane = self.redis.lane?;
-        let token = lane.token == hold.token || (!protocol.keeps(Rule::Token) && lane.row.status.is_open());
-        let cursor = lane.row.cursor == hold.cursor || !protocol.keeps(Rule::ExpectedCursor);
-        (token && cursor).then_some(lane)
-    }
-
-    /// `advance`, `release` or `finish`, and the answer.
-    pub(crate) fn settle(&mut self, protocol: &Protocol, worker: usize) -> Option<()> {
-        let mut hold = self.hold(worker)?;
-        let call = hold.call.take()?;
-        let (Some(mut lane), Some(product)) = (self.held(protocol, &hold), self.redis.product) else {
-            self.workers[worker] = Worker::Idle;
-            return Some(());
-        };
-        let news = call.cursor != lane.row.cursor || call.people != 0 || call.ahead != lane.row.ahead;
-        (lane.row.cursor, lane.row.ahead) = (call.cursor, call.ahead);
-        hold.cursor = call.cursor;
-        let stays = match call.script {
-            Script::Advance => self.advance(protocol, &mut lane, &call, product.stock, news),
-            Script::Release => {
-                self.release(protocol, &mut lane, call.people);
-                Answer::Over
-            }
-            Script::Finish => {
-                self.end_round(protocol, &mut lane, Status::Failed, call.people);
-                Answer::Over
-            }
-        };
-        self.redis.lane = Some(lane);
-        self.end_script();
-        match stays {
-            Answer::Over => {
-                self.workers[worker] = Worker::Idle;
-                return Some(());
-            }
-            _ if hold.ending.is_some() => hold.ending = Some(Ending::HandBack),
-            Answer::Drain => hold.ending = Some(Ending::Drain),
-            Answer::Go => (hold.fresh, hold.authorised) = (true, hold.seated),
-        }
-        self.set(worker, hold)
-    }
-
-    fn advance(&mut self, protocol: &Protocol, lane: &mut Lane, call: &Call, stock: bool, news: bool) -> Answer {
-        let stop = if lane.cancel {
-            Some(Status::Canceled)
-        } else if lane.stopping || (!stock && protocol.keeps(Rule::StockAtAdvance)) {
-            Some(Status::SoldOut)
-        } else {
-            None
-        };
-        let end = if call.exhausted { Some(Status::Completed) } else { stop };
-        if let Some(status) = end
-            && (call.exhausted || !call.outstanding || !protocol.keeps(Rule::Drain))
-        {
-            self.end_round(protocol, lane, status, call.people);
-            return Answer::Over;
-        }
-        lane.lease = true;
-        if news {
-            self.log_round(lane, call.people);
-        }
-        if let Some(status) = stop {
-            lane.stopping |= status == Status::SoldOut;
-            return Answer::Drain;
-        }
-        if !stock {
-            self.breaks(promise::SOLD_OUT);
-        }
-        Answer::Go
-    }
-
-    fn release(&mut self, protocol: &Protocol, lane: &mut Lane, people: Places) {
-        if lane.cancel {
-            return self.end_round(protocol, lane, Status::Canceled, people);
-        }
-        (lane.token, lane.lease, lane.stopping) = (0, false, false);
-        self.drop_entry(lane);
-        self.log_round(lane, people);
-        if protocol.keeps(Rule::ReleaseQueues) {
-            self.add_entry(lane);
-        }
-    }
-
-    /// `renew`, after the lease has run out and before anybody took the lane.
-    pub(crate) fn renew(&mut self, protocol: &Protocol, worker: usize) -> Option<()> {
-        let hold = self.hold(worker).filter(|hold| hold.call.is_none())?;
-        match self.held(protocol, &hold) {
-            Some(lane) if lane.lease => return None,
-            Some(lane) => self.redis.lane = Some(Lane { lease: true, ..lane }),
-            None => self.workers[worker] = Worker::Idle,
-        }
-        Some(())
-    }
-
     /// The worker that holds the lane now.
     pub(crate) fn holder(&self) -> Option<usize> {
         let token = self.redis.lane.filter(|lane| lane.token != 0)?.token;
@@ -387,10 +202,4 @@ impl State {
         self.excuse(protocol.window);
         Some(())
     }
-}
-
-enum Answer {
-    Go,
-    Drain,
-    Over,
 }

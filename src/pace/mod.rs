@@ -43,6 +43,8 @@ const GATHER: Duration = Duration::from_millis(15);
 const UNLIMITED_US: i64 = 250_000;
 /// The longest pause before permits are asked for again, whatever Redis said: the limit may change.
 const PAUSE_MAX: Duration = Duration::from_millis(250);
+/// How often it is said that Redis is too far away, in µs.
+const SAY_FAR_US: i64 = 10_000_000;
 /// The most moments reserved by one call.
 const RESERVE_MAX: u32 = 2_000;
 
@@ -67,7 +69,7 @@ impl Pacer {
     pub fn start(redis: Redis, channel: Channel, settings: watch::Receiver<Settings>) -> Self {
         let (requests, receiver) = mpsc::channel(4096);
         let (clock, unused) = (RedisClock::default(), Arc::default());
-        let dealer = Dealer { redis, channel, settings, clock, unused, unlimited_at: None };
+        let dealer = Dealer { redis, channel, settings, clock, unused, unlimited_at: None, said_far_at: None };
         tokio::spawn(dealer.run(receiver));
         Self { requests }
     }
@@ -87,6 +89,7 @@ struct Dealer {
     clock: RedisClock,
     unused: Arc<Unused>,
     unlimited_at: Option<BootTime>,
+    said_far_at: Option<BootTime>,
 }
 
 impl Dealer {
@@ -123,6 +126,20 @@ impl Dealer {
         }
     }
 
+    /// Nobody can be told with such permits: without a word the workers would only seem to be idle.
+    fn say_far(&mut self, sent: BootTime, received: BootTime) {
+        if self.said_far_at.is_some_and(|at| at.age_us(received) < SAY_FAR_US) {
+            return;
+        }
+        self.said_far_at = Some(received);
+        tracing::warn!(
+            channel = %self.channel,
+            round_trip_us = sent.age_us(received),
+            start_within_us = START_WITHIN_US,
+            "Redis is too far away to keep its pace, and nobody is told: run this worker nearer to Redis, or set the rate to 0"
+        );
+    }
+
     /// Moments for those who wait; `None` without a pace; else the time after which to ask again.
     async fn reserve(&mut self, waiting: &[Waiting]) -> Result<Option<Vec<Permit>>, Duration> {
         if self.unlimited_at.is_some_and(|at| at.age_us(BootTime::now()) < UNLIMITED_US) {
@@ -141,7 +158,11 @@ impl Dealer {
                 self.clock.observe(sent, received, now_us);
                 let each = moments.into_iter().flat_map(|(moment, count)| (0..count).map(move |_| moment));
                 let permit = |moment| Permit::new(self.clock.span(moment, received), moment, self.unused.clone());
-                Ok(Some(each.map(permit).collect()))
+                let permits: Vec<Permit> = each.map(permit).collect();
+                if permits.first().is_some_and(|permit| permit.span().is_empty()) {
+                    self.say_far(sent, received);
+                }
+                Ok(Some(permits))
             }
             Ok(Reserved::Wait(_)) if wanted == 0 => Err(GATHER),
             Ok(Reserved::Wait(us)) => Err(Duration::from_micros(us) + GATHER),

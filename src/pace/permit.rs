@@ -18,6 +18,14 @@ pub struct Span {
     pub latest: BootTime,
 }
 
+impl Span {
+    /// Whether no start can fall into it.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.latest < self.earliest
+    }
+}
+
 /// The right to start one attempt. Dropped without [`Permit::spend`], whatever the reason, it is given back to Redis.
 #[derive(Debug)]
 pub struct Permit {

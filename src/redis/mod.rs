@@ -60,7 +60,7 @@ pub enum RedisError {
         reply: Vec<String>,
     },
     /// Something in Redis does not have the form it must have.
-    #[error("the field `{field}` of a {what} in Redis cannot be read: `{text}`")]
+    #[error("the field `{field}` of a {what} in Redis cannot be read: `{}`", brief(text))]
     Unreadable {
         /// What it is a part of.
         what: &'static str,
@@ -69,6 +69,16 @@ pub enum RedisError {
         /// What stands there.
         text: String,
     },
+}
+
+/// One line of what may be anything.
+fn brief(text: &str) -> String {
+    const CHARS_MAX: usize = 80;
+    let mut brief = text.chars().take(CHARS_MAX).collect::<String>().escape_debug().to_string();
+    if text.chars().nth(CHARS_MAX).is_some() {
+        brief.push('…');
+    }
+    brief
 }
 
 impl RedisError {

@@ -17,6 +17,8 @@ pub struct LaneStamps {
     pub newest: Stamp,
     /// The greatest round it has a row for.
     pub last_round: u32,
+    /// The greatest that is queued and was never begun; 0 without any.
+    pub unbegun: u32,
 }
 
 /// The stamps of all lanes of these products that have a row, by product and channel.
@@ -32,7 +34,8 @@ pub async fn lane_stamps(
         return Ok(lanes);
     }
     let mut query = QueryBuilder::new(
-        "SELECT product_id, channel, epoch, MAX(version), MAX(restock_round)
+        "SELECT product_id, channel, epoch, MAX(version), MAX(restock_round),
+           MAX(CASE WHEN status = 'QUEUED' AND started_at IS NULL THEN restock_round END)
          FROM product_notification_history WHERE product_id IN (",
     );
     let mut list = query.separated(", ");
@@ -40,12 +43,14 @@ pub async fn lane_stamps(
         list.push_bind(product.0);
     }
     query.push(") GROUP BY product_id, channel, epoch");
-    let rows: Vec<(i64, String, u64, u64, u32)> = query.build_query_as().persistent(false).fetch_all(db).await?;
-    for (product, channel, epoch, version, round) in rows {
+    let rows: Vec<(i64, String, u64, u64, u32, Option<u32>)> =
+        query.build_query_as().persistent(false).fetch_all(db).await?;
+    for (product, channel, epoch, version, round, unbegun) in rows {
         let channel = channel.parse().map_err(|error: ParseError| sqlx::Error::Decode(Box::new(error)))?;
         let lane = lanes.entry((ProductId(product), channel)).or_default();
         lane.newest = lane.newest.max(Stamp { epoch, version });
         lane.last_round = lane.last_round.max(round);
+        lane.unbegun = lane.unbegun.max(unbegun.unwrap_or(0));
     }
     Ok(lanes)
 }

@@ -110,7 +110,9 @@ fn absent_or_behind(
         None => true,
         Some(view) => {
             let known = known.get(&(lane.product, lane.channel.clone()));
-            known.is_some_and(|known| view.stamp < known.newest)
+            // A round that Redis came back without may have left no newer stamp: its lane went on.
+            let last = view.waiting.map_or(view.round, |waiting| waiting.max(view.round)).0;
+            known.is_some_and(|known| view.stamp < known.newest || last < known.unbegun)
         }
     };
     found.iter().filter(is_behind).map(|(lane, _)| lane.product).collect()

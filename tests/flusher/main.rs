@@ -1,5 +1,6 @@
 //! The flusher: MySQL follows Redis, and whichever of the two is lost or set back comes to what the other knows.
 
+mod aged;
 mod crash;
 mod fixture;
 mod lost;

@@ -3,10 +3,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/proxy.rs"]
+#[expect(dead_code, reason = "nothing is cut or muted here")]
+mod proxy;
+
 mod changes;
 mod crew;
 mod exact;
 mod fair;
+mod far;
 mod machine;
 mod settings;
 #[path = "../restock/shop.rs"]

@@ -8,6 +8,7 @@ use std::{
 use super::sheet::{Level, Sheet};
 use crate::{
     ids::Partition,
+    pace::START_WITHIN_US,
     redis::{Redis, RedisError},
 };
 
@@ -15,6 +16,8 @@ use crate::{
 const PINGS: usize = 5;
 /// A distance at which a lane with a window of one cannot tell a hundred people a second.
 const FAR: Duration = Duration::from_millis(10);
+/// A distance at which no start can be put into the pace.
+const TOO_FAR: Duration = Duration::from_micros(START_WITHIN_US.unsigned_abs());
 /// The part of its memory that a server may use before somebody should know.
 const MEMORY_PERCENT_MAX: u64 = 80;
 
@@ -25,9 +28,18 @@ pub(super) async fn examine(redis: &Redis, sheet: &mut Sheet) -> Result<(), Redi
         redis.now_ms(Partition(0)).await?;
         fastest = fastest.min(start.elapsed());
     }
-    let level = if fastest > FAR { Level::Warn } else { Level::Ok };
+    let level = match fastest {
+        fastest if fastest >= TOO_FAR => Level::Fail,
+        fastest if fastest > FAR => Level::Warn,
+        _ => Level::Ok,
+    };
     let detail = format!("a round trip takes {:.1} ms", fastest.as_secs_f64() * 1000.0);
-    sheet.judge("redis", level, detail, "run the workers nearer to Redis: each step of a lane is a round trip");
+    let advice = if level == Level::Fail {
+        "run the workers nearer to Redis: from 20 ms on nobody is told while there is a pace"
+    } else {
+        "run the workers nearer to Redis: each step of a lane is a round trip"
+    };
+    sheet.judge("redis", level, detail, advice);
     let info = redis.server_info().await?;
     let names = ["appendfsync", "maxmemory-policy", "min-replicas-to-write"];
     let config = redis.server_config(&names).await?;
