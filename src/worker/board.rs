@@ -81,6 +81,11 @@ impl Board {
         Leaving { board: self, lane }
     }
 
+    /// How many lanes are in hand.
+    pub(super) fn len(&self) -> usize {
+        self.posts().lanes.len()
+    }
+
     /// Whether a lane is in hand by this very entry.
     pub(super) fn has(&self, entry: &Entry) -> bool {
         self.posts().lanes.get(&entry.lane).is_some_and(|post| post.entry == entry.name())

@@ -79,7 +79,7 @@ impl Lane {
     pub(crate) async fn work(mut self, stop: CancellationToken) {
         loop {
             let now = BootTime::now();
-            self.line.read_ahead(now);
+            self.line.read_ahead(now, || self.deps.page_size());
             self.seat_first(now);
             self.start_due();
             if self.ending.is_some() && self.call.is_none() && self.has_landed(now) {

@@ -93,7 +93,6 @@ impl Line {
         source: Source,
         after: Option<Place>,
         upto: Option<Place>,
-        page_size: u32,
         first: Option<Inquiry<Span, Vec<Person>>>,
     ) -> Self {
         let complete = upto.is_none() || after >= upto;
@@ -101,7 +100,7 @@ impl Line {
             mysql,
             source,
             upto,
-            page_size: page_size.clamp(PAGE_MIN, PAGE_MAX),
+            page_size: PAGE_MIN,
             taken_upto: after,
             people: VecDeque::new(),
             read_upto: after,
@@ -136,8 +135,9 @@ impl Line {
         Some(person)
     }
 
-    /// Starts a read where one is due: the page in hand is old, or nearly used up.
-    pub(crate) fn read_ahead(&mut self, now: BootTime) {
+    /// Starts a read where one is due: the page in hand is old, or nearly used up. The page then has the size that fits
+    /// the lanes of that moment.
+    pub(crate) fn read_ahead(&mut self, now: BootTime, page_size: impl FnOnce() -> u32) {
         let Some(upto) = self.upto.filter(|_| self.reading.is_none()) else { return };
         let stale = self.is_stale(now);
         let low = self.people.len() < self.page_size as usize / 2 && !self.complete;
@@ -145,6 +145,7 @@ impl Line {
             return;
         }
         let after = if stale { self.taken_upto } else { self.read_upto };
+        self.page_size = page_size().clamp(PAGE_MIN, PAGE_MAX);
         let (mysql, source, limit) = (self.mysql.clone(), self.source.clone(), self.page_size);
         let first = self.first.take();
         self.reading_since = now;

@@ -109,14 +109,12 @@ impl Deps {
         self.options.window as usize
     }
 
-    /// About one second's share of the pace.
+    /// About one second's share of the pace. By the lanes in hand, and not by the places taken: a reader takes all that
+    /// are free for the moment in which it asks for entries.
     fn page_size(&self) -> u32 {
         match self.settings.borrow().rate {
             0 => line::PAGE_MAX,
-            rate => {
-                let lanes = self.options.lanes as usize - self.slots.available_permits();
-                rate / u32::try_from(lanes.max(1)).unwrap_or(1)
-            }
+            rate => rate / u32::try_from(self.board.len().max(1)).unwrap_or(1),
         }
     }
 

@@ -173,14 +173,7 @@ fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, Post { exit, card, signal
     tracing::info!(lane = %id, %round, from = ?cursor, "took the lane");
     let now = BootTime::now();
     Lane {
-        line: Line::new(
-            deps.stores.mysql.clone(),
-            source,
-            cursor,
-            upto,
-            deps.page_size(),
-            Some(deps.inquiries.pages.clone()),
-        ),
+        line: Line::new(deps.stores.mysql.clone(), source, cursor, upto, Some(deps.inquiries.pages.clone())),
         window: Window::new(cursor, ahead, Tries { count: tries, first_us: tried_us }),
         deps: deps.clone(),
         id,
