@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Imports go down only:
-//! `bin → cli | demo → worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → ids, round, outcome`.
+//! `bin → cli | demo → observe → worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → meter → ids, round, outcome`.
 
 pub mod channel;
 pub mod cli;
@@ -25,7 +25,9 @@ pub mod ids;
 pub mod limit;
 #[cfg(feature = "local-servers")]
 pub mod local;
+pub mod meter;
 pub mod mysql;
+pub mod observe;
 pub mod outcome;
 pub mod pace;
 pub mod producer;

@@ -11,20 +11,25 @@ use super::{exit::Failure, output};
 use crate::{
     config::{self, Backends, LogFormat, Logging},
     ids::rfc3339,
+    meter::Role,
+    observe::{Observer, Observing},
     stop,
 };
 
-/// Prepares this process, runs its work with a token that SIGTERM and SIGINT cancel, and says how it ended: the codes
+/// Prepares this process, shows what it does where that is wanted, runs its work with a token that SIGTERM and SIGINT cancel, and says how it ended: the codes
 /// are those of `restock-cli`, the reason is one line on stderr in the form of the log, whatever the log's filter.
 pub async fn run(
     program: &'static str,
     backends: &Backends,
     logging: &Logging,
-    work: impl AsyncFnOnce(CancellationToken) -> anyhow::Result<()>,
+    (role, observing): (Role, &Observing),
+    work: impl AsyncFnOnce(CancellationToken, Observer) -> anyhow::Result<()>,
 ) -> ExitCode {
     let ended = async {
         config::prepare(backends, logging)?;
-        work(stop::on_signals().context("cannot listen for signals")?).await
+        let stop = stop::on_signals().context("cannot listen for signals")?;
+        let observer = observing.start(role, stop.clone()).await?;
+        work(stop, observer).await
     };
     let Err(error) = ended.await else {
         tracing::info!("stopped");

@@ -91,6 +91,7 @@ impl Lane {
             if let Some(permit) = permit {
                 permit.spend();
             }
+            self.exit.meters.attempts.increment(1);
             let flight = Flight { seat, sender: self.exit.sender.clone(), message, connection };
             match flight.start() {
                 Started::Flying(flight) => self.flights.push(flight),

@@ -68,6 +68,8 @@ pub(crate) struct Landed {
     /// When it started, µs since the epoch.
     pub(crate) started_us: i64,
     pub(crate) answer: Answer,
+    /// How long that took, µs.
+    pub(crate) took_us: i64,
 }
 
 /// An attempt that has made its first step.
@@ -90,9 +92,9 @@ impl Flight {
     }
 
     async fn fly(self) -> Landed {
-        let started_us = self.message.started_us;
+        let (started_us, started) = (self.message.started_us, BootTime::now());
         let answer = self.sender.send(self.message).await;
         drop(self.connection);
-        Landed { seat: self.seat, started_us, answer }
+        Landed { seat: self.seat, started_us, answer, took_us: started.age_us(BootTime::now()) }
     }
 }
