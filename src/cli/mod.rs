@@ -18,6 +18,7 @@ pub mod migrate;
 pub mod output;
 pub mod pause;
 pub mod pending;
+pub mod probe;
 pub mod product;
 pub mod prune;
 pub mod rate;

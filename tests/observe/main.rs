@@ -1,0 +1,10 @@
+//! What running processes show of themselves: metrics that agree with what was done, and readiness.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod counts;
+mod deployment;
+mod exposition;
+mod format;
+mod readiness;
