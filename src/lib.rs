@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Imports go down only:
-//! `bin → cli | demo → observe → worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → meter → ids, round, outcome`.
+//! `bin → cli | demo → observe → worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → meter | trace → ids, round, outcome`.
 
 pub mod channel;
 pub mod cli;
@@ -37,5 +37,6 @@ pub mod round;
 pub mod stop;
 pub mod stores;
 pub mod sync;
+pub mod trace;
 pub mod verify;
 pub mod worker;

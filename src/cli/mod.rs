@@ -38,7 +38,7 @@ pub mod verify;
 mod wait;
 pub mod why;
 
-use crate::{config, mysql::action::Operator};
+use crate::{config, mysql::action::Operator, trace};
 use command::{Cli, Command};
 use exit::{Exit, Failure};
 
@@ -63,6 +63,7 @@ pub async fn run() -> Exit {
         Ok(()) => command.run(&context).await,
         Err(error) => Err(error.into()),
     };
+    trace::end().await;
     done.unwrap_or_else(|error| fail(&error, &context))
 }
 

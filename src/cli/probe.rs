@@ -32,7 +32,8 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<Exit> {
     let client = reqwest::Client::builder().tls_certs_only([]).no_proxy().timeout(ANSWER_MAX).build();
     let asked = client.context("cannot make an HTTP client")?.get(format!("http://{address}/{path}")).send().await;
     let Ok(answer) = asked else {
-        let message = format!("nobody answers at {address}; give the process --metrics-listen, and `probe` that address");
+        let message =
+            format!("nobody answers at {address}; give the process --metrics-listen, and `probe` that address");
         return Err(Failure::new(Exit::Unreachable, message).into());
     };
     let (status, body) = (answer.status(), answer.text().await.unwrap_or_default());

@@ -13,7 +13,7 @@ use crate::{
     ids::rfc3339,
     meter::Role,
     observe::{Observer, Observing},
-    stop,
+    stop, trace,
 };
 
 /// Prepares this process, shows what it does where that is wanted, runs its work with a token that SIGTERM and SIGINT cancel, and says how it ended: the codes
@@ -31,7 +31,9 @@ pub async fn run(
         let observer = observing.start(role, stop.clone()).await?;
         work(stop, observer).await
     };
-    let Err(error) = ended.await else {
+    let ended = ended.await;
+    trace::end().await;
+    let Err(error) = ended else {
         tracing::info!("stopped");
         return ExitCode::SUCCESS;
     };

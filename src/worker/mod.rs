@@ -16,6 +16,7 @@ mod departure;
 mod ending;
 mod errand;
 mod flight;
+mod following;
 mod inquiry;
 mod keeping;
 mod landing;

@@ -20,7 +20,7 @@ use super::{exposition::Exposition, support::servers::servers};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
-const CLI: &str = env!("CARGO_BIN_EXE_restock-cli");
+pub const CLI: &str = env!("CARGO_BIN_EXE_restock-cli");
 pub const WORKER: &str = env!("CARGO_BIN_EXE_restock-worker");
 pub const FLUSHER: &str = env!("CARGO_BIN_EXE_restock-flusher");
 
@@ -58,7 +58,8 @@ impl Deployment {
 
     pub fn program(&self, path: &str) -> Command {
         let mut command = Command::new(path);
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RESTOCK_")) {
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RESTOCK_") || name.starts_with("OTEL_"))
+        {
             command.env_remove(name);
         }
         command.env("RESTOCK_REDIS_URL", &self.redis_url).env("RESTOCK_MYSQL_URL", &self.mysql_url);
@@ -84,7 +85,13 @@ impl Deployment {
 
     /// Starts a program at whose metrics one can look; returns when they can be seen.
     pub async fn start(&self, path: &str, args: &[&str]) -> Process {
+        self.start_with(path, args, &[]).await
+    }
+
+    /// The same with more variables.
+    pub async fn start_with(&self, path: &str, args: &[&str], variables: &[(&str, &str)]) -> Process {
         let mut command = self.program(path);
+        command.envs(variables.iter().copied());
         command.args(args).args(["--metrics-listen", "127.0.0.1:0"]).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();

@@ -3,8 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod collector;
 mod counts;
 mod deployment;
 mod exposition;
 mod format;
 mod readiness;
+mod traces;
