@@ -161,19 +161,16 @@ impl Metric {
     }
 
     /// A handle for these values of the labels, in their order.
-    #[must_use]
     pub fn counter<const N: usize>(&self, values: [&str; N]) -> Counter {
         metrics::counter!(self.name, self.labelled(values))
     }
 
     /// A handle for these values of the labels, in their order.
-    #[must_use]
     pub fn gauge<const N: usize>(&self, values: [&str; N]) -> Gauge {
         metrics::gauge!(self.name, self.labelled(values))
     }
 
     /// A handle for these values of the labels, in their order.
-    #[must_use]
     pub fn histogram<const N: usize>(&self, values: [&str; N]) -> Histogram {
         metrics::histogram!(self.name, self.labelled(values))
     }
