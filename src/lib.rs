@@ -15,6 +15,7 @@
 //! Imports go down only:
 //! `bin → cli | demo → worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → ids, round, outcome`.
 
+pub mod api;
 pub mod channel;
 pub mod cli;
 pub mod clock;
@@ -35,5 +36,6 @@ pub mod round;
 pub mod stop;
 pub mod stores;
 pub mod sync;
+pub mod token;
 pub mod verify;
 pub mod worker;
