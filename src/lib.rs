@@ -13,8 +13,9 @@
 //! ```
 //!
 //! Imports go down only:
-//! `bin → cli | demo → observe → worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → meter | trace → ids, round, outcome`.
+//! `bin → cli | demo | api → observe → worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → meter | trace → ids, round, outcome`.
 
+pub mod api;
 pub mod channel;
 pub mod cli;
 pub mod clock;
@@ -37,6 +38,7 @@ pub mod round;
 pub mod stop;
 pub mod stores;
 pub mod sync;
+pub mod token;
 pub mod trace;
 pub mod verify;
 pub mod worker;

@@ -5,7 +5,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use super::{
     actions, cancel, context::Context, dead, doctor, enqueue, erase_user, examples, exit::Exit, history, import,
     manual, migrate, output::Output, pause, pending, probe, product, rate, reclaim, resume, settings, status, stock,
-    subscribe, test_send, verify, why,
+    subscribe, test_send, token, verify, why,
 };
 #[cfg(feature = "local-servers")]
 use super::{servers, up};
@@ -84,6 +84,8 @@ pub(super) enum Command {
     Doctor(doctor::Args),
     /// Check both stores against each other and against the rules, and mend what can be mended
     Verify(verify::Args),
+    /// Make a token for the HTTP API
+    Token(token::Args),
     /// Run everything for development: private servers, flusher and worker in one process
     #[cfg(feature = "local-servers")]
     Up(Box<up::Args>),
@@ -136,6 +138,7 @@ impl Command {
             Self::Verify(args) => verify::run(context, args).await,
             Self::Doctor(args) => doctor::run(context, args).await,
             Self::Probe(args) => probe::run(&args).await,
+            Self::Token(args) => token::run(context, &args),
             // Done before anything was prepared.
             Self::Completions(_) | Self::Man(_) => Ok(Exit::Done),
             #[cfg(feature = "local-servers")]

@@ -28,6 +28,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("unpause", "unpause 42"),
     ("rate", "rate"),
     ("rate set", "rate set 200"),
+    ("token", "token --name shop"),
     ("actions", "actions 42 --limit 10"),
     ("status", "status 42 --watch"),
     ("history", "history 42 --round 3 --limit 100"),

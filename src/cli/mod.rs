@@ -32,6 +32,7 @@ pub mod status;
 pub mod stock;
 pub mod subscribe;
 pub mod test_send;
+pub mod token;
 #[cfg(feature = "local-servers")]
 pub mod up;
 pub mod verify;

@@ -1,5 +1,7 @@
 //! Going on with a round that was cut off.
 
+use std::fmt;
+
 use super::{Producer, ProducerError, TRIES_MAX};
 use crate::{
     ids::{Channel, LaneId, Place, ProductId, Round, UserId},
@@ -35,6 +37,25 @@ pub struct Continued {
     pub round: Round,
     /// Who was given up.
     pub skipped: Option<UserId>,
+}
+
+impl fmt::Display for Continued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "round {} on {} goes on", self.round, self.channel)?;
+        self.skipped.map_or(Ok(()), |user| write!(f, ", without user {user}"))
+    }
+}
+
+impl Resume {
+    /// As it stands in the list of actions.
+    #[must_use]
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Plain => "resume",
+            Self::Skip => "resume --skip",
+            Self::RetryFailed => "resume --retry-failed",
+        }
+    }
 }
 
 impl Producer {

@@ -7,6 +7,7 @@
 //!   stream, [`lane`] lanes as they stand;
 //! * `mirror` has what is copied there from MySQL;
 //! * [`inspect`] looks at what is there, for those who check it; [`census`] counts it; [`entry_id`] orders entries;
+//! * [`stock`] reads what is in stock, and names that state;
 //! * [`signal`] listens for stop signals.
 
 pub mod census;
@@ -24,6 +25,7 @@ pub mod pending;
 pub mod scripts;
 mod server;
 pub mod signal;
+pub mod stock;
 
 use std::{sync::Arc, time::Duration};
 
@@ -166,6 +168,12 @@ impl Redis {
     #[must_use]
     pub fn reconnects(&self) -> Reconnects {
         Reconnects(self.client.reconnect_rx())
+    }
+
+    /// Whether there is a connection, as far as is known: without one every call waits for it.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.client.is_connected()
     }
 
     /// Gives the connection up and makes another.
