@@ -55,6 +55,7 @@ use crate::{
     redis::Redis,
     report::Sources,
     stores::{OpenError, SettingsWatch, Stores},
+    trace,
 };
 
 /// Connections to MySQL; requests wait for one another beyond that.
@@ -176,7 +177,7 @@ impl Api {
     /// Does something to its end, also when the caller leaves or the time of the request is over: a deed that is cut off
     /// in the middle would leave its row in the list of actions open.
     async fn finish<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
-        match self.writes.spawn(work).await {
+        match self.writes.spawn(trace::carry(work)).await {
             Ok(done) => Ok(done),
             Err(error) => Err(Problem::internal(&error)),
         }

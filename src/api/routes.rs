@@ -82,8 +82,8 @@ pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>, observer: Observ
         .layer(from_fn_with_state(limits, guard::limit));
     let router = router.layer(from_fn(observe::track));
     let router = if origins.is_empty() { router } else { router.layer(cors(origins)) };
-    // Whoever looks after the process is let in however busy it is, and is no caller that counts.
-    router.merge(observe::routes(observer)).layer(from_fn(guard::dress))
+    // Whoever looks after the process is let in however busy it is, is no caller that counts, and gets no problem documents.
+    router.layer(from_fn(guard::dress)).merge(observe::routes(observer))
 }
 
 const RESTOCK: &str = "/products/{productId}/notifications/re-stock";

@@ -36,6 +36,12 @@ pub async fn follow<T>(span: impl FnOnce() -> Span, parent: Option<Traceparent>,
     PARENT.scope(parent, work.instrument(span)).await
 }
 
+/// Keeps some work in the trace of whoever makes it, when it is to go on in a task of its own.
+pub fn carry<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    let parent = PARENT.try_with(Option::clone).ok().flatten();
+    PARENT.scope(parent, work.in_current_span())
+}
+
 /// The span as a child of a remote one.
 #[must_use]
 pub fn child(span: Span, parent: Option<&Traceparent>) -> Span {

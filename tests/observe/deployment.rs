@@ -21,6 +21,7 @@ use super::{exposition::Exposition, support::servers::servers};
 const DEADLINE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
 pub const CLI: &str = env!("CARGO_BIN_EXE_restock-cli");
+pub const API: &str = env!("CARGO_BIN_EXE_restock-api");
 pub const WORKER: &str = env!("CARGO_BIN_EXE_restock-worker");
 pub const FLUSHER: &str = env!("CARGO_BIN_EXE_restock-flusher");
 
@@ -33,7 +34,7 @@ pub struct Deployment {
 /// A process that serves its metrics.
 pub struct Process {
     pub child: Child,
-    address: String,
+    pub address: String,
 }
 
 impl Deployment {
@@ -48,7 +49,6 @@ impl Deployment {
     }
 
     async fn open_at(urls: Urls, channel: &str, rate: u32) -> Self {
-        install_tls_provider();
         let mysql_url = urls.database(&fresh_database_name());
         let deployment = Self { redis_url: urls.redis, mysql_url, namespace: fresh_namespace().to_string() };
         let rate = rate.to_string();
@@ -91,31 +91,52 @@ impl Deployment {
     /// The same with more variables.
     pub async fn start_with(&self, path: &str, args: &[&str], variables: &[(&str, &str)]) -> Process {
         let mut command = self.program(path);
-        command.envs(variables.iter().copied());
-        command.args(args).args(["--metrics-listen", "127.0.0.1:0"]).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("it starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-        let told = async {
-            while let Some(line) = lines.next_line().await.expect("a line") {
-                if let Some((_, rest)) = line.split_once("serving /metrics").and_then(|_| line.split_once("address=")) {
-                    return rest.split_whitespace().next().expect("an address").to_owned();
-                }
-            }
-            panic!("{path} never says where it listens");
-        };
-        let address = timeout(DEADLINE, told).await.expect("it says so in time");
-        // It must be able to go on writing.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Process { child, address }
+        command.envs(variables.iter().copied()).args(args).args(["--metrics-listen", "127.0.0.1:0"]);
+        listening(command, "serving /metrics").await
     }
+
+    /// Starts an API, which shows them on its own port.
+    pub async fn start_api(&self, args: &[&str]) -> Process {
+        self.start_api_with(args, &[]).await
+    }
+
+    /// The same with more variables.
+    pub async fn start_api_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Process {
+        let mut command = self.program(API);
+        command.envs(variables.iter().copied()).args(["--listen", "127.0.0.1:0"]).args(args);
+        listening(command, "listening").await
+    }
+}
+
+/// Starts a program, and reads in its log where it listens.
+async fn listening(mut command: Command, says: &str) -> Process {
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let told = async {
+        while let Some(line) = lines.next_line().await.expect("a line") {
+            if let Some((_, rest)) = line.split_once("address=").filter(|_| line.contains(says)) {
+                return rest.split_whitespace().next().expect("an address").to_owned();
+            }
+        }
+        panic!("{command:?} never says where it listens");
+    };
+    let address = timeout(DEADLINE, told).await.expect("it says so in time");
+    // It must be able to go on writing.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    Process { child, address }
+}
+
+/// A client that keeps to HTTP without TLS.
+pub fn client() -> reqwest::Client {
+    install_tls_provider();
+    let client = reqwest::Client::builder().tls_certs_only([]).timeout(Duration::from_secs(10));
+    client.build().expect("a client")
 }
 
 impl Process {
     /// The status and the body of an answer; none while nobody answers.
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
-        let client = reqwest::Client::builder().tls_certs_only([]).timeout(Duration::from_secs(10));
-        let client = client.build().expect("a client");
-        let answer = client.get(format!("http://{}{path}", self.address)).send().await.ok()?;
+        let answer = client().get(format!("http://{}{path}", self.address)).send().await.ok()?;
         let status = answer.status().as_u16();
         Some((status, answer.text().await.ok()?))
     }

@@ -8,5 +8,6 @@ mod counts;
 mod deployment;
 mod exposition;
 mod format;
+mod proxy;
 mod readiness;
 mod traces;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     collector::{Collector, Receiver},
-    deployment::{CLI, Deployment, FLUSHER, WORKER},
+    deployment::{CLI, Deployment, FLUSHER, WORKER, client},
 };
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -86,6 +86,39 @@ async fn without_a_collector_a_sampled_trace_is_passed_on_and_no_other() {
     ] {
         enqueue(&deployment, &variables).await;
         assert_eq!(receiver.take(), vec![wanted; USERS.len()], "{variables:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_of_the_api_is_followed_too() {
+    let (deployment, receiver) = shop().await;
+    let collector = Collector::start().await;
+    let export = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "100")];
+    let _flusher = deployment.start(FLUSHER, &[]).await;
+    let _worker = deployment.start(WORKER, &["--webhook-url", &receiver.url]).await;
+    let (exporting, silent) = (deployment.start_api_with(&[], &export).await, deployment.start_api(&[]).await);
+    for (api, is_exporting) in [(&exporting, true), (&silent, false)] {
+        api.until_ready(true).await;
+        let restock = format!("http://{}/api/products/7/notifications/re-stock", api.address);
+        let answer = client().post(restock).header("traceparent", parent(true)).send().await.expect("an answer");
+        assert_eq!(answer.status(), 202);
+        let start = Instant::now();
+        let mut parents = receiver.take();
+        while parents.len() < USERS.len() {
+            assert!(start.elapsed() < DEADLINE, "{parents:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            parents.extend(receiver.take());
+        }
+        for told in parents.into_iter().map(|parent| parent.expect("a traceparent")) {
+            assert!(told.starts_with(&format!("00-{TRACE}-")), "{told}");
+            // The worker exports nothing: it passes on the span of the request, where there is one.
+            assert_eq!(told == parent(true), !is_exporting, "{told}");
+        }
+    }
+    let start = Instant::now();
+    while !collector.has(&[&bytes(TRACE), b"request", b"/api/products/{productId}/notifications/re-stock"]) {
+        assert!(start.elapsed() < DEADLINE, "the span of the request does not come");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
