@@ -109,7 +109,7 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for Perhaps<T> {
             return Ok(Self(T::default()));
         }
         check_type(&parts.headers, "application/json")?;
-        read_json(&body).map(Self)
+        Ok(Self(read_json::<Option<T>>(&body)?.unwrap_or_default()))
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) struct SubscribedMany {
 #[utoipa::path(
     post, path = "/products/{productId}/subscriptions", tag = "Subscriptions", operation_id = "subscribeMany",
     params(("productId" = ProductId, Path, description = "The product's number")),
-    request_body(content = String, content_type = "application/x-ndjson", description = "A line for each user",
+    request_body(content = Vec<SubscriptionLine>, content_type = "application/x-ndjson", description = "The items of this array, each on a line of its own",
                  example = "{\"user\":1001}\n{\"user\":1002}\n"),
     responses(
         (status = 200, description = "All of them stand in line", body = SubscribedMany),

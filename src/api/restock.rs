@@ -111,7 +111,6 @@ pub(super) struct RequestView {
     #[schema(value_type = String, pattern = "^(PENDING|ACCEPTED|REFUSED)$")]
     state: &'static str,
     /// The round it got; null until it has one, and as long as that is not recorded.
-    #[schema(value_type = Option<u32>)]
     round: Option<Round>,
     /// Why it was refused.
     reason: Option<String>,
