@@ -9,7 +9,7 @@ schemathesis=4.32.5
 
 if [[ -z ${RESTOCK_TEST_REDIS_URL:-} || -z ${RESTOCK_TEST_MYSQL_URL:-} ]]; then
     cargo build --quiet --bins
-    [[ -x $target/schemathesis/bin/st ]] || python3 -m venv "$target/schemathesis"
+    [[ -x $target/schemathesis/bin/st ]] || "${PYTHON:-python3}" -m venv "$target/schemathesis"
     "$target/schemathesis/bin/pip" install --quiet "schemathesis==$schemathesis"
     exec "$programs/restock-cli" servers -- "$0" "$@"
 fi
@@ -44,4 +44,4 @@ cat "$work/ready" && echo
 
 SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONPATH=scripts \
     "$target/schemathesis/bin/st" --config-file scripts/schemathesis.toml run "http://127.0.0.1:$port/openapi.json" --header "Authorization: Bearer $token" \
-    --checks all --workers 2 --generation-database none --no-color "$@"
+    --checks all --generation-database none --no-color "$@"

@@ -61,6 +61,9 @@ pub(super) async fn list(
     Asked(asked): Asked<RoundsAsked>,
 ) -> Result<Json<Rounds>, Problem> {
     let (ready, limit) = (api.ready()?, check_limit(asked.limit)?);
+    if asked.after == Some(0) {
+        return Err(Problem::of_field(Kind::BadRequest, "after", "rounds are counted from 1"));
+    }
     let row = ready.product(product).await?;
     let page = rounds::page(&ready.sources(), product, row.sku.as_ref(), asked.after.map(Round), limit).await?;
     let last = page.rows.last().filter(|_| page.rounds >= usize::try_from(limit).unwrap_or(usize::MAX));

@@ -199,6 +199,9 @@ fn leave_out_null(schema: &mut RefOr<Schema>) {
         RefOr::T(Schema::Object(object)) => {
             if let SchemaType::Array(types) = &mut object.schema_type {
                 types.retain(|kind| *kind != Type::Null);
+                if let [only] = types.as_slice() {
+                    object.schema_type = SchemaType::Type(only.clone());
+                }
             }
         }
         RefOr::T(Schema::OneOf(one_of)) => {

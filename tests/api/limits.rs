@@ -19,8 +19,13 @@ impl Held {
     async fn begin(api: &Api) -> Self {
         let mut stream = TcpStream::connect(&api.address).await.expect("it listens");
         let head = format!("POST {RESTOCK} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n");
-        stream.write_all(format!("{head}content-length: 14\r\n\r\n").as_bytes()).await.expect("it reads");
-        Self(stream)
+        let head = format!("{head}expect: 100-continue\r\ncontent-length: 14\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("it reads");
+        let mut held = Self(stream);
+        // It says so once it wants to read the body.
+        let answer = held.answer().await;
+        assert!(answer.starts_with("HTTP/1.1 100 "), "{answer}");
+        held
     }
 
     async fn end(mut self) -> String {

@@ -23,6 +23,7 @@ use tokio::{
 use super::support::servers::servers;
 
 const DEADLINE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(10);
 const CLI: &str = env!("CARGO_BIN_EXE_restock-cli");
 const API: &str = env!("CARGO_BIN_EXE_restock-api");
 
@@ -106,13 +107,17 @@ impl Shop {
     /// As [`Shop::api`], with these options.
     pub async fn api_with(&self, args: &[&str]) -> Api {
         let api = self.start(args).await;
-        api.until(|answer| answer.status != 503, "/api/products").await;
+        api.until(|answer| answer.status == 200, "/api/products").await;
         api
     }
 
     /// As soon as it listens, whether the backends are there or not.
     pub async fn start(&self, args: &[&str]) -> Api {
         let mut command = self.program(API);
+        if !args.contains(&"--requests-per-second") {
+            // Whoever waits for a state asks often.
+            command.args(["--requests-per-second", "0"]);
+        }
         command.args(["--listen", "127.0.0.1:0"]).args(args).env("RESTOCK_LOG", "info").stderr(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
@@ -203,6 +208,7 @@ impl Api {
                 return answer;
             }
             assert!(start.elapsed() < DEADLINE, "{path} still answers {answer:?}");
+            tokio::time::sleep(POLL).await;
         }
     }
 }
