@@ -3,12 +3,18 @@
 use restock::local::Servers;
 use serde_json::Value;
 
-use super::deployment::{Deployment, FLUSHER, Process, WORKER};
+use super::deployment::{CLI, Deployment, FLUSHER, Process, WORKER};
 
 /// What is not well.
 fn failing(health: &Value) -> Vec<&str> {
     let checks = health["checks"].as_array().expect("checks");
     checks.iter().filter(|check| check["ok"] == false).filter_map(|check| check["name"].as_str()).collect()
+}
+
+/// How `restock-cli probe` ends.
+async fn probe(deployment: &Deployment, args: &[&str]) -> Option<i32> {
+    let ended = deployment.program(CLI).arg("probe").args(args).output().await.expect("it runs");
+    ended.status.code()
 }
 
 async fn is_alive(process: &Process) {
@@ -59,8 +65,12 @@ async fn who_waits_for_the_stores_is_alive_and_not_ready() {
     let worker = deployment.start(WORKER, &[]).await;
     is_alive(&worker).await;
     assert!(failing(&worker.until_ready(false).await).contains(&"stores"));
+    assert_eq!(probe(&deployment, &[&worker.address]).await, Some(1));
+    assert_eq!(probe(&deployment, &[&worker.address, "--live"]).await, Some(0));
     own.mysql.start_again().await.expect("it starts");
     worker.until_ready(true).await;
+    assert_eq!(probe(&deployment, &[&worker.address]).await, Some(0));
+    assert_eq!(probe(&deployment, &["127.0.0.1:1"]).await, Some(5));
 }
 
 #[tokio::test(flavor = "multi_thread")]
