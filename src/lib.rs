@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Imports go down only:
-//! `bin → cli | demo → worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → ids, round, outcome`.
+//! `bin → cli | demo → api | worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → ids, round, outcome`.
 
 pub mod api;
 pub mod channel;

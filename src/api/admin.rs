@@ -80,7 +80,6 @@ pub(super) struct ResumeWish {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ContinuedLane {
     product: ProductId,
-    #[schema(value_type = u32)]
     round: Round,
     channel: Channel,
     /// Who was given up.
@@ -139,7 +138,6 @@ pub(super) struct CancelWish {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct EndedLane {
     product: ProductId,
-    #[schema(value_type = u32)]
     round: Round,
     channel: Channel,
     /// Whether it has ended; else it ends when what is in flight is settled.

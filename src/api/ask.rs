@@ -1,5 +1,7 @@
 //! Reading requests: numbers in the path, parameters, JSON bodies, headers. What cannot be read is a problem that names it.
 
+mod whole;
+
 use std::{str::FromStr, sync::Arc};
 
 use axum::{
@@ -15,6 +17,8 @@ use super::{
     problem::{Kind, Problem},
 };
 use crate::ids::{ProductId, Round, UserId};
+
+pub(super) use whole::Whole;
 
 /// What the path names.
 pub(super) struct At<T>(pub(super) T);
@@ -109,7 +113,7 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for Perhaps<T> {
             return Ok(Self(T::default()));
         }
         check_type(&parts.headers, "application/json")?;
-        read_json(&body).map(Self)
+        Ok(Self(read_json::<Option<T>>(&body)?.unwrap_or_default()))
     }
 }
 

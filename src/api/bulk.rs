@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::{
     Api,
-    ask::{At, broken_off, check_type, read_json, too_large},
+    ask::{At, Whole, broken_off, check_type, read_json, too_large},
     problem::{FieldError, Kind, Problem},
 };
 use crate::{
@@ -40,8 +40,8 @@ const NDJSON: &str = "application/x-ndjson";
 #[serde(deny_unknown_fields)]
 pub(super) struct SubscriptionLine {
     /// Who.
-    #[schema(minimum = 1, example = 1001)]
-    user: i64,
+    #[schema(value_type = i64, minimum = 1, example = 1001)]
+    user: Whole,
 }
 
 /// What was done.
@@ -63,7 +63,7 @@ pub(super) struct SubscribedMany {
 #[utoipa::path(
     post, path = "/products/{productId}/subscriptions", tag = "Subscriptions", operation_id = "subscribeMany",
     params(("productId" = ProductId, Path, description = "The product's number")),
-    request_body(content = String, content_type = "application/x-ndjson", description = "A line for each user",
+    request_body(content = Vec<SubscriptionLine>, content_type = "application/x-ndjson", description = "The items of this array, each on a line of its own",
                  example = "{\"user\":1001}\n{\"user\":1002}\n"),
     responses(
         (status = 200, description = "All of them stand in line", body = SubscribedMany),
@@ -135,7 +135,7 @@ impl Lines {
         } else {
             let wish = read_json::<SubscriptionLine>(&line).map_err(|problem| problem.detail().to_owned());
             wish.and_then(
-                |wish| if wish.user > 0 { Ok(UserId(wish.user)) } else { Err("user: it is above zero".into()) },
+                |wish| if wish.user.0 > 0 { Ok(UserId(wish.user.0)) } else { Err("user: it is above zero".into()) },
             )
         };
         match read {
@@ -159,9 +159,6 @@ impl Lines {
         if self.bad_count > 0 {
             let detail = format!("{} lines cannot be used; nobody was subscribed", self.bad_count);
             return Err(Problem::new(Kind::InvalidFields, detail).with_errors(self.bad));
-        }
-        if self.users.is_empty() {
-            return Err(Problem::of_field(Kind::InvalidFields, "body", "it names nobody"));
         }
         Ok(self.users)
     }
@@ -195,6 +192,6 @@ mod tests {
         let text = format!("{{\"user\":1}}\n{{\"user\":0}}\nx\n{long}{{\"user\":1,\"at\":2}}\n");
         let problem = lines(&text.as_bytes().chunks(1_000).collect::<Vec<_>>()).expect_err("bad lines");
         assert!(problem.detail().starts_with("4 lines"), "{}", problem.detail());
-        assert!(lines(&[b"\n\n"]).is_err());
+        assert_eq!(lines(&[b"\n\n"]).ok(), Some(Vec::new()));
     }
 }

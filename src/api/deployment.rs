@@ -14,7 +14,7 @@ use utoipa::{
 
 use super::{
     Api,
-    ask::{Asked, Given},
+    ask::{Asked, Given, Whole},
     auth::Caller,
     problem::{Kind, Problem},
     product::{check_limit, next_after, page_default},
@@ -109,12 +109,12 @@ pub(super) async fn show_rate(State(api): State<Arc<Api>>) -> Result<Json<Vec<Ra
 pub(super) struct RateWish {
     /// Starts a second over all channels and workers; 0 = no pace. Without it that stays as it is.
     #[serde(default)]
-    #[schema(minimum = 0, maximum = 1_000_000, example = 500)]
-    limit: Option<u32>,
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 1_000_000, example = 500)]
+    limit: Option<Whole>,
     /// Starts a second on these channels, within that; null takes a channel's own rate away. Others stay as they are.
     #[serde(default)]
     #[schema(value_type = ChannelRates, required = false)]
-    channels: BTreeMap<String, Option<u32>>,
+    channels: BTreeMap<String, Option<Whole>>,
 }
 
 /// The rates of channels, in the description.
@@ -145,9 +145,9 @@ pub(super) async fn put_rate(
     Given(wish): Given<RateWish>,
 ) -> Result<Json<Vec<RateRow>>, Problem> {
     api.ready()?;
-    let total = wish.limit.map(|limit| (Name::Rate.as_str().to_owned(), limit.to_string()));
-    let of_channel = |(channel, rate): (String, Option<u32>)| {
-        (format!("rate.{channel}"), rate.map_or_else(|| "none".to_owned(), |rate| rate.to_string()))
+    let total = wish.limit.map(|limit| (Name::Rate.as_str().to_owned(), limit.0.to_string()));
+    let of_channel = |(channel, rate): (String, Option<Whole>)| {
+        (format!("rate.{channel}"), rate.map_or_else(|| "none".to_owned(), |rate| rate.0.to_string()))
     };
     let values: Vec<(String, String)> = total.into_iter().chain(wish.channels.into_iter().map(of_channel)).collect();
     for (name, value) in &values {

@@ -87,7 +87,8 @@ pub(super) async fn list(
     Asked(asked): Asked<ProductsAsked>,
 ) -> Result<Json<Products>, Problem> {
     let limit = check_limit(asked.limit)?;
-    let after = asked.after.map(|after| ProductId(i64::try_from(after).unwrap_or(i64::MAX)));
+    let after = asked.after.map(|after| i64::try_from(after).map(ProductId)).transpose();
+    let after = after.map_err(|_| Problem::of_field(Kind::BadRequest, "after", "there is no such number"))?;
     let items = product::list(&api.ready()?.producer.stores().mysql, after, limit).await?;
     let next = next_after(&items, limit, |row| row.id.to_string());
     Ok(Json(Products { items, next }))

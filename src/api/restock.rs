@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::{
     Api,
-    ask::{At, Perhaps, header_text},
+    ask::{At, Perhaps, Whole, header_text},
     auth::Caller,
     problem::{Kind, Problem},
 };
@@ -25,6 +25,8 @@ use crate::{
 
 /// The header that makes a repeated request count once.
 const KEY: &str = "Idempotency-Key";
+/// The most pieces that come in at once: what the column in MySQL holds.
+const QUANTITY_MAX: u32 = i32::MAX.cast_unsigned();
 
 /// A restock.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -32,8 +34,8 @@ const KEY: &str = "Idempotency-Key";
 pub(super) struct Restock {
     /// Pieces that came in; added to the stock.
     #[serde(default)]
-    #[schema(maximum = 2_147_483_647, default = 0, example = 50)]
-    quantity: u32,
+    #[schema(value_type = i64, minimum = 0, maximum = 2_147_483_647, default = 0, example = 50)]
+    quantity: Whole,
 }
 
 /// Announce a restock
@@ -64,9 +66,9 @@ pub(super) async fn restock(
     Perhaps(Restock { quantity }): Perhaps<Restock>,
 ) -> Result<Response, Problem> {
     let key = read_key(&headers)?;
-    if i32::try_from(quantity).is_err() {
-        return Err(Problem::of_field(Kind::InvalidFields, "quantity", "it is at most 2147483647"));
-    }
+    let quantity = u32::try_from(quantity.0).ok().filter(|quantity| *quantity <= QUANTITY_MAX);
+    let quantity = quantity
+        .ok_or_else(|| Problem::of_field(Kind::InvalidFields, "quantity", format!("it is from 0 to {QUANTITY_MAX}")))?;
     let work = {
         let api = api.clone();
         async move {
@@ -111,7 +113,6 @@ pub(super) struct RequestView {
     #[schema(value_type = String, pattern = "^(PENDING|ACCEPTED|REFUSED)$")]
     state: &'static str,
     /// The round it got; null until it has one, and as long as that is not recorded.
-    #[schema(value_type = Option<u32>)]
     round: Option<Round>,
     /// Why it was refused.
     reason: Option<String>,

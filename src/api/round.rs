@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
+use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -13,9 +14,10 @@ use super::{
     product::{check_limit, next_after, page_default},
 };
 use crate::{
-    ids::{Channel, Place, ProductId, Round, rfc3339},
+    ids::{Channel, ParseError, Place, ProductId, Round, rfc3339},
     mysql::history::{self, PeopleOf},
     report::{
+        self,
         history::{self as people, HistoryRow, Unchosen},
         rounds::{self, RoundView},
         status::StatusRow,
@@ -28,7 +30,7 @@ use crate::{
 #[into_params(parameter_in = Query)]
 pub(super) struct RoundsAsked {
     /// Only those before this round: the `next` of the page before.
-    #[param(minimum = 1)]
+    #[param(value_type = Option<Round>)]
     after: Option<u32>,
     /// At most so many rounds.
     #[serde(default = "page_default")]
@@ -59,6 +61,9 @@ pub(super) async fn list(
     Asked(asked): Asked<RoundsAsked>,
 ) -> Result<Json<Rounds>, Problem> {
     let (ready, limit) = (api.ready()?, check_limit(asked.limit)?);
+    if asked.after == Some(0) {
+        return Err(Problem::of_field(Kind::BadRequest, "after", "rounds are counted from 1"));
+    }
     let row = ready.product(product).await?;
     let page = rounds::page(&ready.sources(), product, row.sku.as_ref(), asked.after.map(Round), limit).await?;
     let last = page.rows.last().filter(|_| page.rounds >= usize::try_from(limit).unwrap_or(usize::MAX));
@@ -68,7 +73,8 @@ pub(super) async fn list(
 
 /// Show one round
 ///
-/// Where it stands on each channel, how many were told, who was last, and how long it still takes.
+/// Where it stands on each channel, how many were told, who was last, and how long it still takes. A round that was
+/// overtaken at once has no lanes until that is recorded.
 #[utoipa::path(
     get, path = "/products/{productId}/rounds/{round}", tag = "Rounds", operation_id = "showRound",
     params(
@@ -83,8 +89,17 @@ pub(super) async fn show(
 ) -> Result<Json<RoundView>, Problem> {
     let ready = api.ready()?;
     let row = ready.product(product).await?;
-    let found = rounds::one(&ready.sources(), product, row.sku.as_ref(), round).await?;
-    found.map(Json).ok_or_else(|| no_round(product, round))
+    let sources = ready.sources();
+    if let Some(found) = rounds::one(&sources, product, row.sku.as_ref(), round).await? {
+        return Ok(Json(found));
+    }
+    // One that was given out a moment ago, and overtaken since, is on its way into the record.
+    let live = sources.redis.is_some();
+    let (row, _) = report::product::now(&sources, row).await?;
+    if round.0 > row.restock_round {
+        return Err(no_round(product, round));
+    }
+    Ok(Json(RoundView { product, round, live, lanes: Vec::new() }))
 }
 
 fn no_round(product: ProductId, round: Round) -> Problem {
@@ -133,12 +148,12 @@ pub(super) async fn recipients(
     Asked(asked): Asked<RecipientsAsked>,
 ) -> Result<Json<Recipients>, Problem> {
     let (ready, limit) = (api.ready()?, check_limit(asked.limit)?);
-    let bad = |field: &'static str| move |error| Problem::of_field(Kind::BadRequest, field, error);
-    let named: Option<Channel> = asked.channel.map(|name| name.parse()).transpose().map_err(bad("channel"))?;
-    let after = asked.after.map(|after| Place::parse_time(&after)).transpose().map_err(bad("after"))?;
-    if after.is_some_and(|after| after.0 < 0) {
-        return Err(Problem::of_field(Kind::BadRequest, "after", "no place is before 1970"));
-    }
+    let named: Option<Channel> = asked
+        .channel
+        .map(|name| name.parse())
+        .transpose()
+        .map_err(|error: ParseError| Problem::of_field(Kind::BadRequest, "channel", error))?;
+    let after = asked.after.map(|after| read_place(&after)).transpose()?;
     ready.product(product).await?;
     let mysql = &ready.producer.stores().mysql;
     let found = history::channels_of(mysql, product, round).await?;
@@ -160,4 +175,12 @@ pub(super) async fn recipients(
     let items = people::people(mysql, &PeopleOf { product, round, channel }, after, limit).await?;
     let next = next_after(&items, limit, |row| rfc3339(row.place.datetime()));
     Ok(Json(Recipients { items, next }))
+}
+
+fn read_place(text: &str) -> Result<Place, Problem> {
+    let at = DateTime::parse_from_rfc3339(text).map_err(|_| {
+        Problem::of_field(Kind::BadRequest, "after", "it is a time such as 2026-01-31T12:00:00.000001Z")
+    })?;
+    // Nobody stands before the start of the line.
+    Ok(Place(at.timestamp_micros().max(0)))
 }

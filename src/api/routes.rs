@@ -12,8 +12,9 @@ use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        self, Content, HeaderBuilder, Ref, RefOr, ResponseBuilder, SecurityRequirement,
-        path::Operation,
+        self, Content, HeaderBuilder, Ref, RefOr, ResponseBuilder, Schema, SecurityRequirement,
+        path::{Operation, Parameter},
+        schema::{SchemaType, Type},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -174,6 +175,12 @@ fn complete(operation: &mut Operation, path: &str, is_admin: bool) {
             operation.responses.responses.insert(status.to_owned(), RefOr::T(response));
         }
     }
+    // A parameter that may be left out is never null.
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(Parameter { schema: Some(schema), .. }) = parameter {
+            leave_out_null(schema);
+        }
+    }
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         if status.starts_with(['4', '5']) && response.content.is_empty() {
@@ -184,5 +191,26 @@ fn complete(operation: &mut Operation, path: &str, is_admin: bool) {
             let header = HeaderBuilder::new().description(Some("Seconds")).build();
             response.headers.insert(header::RETRY_AFTER.as_str().to_owned(), header.into());
         }
+    }
+}
+
+fn leave_out_null(schema: &mut RefOr<Schema>) {
+    match schema {
+        RefOr::T(Schema::Object(object)) => {
+            if let SchemaType::Array(types) = &mut object.schema_type {
+                types.retain(|kind| *kind != Type::Null);
+                if let [only] = types.as_slice() {
+                    object.schema_type = SchemaType::Type(only.clone());
+                }
+            }
+        }
+        RefOr::T(Schema::OneOf(one_of)) => {
+            let is_null = |item: &RefOr<Schema>| matches!(item, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null));
+            one_of.items.retain(|item| !is_null(item));
+            if let [only] = one_of.items.as_slice() {
+                *schema = only.clone();
+            }
+        }
+        _ => {}
     }
 }

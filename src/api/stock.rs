@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::{
     Api,
-    ask::{At, Given, header_text},
+    ask::{At, Given, Whole, header_text},
     problem::{Kind, Problem},
 };
 use crate::{ids::ProductId, redis::stock::Stock, report};
@@ -63,8 +63,8 @@ pub(super) async fn show(State(api): State<Arc<Api>>, At(product): At<ProductId>
 #[serde(deny_unknown_fields)]
 pub(super) struct StockWish {
     /// Pieces; 0 ends the sending at once.
-    #[schema(minimum = 0, maximum = 1_000_000_000_000_i64, example = 12)]
-    stock: i64,
+    #[schema(value_type = i64, minimum = 0, maximum = 1_000_000_000_000_i64, example = 12)]
+    stock: Whole,
 }
 
 /// Set the stock
@@ -76,7 +76,7 @@ pub(super) struct StockWish {
     params(
         ("productId" = ProductId, Path, description = "The product's number"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` that was seen last, or `*`",
-         pattern = r#"^(\*|"[!#-~]{1,64}")$"#),
+         pattern = r#"^("[!#-~]{1,64}"|[!#-~]{1,64})$"#),
     ),
     request_body = StockWish,
     responses(
@@ -89,7 +89,7 @@ pub(super) async fn put(
     State(api): State<Arc<Api>>,
     At(product): At<ProductId>,
     headers: HeaderMap,
-    Given(StockWish { stock }): Given<StockWish>,
+    Given(StockWish { stock: Whole(stock) }): Given<StockWish>,
 ) -> Result<Response, Problem> {
     if !(0..=STOCK_MAX).contains(&stock) {
         return Err(Problem::of_field(Kind::InvalidFields, "stock", format!("it is from 0 to {STOCK_MAX}")));
@@ -111,15 +111,16 @@ fn read_tag(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(text) = header_text(headers, header::IF_MATCH.as_str())?.filter(|text| *text != "*") else {
         return Ok(None);
     };
-    let bad = |detail| Problem::of_field(Kind::BadRequest, "If-Match", detail);
     if text.starts_with("W/") {
         return Err(Problem::new(Kind::StockHasChanged, "a weak entity tag never matches; give the ETag as it was"));
     }
-    let tag = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).filter(|tag| !tag.is_empty());
-    match tag {
-        Some(tag) if !tag.contains('"') => Ok(Some(tag.to_owned())),
-        _ => Err(bad("it is one entity tag in quotes, as `ETag` was, or *")),
+    // As in `ETag`, or as in `version`.
+    let tag = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    if tag.is_empty() || tag.contains('"') {
+        let detail = "it is one entity tag, as `ETag` was, or *";
+        return Err(Problem::of_field(Kind::BadRequest, "If-Match", detail));
     }
+    Ok(Some(tag.to_owned()))
 }
 
 #[cfg(test)]
@@ -132,8 +133,9 @@ mod tests {
             read_tag(&HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(text))])).ok()
         };
         assert_eq!(read("\"1-7\""), Some(Some("1-7".to_owned())));
+        assert_eq!(read("1-7"), Some(Some("1-7".to_owned())));
         assert_eq!(read("*"), Some(None));
-        for bad in ["1-7", "\"\"", "\"", "W/\"1-7\"", "\"1-7\", \"1-8\"", ""] {
+        for bad in ["\"\"", "\"", "W/\"1-7\"", "\"1-7\", \"1-8\"", ""] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

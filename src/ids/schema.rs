@@ -42,7 +42,7 @@ fn text(pattern: &str, chars: (usize, usize), what: &str) -> Object {
 
 schema!(ProductId, number(KnownFormat::Int64, 1, i64::MAX, "A product's number"));
 schema!(UserId, number(KnownFormat::Int64, 0, i64::MAX, "A user's number; 0 stands for those who were erased"));
-schema!(Round, number(KnownFormat::Int32, 1, i64::from(u32::MAX), "One restocking of one product, counted from 1"));
+schema!(Round, number(KnownFormat::Int64, 1, i64::from(u32::MAX), "One restocking of one product, counted from 1"));
 schema!(Channel, text("^[a-z][a-z0-9_]{0,15}$", (1, 16), "A way to reach people, such as `webhook`"));
 schema!(
     Sku,

@@ -72,6 +72,10 @@ impl Producer {
         for _ in 0..TRIES_MAX {
             let person = if how == Resume::Skip { self.blocking(&lane).await? } else { Blocking::Gone };
             let given_up = match &person {
+                // Checked and still absent: the lane never had a round.
+                Blocking::Unchecked if self.stores.redis.is_checked(partition, product).await? => {
+                    return Err(ProducerError::NothingToResume { product, channel: channel.clone(), status: None });
+                }
                 Blocking::Unchecked => {
                     self.check(product).await?;
                     continue;

@@ -29,12 +29,11 @@ pub struct RoundLane {
 
 /// One round of a product.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-#[schema(as = Round)]
+#[schema(as = RoundReport)]
 pub struct RoundView {
     /// Of which product.
     pub product: ProductId,
     /// Which round.
-    #[schema(value_type = u32, minimum = 1)]
     pub round: Round,
     /// Whether Redis was asked too; else this is what MySQL knows, and it may lag.
     pub live: bool,
