@@ -39,6 +39,7 @@ check: ## formatting, lints, documentation, file headers, links
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 	scripts/check-headers.sh
 	scripts/check-links.sh
+	scripts/check-alerts.sh
 
 fmt: ## format the code
 	cargo fmt

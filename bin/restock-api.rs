@@ -7,6 +7,7 @@ use restock::{
     api::{self, options::ApiOptions},
     cli::{arguments, service},
     config::{Backends, Logging},
+    meter::Role,
 };
 
 /// Answers a shop's backend over HTTP; any number may run behind a proxy
@@ -28,5 +29,6 @@ struct Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Command { backends, options, logging } = arguments::parse();
-    service::run("restock-api", &backends, &logging, async |stop| Ok(api::run(options, &backends, stop).await?)).await
+    let serving = async |stop, observer| Ok(api::run(options, &backends, stop, observer).await?);
+    service::run("restock-api", &backends, &logging, (Role::Api, None), serving).await
 }

@@ -7,7 +7,9 @@ use restock::{
     channel::ChannelOptions,
     cli::{arguments, service},
     config::{Backends, Logging},
+    meter::Role,
     mysql::connect_lazily,
+    observe::{Observer, Observing},
     redis::scripts::random_hex,
     stores::{SettingsWatch, Stores},
     worker::{self, Worker, WorkerOptions},
@@ -33,13 +35,15 @@ struct Command {
     logging: Logging,
     #[command(flatten)]
     channels: ChannelOptions,
+    #[command(flatten)]
+    observing: Observing,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command { backends, worker, channels, logging } = arguments::parse();
-    service::run("restock-worker", &backends, &logging, async |stop| work(&backends, worker, channels, stop).await)
-        .await
+    let Command { backends, worker, channels, logging, observing } = arguments::parse();
+    let working = async |stop, observer| work(&backends, worker, channels, stop, observer).await;
+    service::run("restock-worker", &backends, &logging, (Role::Worker, Some(&observing)), working).await
 }
 
 async fn work(
@@ -47,6 +51,7 @@ async fn work(
     options: WorkerOptions,
     channels: ChannelOptions,
     stop: CancellationToken,
+    observer: Observer,
 ) -> anyhow::Result<()> {
     let Some(stores) = Stores::wait_for(backends, CONNECTIONS_MAX, &stop).await? else { return Ok(()) };
     options.check_only(&stores.settings.channels)?;
@@ -58,7 +63,9 @@ async fn work(
     tracing::info!(consumer, lanes = options.lanes, rate = stores.settings.rate, "working");
     let mut watch = SettingsWatch::start(connect_lazily(&backends.mysql_url, 1)?, stores.settings.clone());
     let settings = watch.settings();
-    let work = worker::run(Worker { stores, settings, options, channels, senders, consumer }, stop.clone());
+    observer.attach(backends, &stores, watch.settings())?;
+    let vitals = observer.vitals();
+    let work = worker::run(Worker { stores, settings, options, channels, senders, consumer, vitals }, stop.clone());
     tokio::pin!(work);
     tokio::select! {
         worked = &mut work => worked?,

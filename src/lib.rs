@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Imports go down only:
-//! `bin → cli | demo → api | worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → ids, round, outcome`.
+//! `bin → cli | demo → api → observe → worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → meter | trace → ids, round, outcome`.
 
 pub mod api;
 pub mod channel;
@@ -26,7 +26,9 @@ pub mod ids;
 pub mod limit;
 #[cfg(feature = "local-servers")]
 pub mod local;
+pub mod meter;
 pub mod mysql;
+pub mod observe;
 pub mod outcome;
 pub mod pace;
 pub mod producer;
@@ -37,5 +39,6 @@ pub mod stop;
 pub mod stores;
 pub mod sync;
 pub mod token;
+pub mod trace;
 pub mod verify;
 pub mod worker;

@@ -3,7 +3,7 @@
 //! ```text
 //! connection ─► serve: limits of connections and headers
 //!      ─► guard: security headers, problem documents, panics ─► rate ─► requests in flight ─► time
-//!      ─► auth: producers, admins ─► a route ─► producer | report | mysql
+//!      ─► track: counted and followed ─► auth: producers, admins ─► a route ─► producer | report | mysql
 //! ```
 //!
 //! | module | has |
@@ -50,10 +50,12 @@ use crate::{
     config::Backends,
     ids::{ProductId, ProductRef},
     mysql::{action::Operator, connect_lazily, product as product_table, product::ProductRow, setting::Settings},
+    observe::Observer,
     producer::Producer,
     redis::Redis,
     report::Sources,
     stores::{OpenError, SettingsWatch, Stores},
+    trace,
 };
 
 /// Connections to MySQL; requests wait for one another beyond that.
@@ -106,7 +108,12 @@ struct Ready {
 ///
 /// # Errors
 /// When an option cannot be used, the address cannot be listened to, or a backend is another deployment's.
-pub async fn run(options: ApiOptions, backends: &Backends, stop: CancellationToken) -> Result<(), RunError> {
+pub async fn run(
+    options: ApiOptions,
+    backends: &Backends,
+    stop: CancellationToken,
+    observer: Observer,
+) -> Result<(), RunError> {
     let (tokens, origins, address) = (options.tokens()?, options.origins()?, options.listen);
     let listener = TcpListener::bind(address).await.map_err(|error| RunError::Listen { address, error })?;
     let everybody = "api".parse().map_err(|error| OptionError::Token { option: "the name `api`", error })?;
@@ -115,10 +122,10 @@ pub async fn run(options: ApiOptions, backends: &Backends, stop: CancellationTok
     }
     let drain = options.drain();
     let api = Arc::new(Api { options, tokens, everybody, ready: OnceLock::new(), writes: TaskTracker::new() });
-    let router = routes::router(&api, origins);
+    let router = routes::router(&api, origins, observer.clone());
     tracing::info!(address = %listener.local_addr().unwrap_or(address), "listening");
     let serving = serve::run(listener, router, &api.options, stop.clone());
-    let backing = back(&api, backends, &stop);
+    let backing = back(&api, backends, &stop, &observer);
     tokio::pin!(serving);
     let ended = tokio::select! {
         () = &mut serving => Ok(()),
@@ -138,7 +145,7 @@ pub async fn run(options: ApiOptions, backends: &Backends, stop: CancellationTok
 }
 
 /// Connects to the backends and follows the settings, until that can never go well again.
-async fn back(api: &Api, backends: &Backends, stop: &CancellationToken) -> RunError {
+async fn back(api: &Api, backends: &Backends, stop: &CancellationToken, observer: &Observer) -> RunError {
     let stores = match Stores::wait_for(backends, CONNECTIONS_MAX, stop).await {
         Ok(Some(stores)) => stores,
         Ok(None) => return std::future::pending().await,
@@ -150,6 +157,9 @@ async fn back(api: &Api, backends: &Backends, stop: &CancellationToken) -> RunEr
     };
     let mut watch = SettingsWatch::start(mysql, stores.settings.clone());
     tracing::info!(partitions = stores.settings.partitions, namespace = %stores.settings.namespace, "ready");
+    if let Err(error) = observer.attach(backends, &stores, watch.settings()) {
+        return error.into();
+    }
     let ready = Ready { producer: Producer::new(stores), settings: watch.settings() };
     if api.ready.set(ready).is_err() {
         tracing::error!("the backends were opened twice");
@@ -167,7 +177,7 @@ impl Api {
     /// Does something to its end, also when the caller leaves or the time of the request is over: a deed that is cut off
     /// in the middle would leave its row in the list of actions open.
     async fn finish<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
-        match self.writes.spawn(work).await {
+        match self.writes.spawn(trace::carry(work)).await {
             Ok(done) => Ok(done),
             Err(error) => Err(Problem::internal(&error)),
         }

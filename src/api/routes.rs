@@ -22,6 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{Api, admin, auth, bulk, deployment, guard, problem, product, restock, round, stock, subscription};
+use crate::observe::{self, Observer};
 
 /// Where all paths are; those that other systems of this kind have at the root are there too.
 const PREFIX: &str = "/api";
@@ -57,7 +58,7 @@ impl Modify for Tokens {
 }
 
 /// The whole server.
-pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>) -> Router {
+pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>, observer: Observer) -> Router {
     let request_timeout = Duration::from_millis(api.options.request_timeout_ms);
     let bulk_timeout = Duration::from_millis(api.options.bulk_timeout_ms);
     let let_producers = from_fn_with_state(api.clone(), auth::let_producers);
@@ -80,8 +81,10 @@ pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>) -> Router {
         .merge(documents(description))
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(from_fn_with_state(limits, guard::limit));
+    let router = router.layer(from_fn(observe::track));
     let router = if origins.is_empty() { router } else { router.layer(cors(origins)) };
-    router.layer(from_fn(guard::dress))
+    // Whoever looks after the process is let in however busy it is, is no caller that counts, and gets no problem documents.
+    router.layer(from_fn(guard::dress)).merge(observe::routes(observer))
 }
 
 const RESTOCK: &str = "/products/{productId}/notifications/re-stock";

@@ -4,7 +4,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
     actions, cancel, context::Context, dead, doctor, enqueue, erase_user, examples, exit::Exit, history, import,
-    manual, migrate, output::Output, pause, pending, product, rate, reclaim, resume, settings, status, stock,
+    manual, migrate, output::Output, pause, pending, probe, product, rate, reclaim, resume, settings, status, stock,
     subscribe, test_send, token, verify, why,
 };
 #[cfg(feature = "local-servers")]
@@ -89,6 +89,8 @@ pub(super) enum Command {
     /// Run everything for development: private servers, flusher and worker in one process
     #[cfg(feature = "local-servers")]
     Up(Box<up::Args>),
+    /// Ask a running worker, flusher or API whether it is ready: 0 when it is
+    Probe(probe::Args),
     /// Print the completions of a shell: put them where it looks for them
     Completions(manual::CompletionArgs),
     /// Print the manual page, or write all of them into a folder
@@ -135,6 +137,7 @@ impl Command {
             Self::Reclaim(args) => reclaim::run(context, args).await,
             Self::Verify(args) => verify::run(context, args).await,
             Self::Doctor(args) => doctor::run(context, args).await,
+            Self::Probe(args) => probe::run(&args).await,
             Self::Token(args) => token::run(context, &args),
             // Done before anything was prepared.
             Self::Completions(_) | Self::Man(_) => Ok(Exit::Done),

@@ -17,6 +17,7 @@ use crate::{
     producer::{self, Accepted, Producer},
     redis::{Patience, Redis},
     stores::Stores,
+    trace::{self, Traceparent},
 };
 
 /// Options of `enqueue`.
@@ -54,7 +55,16 @@ impl Record for Accepted {
     }
 }
 
+/// The trace that a command belongs to, as a shell or a job runner passes it on.
+const TRACEPARENT: &str = "TRACEPARENT";
+
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let parent = std::env::var(TRACEPARENT).ok().and_then(|text| Traceparent::parse(&text));
+    let span = || tracing::info_span!(target: trace::TARGET, "enqueue", otel.kind = "producer");
+    trace::follow(span, parent, enqueue(context, args)).await
+}
+
+async fn enqueue(context: &Context, args: Args) -> anyhow::Result<Exit> {
     match (&args.product, &args.from) {
         (Some(name), _) if args.dry_run => many::preview_one(context, name, &args).await,
         (Some(name), _) if args.direct => direct(context, name, &args).await,

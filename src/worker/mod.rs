@@ -16,6 +16,7 @@ mod departure;
 mod ending;
 mod errand;
 mod flight;
+mod following;
 mod inquiry;
 mod keeping;
 mod landing;
@@ -35,10 +36,14 @@ use self::{board::Board, crew::Crew, inquiry::Inquiries, retry::RetryBudget};
 use crate::{
     channel::{ChannelOptions, Sender},
     ids::Channel,
+    meter::Vitals,
     mysql::setting::Settings,
     redis::{RedisError, signal},
     stores::Stores,
 };
+
+/// The part that gives signs of life: a reader of job streams for each channel and partition.
+pub const READING: &str = "reading_jobs";
 
 pub use config::{NotEnabled, OnPersonError, WorkerOptions};
 
@@ -59,6 +64,8 @@ pub struct Worker {
     pub senders: HashMap<Channel, Arc<dyn Sender>>,
     /// Its name in the consumer group; unique to this process.
     pub consumer: String,
+    /// Where its readers give signs of life.
+    pub vitals: Vitals,
 }
 
 /// What all lanes of a worker share.
@@ -72,6 +79,7 @@ pub(crate) struct Deps {
     slots: Arc<Semaphore>,
     board: Board,
     check_limit: DefaultDirectRateLimiter,
+    vitals: Vitals,
 }
 
 impl Deps {
@@ -109,7 +117,7 @@ impl Deps {
 /// # Errors
 /// When the readers' connections cannot be made at start.
 pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisError> {
-    let Worker { stores, settings, options, channels, senders, consumer } = worker;
+    let Worker { stores, settings, options, channels, senders, consumer, vitals } = worker;
     let signals = signal::listen(&stores.redis, stores.settings.partitions).await?;
     let deps = Arc::new(Deps {
         retry: RetryBudget::new(&options),
@@ -121,6 +129,7 @@ pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisErr
         settings,
         options,
         consumer,
+        vitals,
     });
     let listener = tokio::spawn(pass_on(deps.clone(), signals));
     let mut crew = Crew::new(deps.clone(), channels, senders, stop);

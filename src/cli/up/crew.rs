@@ -13,6 +13,7 @@ use crate::{
         connect_lazily,
         setting::{PARTITIONS_MAX, Settings},
     },
+    observe::Observer,
     redis::{Redis, RedisError, scripts::random_hex},
     stores::{SettingsWatch, Stores},
     sync::{self, Flusher},
@@ -40,6 +41,7 @@ impl Crew {
         settings: &Settings,
         args: Args,
         stop: &CancellationToken,
+        observer: &Observer,
     ) -> anyhow::Result<Option<Self>> {
         let Args { flush_interval_ms, worker: options, channel_options: channels, .. } = args;
         options.check_only(&settings.channels)?;
@@ -52,10 +54,13 @@ impl Crew {
         let flusher_redis = stores.redis.clone();
         let (flush_interval, drain) =
             (Duration::from_millis(flush_interval_ms), Duration::from_millis(options.drain_ms));
-        let flusher = Flusher { stores, flush_interval, drain, settings: watch.settings() };
+        observer.attach(backends, &stores, watch.settings())?;
+        let (settings, vitals) = (watch.settings(), observer.vitals());
+        let flusher = Flusher { stores, flush_interval, drain, settings, vitals };
         let Some(stores) = Stores::wait_for(backends, WORKER_CONNECTIONS_MAX, stop).await? else { return Ok(None) };
         let consumer = format!("{}-{}", std::process::id(), &random_hex()[..8]);
-        let worker = Worker { stores, settings: watch.settings(), options, channels, senders, consumer };
+        let (settings, vitals) = (watch.settings(), observer.vitals());
+        let worker = Worker { stores, settings, options, channels, senders, consumer, vitals };
 
         let (stop_flusher, stop_worker) = (CancellationToken::new(), CancellationToken::new());
         Ok(Some(Self {
