@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Imports go down only:
-//! `bin → cli | demo | api → observe → worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → meter | trace → ids, round, outcome`.
+//! `bin → cli | demo → api → observe → worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → meter | trace → ids, round, outcome`.
 
 pub mod api;
 pub mod channel;

@@ -12,6 +12,7 @@
 //! | `serve` | connections, and a stop that waits for what is in hand |
 //! | `guard` | what surrounds every request |
 //! | `auth` | tokens and roles |
+//! | `fresh` | answers that many ask for at once |
 //! | `ask`, `problem` | reading requests, and saying what is wrong with them |
 //! | `routes` | all paths, and `/openapi.json` and `/docs` made of them |
 //! | `product`, `stock`, `restock`, `round`, `subscription`, `bulk`, `admin`, `deployment` | the routes |
@@ -21,6 +22,7 @@ mod ask;
 mod auth;
 mod bulk;
 mod deployment;
+mod fresh;
 mod guard;
 pub mod options;
 mod problem;
@@ -43,12 +45,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     auth::Tokens,
+    fresh::Fresh,
     options::{ApiOptions, OptionError},
     problem::{Kind, Problem},
 };
 use crate::{
     config::Backends,
-    ids::{ProductId, ProductRef},
+    ids::{ProductId, ProductRef, Round},
     mysql::{action::Operator, connect_lazily, product as product_table, product::ProductRow, setting::Settings},
     observe::Observer,
     producer::Producer,
@@ -93,6 +96,8 @@ struct Api {
     /// Who it was where no tokens are needed.
     everybody: Operator,
     ready: OnceLock<Ready>,
+    /// How rounds stood a moment ago.
+    rounds: Fresh<(ProductId, Round)>,
     /// Work that goes on when its caller has left, or waited long enough.
     writes: TaskTracker,
 }
@@ -121,7 +126,14 @@ pub async fn run(
         tracing::warn!("no tokens are given: whoever reaches this address from this machine may do everything");
     }
     let drain = options.drain();
-    let api = Arc::new(Api { options, tokens, everybody, ready: OnceLock::new(), writes: TaskTracker::new() });
+    let api = Arc::new(Api {
+        options,
+        tokens,
+        everybody,
+        ready: OnceLock::new(),
+        rounds: Fresh::default(),
+        writes: TaskTracker::new(),
+    });
     let router = routes::router(&api, origins, observer.clone());
     tracing::info!(address = %listener.local_addr().unwrap_or(address), "listening");
     let serving = serve::run(listener, router, &api.options, stop.clone());

@@ -2,22 +2,31 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::State,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Api,
+    Api, Ready,
     ask::{Asked, At},
     problem::{Kind, Problem},
     product::{check_limit, next_after, page_default},
 };
 use crate::{
     ids::{Channel, ParseError, Place, ProductId, Round, rfc3339},
-    mysql::history::{self, PeopleOf},
+    mysql::{
+        history::{self, PeopleOf},
+        product::ProductRow,
+    },
     report::{
-        self,
+        self, Sources,
         history::{self as people, HistoryRow, Unchosen},
         rounds::{self, RoundView},
         status::StatusRow,
@@ -73,7 +82,7 @@ pub(super) async fn list(
 
 /// Show one round
 ///
-/// Where it stands on each channel, how many were told, who was last, and how long it still takes. A round that was
+/// Where it stands on each channel, how many were told, who was last, and how long it still takes; as it was at most 100 ms ago. A round that was
 /// overtaken at once has no lanes until that is recorded.
 #[utoipa::path(
     get, path = "/products/{productId}/rounds/{round}", tag = "Rounds", operation_id = "showRound",
@@ -86,20 +95,30 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
     At((product, round)): At<(ProductId, Round)>,
-) -> Result<Json<RoundView>, Problem> {
-    let ready = api.ready()?;
+) -> Result<Response, Problem> {
+    let make = async {
+        let view = look(api.ready()?, product, round).await?;
+        serde_json::to_vec(&view).map(Bytes::from).map_err(|error| Problem::internal(&error))
+    };
+    let body = api.rounds.get((product, round), make).await?;
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+}
+
+async fn look(ready: &Ready, product: ProductId, round: Round) -> Result<RoundView, Problem> {
     let row = ready.product(product).await?;
     let sources = ready.sources();
     if let Some(found) = rounds::one(&sources, product, row.sku.as_ref(), round).await? {
-        return Ok(Json(found));
+        return Ok(found);
     }
-    // One that was given out a moment ago, and overtaken since, is on its way into the record.
     let live = sources.redis.is_some();
-    let (row, _) = report::product::now(&sources, row).await?;
-    if round.0 > row.restock_round {
-        return Err(no_round(product, round));
-    }
-    Ok(Json(RoundView { product, round, live, lanes: Vec::new() }))
+    check_given_out(&sources, row, round).await?;
+    Ok(RoundView { product, round, live, lanes: Vec::new() })
+}
+
+/// Refuses a round that does not exist; one that was given out a moment ago is on its way into the record.
+async fn check_given_out(sources: &Sources, row: ProductRow, round: Round) -> Result<(), Problem> {
+    let (row, _) = report::product::now(sources, row).await?;
+    if round.0 > row.restock_round { Err(no_round(row.id, round)) } else { Ok(()) }
 }
 
 fn no_round(product: ProductId, round: Round) -> Problem {
@@ -154,9 +173,13 @@ pub(super) async fn recipients(
         .transpose()
         .map_err(|error: ParseError| Problem::of_field(Kind::BadRequest, "channel", error))?;
     let after = asked.after.map(|after| read_place(&after)).transpose()?;
-    ready.product(product).await?;
+    let row = ready.product(product).await?;
     let mysql = &ready.producer.stores().mysql;
     let found = history::channels_of(mysql, product, round).await?;
+    if found.is_empty() {
+        check_given_out(&ready.sources(), row, round).await?;
+        return Ok(Json(Recipients { items: Vec::new(), next: None }));
+    }
     let several = |channels: &[Channel]| {
         let names = channels.iter().map(Channel::as_str).collect::<Vec<_>>().join(" or ");
         Problem::of_field(Kind::BadRequest, "channel", format!("the round went by several: name {names}"))

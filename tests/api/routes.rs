@@ -66,7 +66,10 @@ async fn rounds_are_listed_from_the_newest_whether_recorded_or_not() {
         let accepted = api.post("/api/products/42/notifications/re-stock", "").await.is(202);
         assert_eq!(accepted.body["round"], round);
         // Overtaken at once by the next, and not recorded yet, it is known nevertheless.
-        api.get(accepted.header("location")).await.is(200);
+        let location = accepted.header("location");
+        api.get(location).await.is(200);
+        let people = api.get(&format!("{location}/recipients")).await.is(200);
+        assert_eq!(people.body, json!({"items": [], "next": null}));
     }
     let queued = api.get("/api/products/42/rounds").await.is(200);
     assert_eq!((&queued.body["items"][0]["round"], &queued.body["live"]), (&3.into(), &true.into()));
