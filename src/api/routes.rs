@@ -84,7 +84,8 @@ pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>, observer: Observ
     let router = router.layer(from_fn(observe::track));
     let router = if origins.is_empty() { router } else { router.layer(cors(origins)) };
     // Whoever looks after the process is let in however busy it is, is no caller that counts, and gets no problem documents.
-    router.layer(from_fn(guard::dress)).merge(observe::routes(observer))
+    // Of two routers the fallback of the second one stands: what no route knows is the API's to answer.
+    observe::routes(observer).merge(router.layer(from_fn(guard::dress)))
 }
 
 const RESTOCK: &str = "/products/{productId}/notifications/re-stock";
