@@ -1,6 +1,6 @@
 # Everything a contributor runs. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help demo test model check fmt build picture bench bench-peers plots servers
+.PHONY: help demo test test-api model check fmt build picture bench bench-peers plots servers
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ test: servers ## run all tests on private servers (or RESTOCK_TEST_REDIS_URL and
 	cargo build --quiet --example with_servers
 	$(or $(CARGO_TARGET_DIR),target)/debug/examples/with_servers cargo test --no-fail-fast
 	cargo test --manifest-path model/Cargo.toml
+
+test-api: servers ## check restock-api against its description with schemathesis, in a virtual environment (PYTHON=python3)
+	scripts/test-api.sh
 
 model: ## search more states of the protocol's model than the tests do (MINUTES=3 for each of five bounds)
 	cargo run --quiet --release --manifest-path model/Cargo.toml --example large -- $(or $(MINUTES),3)
@@ -38,6 +41,7 @@ check: ## formatting, lints, documentation, file headers, links
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 	scripts/check-headers.sh
 	scripts/check-links.sh
+	scripts/check-alerts.sh
 
 fmt: ## format the code
 	cargo fmt

@@ -6,7 +6,9 @@ use clap::Parser;
 use restock::{
     cli::{arguments, service},
     config::{Backends, Logging},
+    meter::Role,
     mysql::connect_lazily,
+    observe::{Observer, Observing},
     stores::{SettingsWatch, Stores},
     sync::{self, Flusher, FlusherOptions},
 };
@@ -22,22 +24,32 @@ struct Command {
     options: FlusherOptions,
     #[command(flatten)]
     logging: Logging,
+    #[command(flatten)]
+    observing: Observing,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command { backends, options, logging } = arguments::parse();
-    service::run("restock-flusher", &backends, &logging, async |stop| flush(&backends, &options, stop).await).await
+    let Command { backends, options, logging, observing } = arguments::parse();
+    let flushing = async |stop, observer| flush(&backends, &options, stop, observer).await;
+    service::run("restock-flusher", &backends, &logging, (Role::Flusher, Some(&observing)), flushing).await
 }
 
-async fn flush(backends: &Backends, options: &FlusherOptions, stop: CancellationToken) -> anyhow::Result<()> {
+async fn flush(
+    backends: &Backends,
+    options: &FlusherOptions,
+    stop: CancellationToken,
+    observer: Observer,
+) -> anyhow::Result<()> {
     let Some(stores) = Stores::wait_for(backends, sync::CONNECTIONS_MAX, &stop).await? else { return Ok(()) };
     let redis = stores.redis.clone();
     tracing::info!(partitions = stores.settings.partitions, namespace = %stores.settings.namespace, "flushing");
     let mut watch = SettingsWatch::start(connect_lazily(&backends.mysql_url, 1)?, stores.settings.clone());
     let (flush_interval, drain, settings) = (options.flush_interval(), options.drain(), watch.settings());
+    observer.attach(backends, &stores, watch.settings())?;
+    let flusher = Flusher { stores, flush_interval, drain, settings, vitals: observer.vitals() };
     tokio::select! {
-        () = sync::run(Flusher { stores, flush_interval, drain, settings }, stop) => {}
+        () = sync::run(flusher, stop) => {}
         // What is in the log is another deployment's: not one more batch of it may reach this database.
         // And it is not the conflict that a wrong option is at the start: what was right has changed.
         refusal = watch.refused() => return Err(anyhow::Error::msg(refusal.to_string())),

@@ -7,7 +7,9 @@ use restock::{
     channel::ChannelOptions,
     cli::{arguments, service},
     config::{Backends, Logging},
+    meter::Role,
     mysql::connect_lazily,
+    observe::{Observer, Observing},
     stores::{SettingsWatch, Stores},
     worker::{self, Worker, WorkerOptions},
 };
@@ -29,13 +31,15 @@ struct Command {
     logging: Logging,
     #[command(flatten)]
     channels: ChannelOptions,
+    #[command(flatten)]
+    observing: Observing,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command { backends, worker, channels, logging } = arguments::parse();
-    service::run("restock-worker", &backends, &logging, async |stop| work(&backends, worker, channels, stop).await)
-        .await
+    let Command { backends, worker, channels, logging, observing } = arguments::parse();
+    let working = async |stop, observer| work(&backends, worker, channels, stop, observer).await;
+    service::run("restock-worker", &backends, &logging, (Role::Worker, Some(&observing)), working).await
 }
 
 async fn work(
@@ -43,12 +47,14 @@ async fn work(
     options: WorkerOptions,
     channels: ChannelOptions,
     stop: CancellationToken,
+    observer: Observer,
 ) -> anyhow::Result<()> {
     let Some(stores) = Stores::wait_for(backends, worker::CONNECTIONS_MAX, &stop).await? else { return Ok(()) };
     options.check_only(&stores.settings.channels)?;
     let mut watch = SettingsWatch::start(connect_lazily(&backends.mysql_url, 1)?, stores.settings.clone());
+    observer.attach(backends, &stores, watch.settings())?;
     let (lanes, rate) = (options.lanes, stores.settings.rate);
-    let worker = Worker::new(stores, watch.settings(), options, channels)?;
+    let worker = Worker::new(stores, watch.settings(), options, channels, observer.vitals())?;
     tracing::info!(consumer = worker.consumer, lanes, rate, "working");
     let work = worker::run(worker, stop.clone());
     tokio::pin!(work);

@@ -18,6 +18,7 @@
 -- ARGV[4] id of the row in restock_request, or empty
 -- ARGV[5] entries in the log at which nothing is accepted
 -- ARGV[6] the enabled channels, `name,…`, in the order of the keys
+-- ARGV[7] W3C traceparent of whoever follows this restock, or empty
 --
 -- Reply queued <round>       accepted
 -- Reply known <round>        accepted before under this key
@@ -92,6 +93,18 @@ end
 local round = whole(tonumber(product.round) + 1)
 change_product(KEYS[1], KEYS[3], KEYS[4], ARGV[1], product, { stock = whole(stock), round = round }, now_ms)
 
+-- Remembers who follows the round; what is known of the current one must not go with the field that the next one takes.
+local function follow(lane, field)
+  local current = trace_of(lane)
+  if field == 'waiting_trace' and current ~= '' then
+    put(lane, 'trace', get(lane, 'round') .. ' ' .. current)
+  end
+  local trace = ARGV[7] ~= '' and (round .. ' ' .. ARGV[7]) or ''
+  if get(lane, field) ~= trace then
+    put(lane, field, trace)
+  end
+end
+
 local at = 6
 for channel in string.gmatch(ARGV[6], '[^,]+') do
   local lane = open_lane(KEYS[at], KEYS[at + 1], KEYS[at + 2], KEYS[3])
@@ -109,12 +122,14 @@ for channel in string.gmatch(ARGV[6], '[^,]+') do
     end
     put(lane, 'waiting', round)
     put(lane, 'waiting_at', now_us)
+    follow(lane, 'waiting_trace')
     log_unbegun(lane, round, 'QUEUED', now_us, '', '')
   else
     if open then
       log_unbegun(lane, get(lane, 'round'), 'SUPERSEDED', get(lane, 'queued_at'), now_us, 'overtaken by round ' .. round)
     end
     queue_round(lane, round, now_us)
+    follow(lane, 'trace')
     log_round(lane)
     ensure_entry(lane, 'j')
   end

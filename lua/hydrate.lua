@@ -71,8 +71,9 @@ local function adopt_unbegun(lane, state)
 end
 
 local _, now_ms = now()
-local changes = { epoch = ARGV[5], run = server_run() }
+local changes = { epoch = ARGV[5], run = server_run(), tag = tag_of(product) }
 if not product.stock or older(product, tonumber(ARGV[6]), tonumber(ARGV[4])) then
+  changes.tag = ARGV[6] .. '-' .. ARGV[4]
   changes.stock = ARGV[2]
   changes.paused = ARGV[7]
   changes.round = whole(math.max(tonumber(product.round or '0') or 0, tonumber(ARGV[3])))

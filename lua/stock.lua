@@ -1,6 +1,7 @@
 -- Sets or changes a product's stock, and signals when it is gone.
 --
--- Invariant: stock is never below zero; every change is logged.
+-- Invariant: stock is never below zero; every change is logged; a change that names a state is made to that state or
+-- not at all, so that one that comes late cannot bring back a stock that is gone.
 --
 -- include shared/lane.lua
 -- include shared/product.lua
@@ -13,22 +14,28 @@
 -- ARGV[1] product id
 -- ARGV[2] set or add
 -- ARGV[3] units
+-- ARGV[4] the tag that the product must have, or empty
 --
--- Reply ok <stock>        the new stock; or what it was after this call before
--- Reply below <stock>     nothing was written: it would be below zero
--- Reply absent            nothing was written: check the product against MySQL
--- Reply aged              nothing was written: check the product against MySQL
+-- Reply ok <stock> <tag>     the new stock and the tag of that state; or what they were after this call before
+-- Reply below <stock>        nothing was written: it would be below zero
+-- Reply moved <stock> <tag>  nothing was written: the product has changed, and is like this now
+-- Reply absent               nothing was written: check the product against MySQL
+-- Reply aged                 nothing was written: check the product against MySQL
 -- Cost: O(1).
 
 -- First of all: the server may have been restarted between the call and its copy.
 local done = redis.call('GET', KEYS[5])
 if done then
-  return { 'ok', done }
+  local stock, tag = string.match(done, '^(%S+) ?(.*)$')
+  return { 'ok', stock, tag }
 end
 local product = read_hash(KEYS[1])
 local refusal = distrust(product)
 if refusal then
   return { refusal }
+end
+if ARGV[4] ~= '' and ARGV[4] ~= tag_of(product) then
+  return { 'moved', product.stock, tag_of(product) }
 end
 local stock = tonumber(ARGV[3])
 if ARGV[2] == 'add' then
@@ -39,8 +46,8 @@ if stock < 0 then
 end
 local _, now_ms = now()
 change_product(KEYS[1], KEYS[2], KEYS[3], ARGV[1], product, { stock = whole(stock) }, now_ms)
-redis.call('SET', KEYS[5], whole(stock), 'PX', 60000)
+redis.call('SET', KEYS[5], whole(stock) .. ' ' .. product.tag, 'PX', 60000)
 if stock == 0 then
   redis.pcall('SPUBLISH', KEYS[4], ARGV[1])
 end
-return { 'ok', whole(stock) }
+return { 'ok', whole(stock), product.tag }

@@ -7,10 +7,16 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 use url::Url;
 
-use crate::ids::Namespace;
+use crate::{ids::Namespace, trace};
 
 const REDIS_SCHEMES: [&str; 6] =
     ["redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel"];
@@ -74,6 +80,9 @@ pub enum ConfigError {
     /// The filter of the log cannot be read.
     #[error("--log / RESTOCK_LOG is not a filter such as `info` or `restock=debug`: {0}")]
     LogFilter(String),
+    /// Spans cannot be exported as the environment says.
+    #[error("traces cannot be exported: {0}")]
+    Trace(String),
 }
 
 const REDIS_OPTION: &str = "--redis-url / RESTOCK_REDIS_URL";
@@ -186,11 +195,26 @@ impl Logging {
             parse(&format!("sqlx=warn,fred=warn,{}", self.log_filter))?
         };
         let is_coloured = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(is_coloured);
+        let log = fmt::layer().with_writer(io::stderr).with_ansi(is_coloured);
+        let log = match self.log_format {
+            LogFormat::Text => log.boxed(),
+            LogFormat::Json => log.json().flatten_event(true).boxed(),
+        };
         // Failing means that a subscriber is installed: the one of the first call.
-        let _ = match self.log_format {
-            LogFormat::Text => log.try_init(),
-            LogFormat::Json => log.json().flatten_event(true).try_init(),
+        let _ = match trace::tracer().map_err(ConfigError::Trace)? {
+            None => tracing_subscriber::registry().with(log.with_filter(filter)).try_init(),
+            Some(tracer) => {
+                // Nobody but the collector sees these spans.
+                let filter = parse(&format!("{filter},{}=off", trace::TARGET))?;
+                let spans = tracing_opentelemetry::layer()
+                    .with_tracer(tracer)
+                    .with_location(false)
+                    .with_threads(false)
+                    .with_target(false)
+                    .with_tracked_inactivity(false)
+                    .with_filter(Targets::new().with_target(trace::TARGET, LevelFilter::INFO));
+                tracing_subscriber::registry().with(log.with_filter(filter)).with(spans).try_init()
+            }
         };
         Ok(())
     }
@@ -201,9 +225,10 @@ impl Logging {
 /// # Errors
 /// Names the option that cannot be used.
 pub fn prepare(backends: &Backends, logging: &Logging) -> Result<(), ConfigError> {
+    // First: the client of a collector needs one.
+    install_tls_provider();
     logging.install()?;
     backends.validate()?;
-    install_tls_provider();
     Ok(())
 }
 

@@ -13,8 +13,9 @@
 //! ```
 //!
 //! Imports go down only:
-//! `bin → cli | demo → worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → ids, round, outcome`.
+//! `bin → cli | demo → api → observe → worker | sync | verify → producer | channel | pace → report | stores → redis | mysql → meter | trace → ids, round, outcome`.
 
+pub mod api;
 pub mod channel;
 pub mod cli;
 pub mod clock;
@@ -25,7 +26,9 @@ pub mod ids;
 pub mod limit;
 #[cfg(feature = "local-servers")]
 pub mod local;
+pub mod meter;
 pub mod mysql;
+pub mod observe;
 pub mod outcome;
 pub mod pace;
 pub mod producer;
@@ -35,5 +38,7 @@ pub mod round;
 pub mod stop;
 pub mod stores;
 pub mod sync;
+pub mod token;
+pub mod trace;
 pub mod verify;
 pub mod worker;

@@ -51,6 +51,7 @@ fn message(user: i64) -> Message {
         channel: "webhook".parse().unwrap(),
         user: UserId(user),
         started_us: 1_700_000_000_123_456,
+        traceparent: None,
     }
 }
 

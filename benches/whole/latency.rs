@@ -12,6 +12,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use restock::{
     channel::{Answer, ChannelOptions, Message, Sender},
     ids::ProductId,
+    meter::Vitals,
     redis::scripts::Reserve,
     worker::{self, Worker, WorkerOptions},
 };
@@ -63,7 +64,7 @@ pub(crate) async fn run(_: &Options, report: &mut Report) -> anyhow::Result<()> 
     let stop = CancellationToken::new();
     let (_unchanged, settings) = watch::channel(shop.stores.settings.clone());
     let (stores, consumer) = (shop.stores.clone(), "bench".to_owned());
-    let worker = Worker { stores, settings, options, channels, senders, consumer };
+    let worker = Worker { stores, settings, options, channels, senders, consumer, vitals: Vitals::default() };
     let worker = tokio::spawn(worker::run(worker, stop.clone()));
 
     measure(&shop, &mut starts, true).await?;

@@ -74,6 +74,7 @@ async fn posts(shop: &Shop, url: &str) -> anyhow::Result<Duration> {
         channel: shop.channel.clone(),
         user: UserId(user),
         started_us: 1_700_000_000_000_000,
+        traceparent: None,
     };
     let start = Instant::now();
     let failed = stream::iter(1..=PEOPLE)

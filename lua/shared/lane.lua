@@ -127,6 +127,18 @@ local function drop_entry(lane)
   end
 end
 
+-- The W3C traceparent of whoever follows the lane's current round, or empty. Each field names its round, so that one that
+-- was left behind is not taken for the present one's.
+local function trace_of(lane)
+  for _, field in ipairs({ 'trace', 'waiting_trace' }) do
+    local round, parent = string.match(get(lane, field), '^(%d+) (.+)$')
+    if round and round == get(lane, 'round') then
+      return parent
+    end
+  end
+  return ''
+end
+
 -- letter: 'j' for fresh work, 'a' for work handed back. A paused lane gets none.
 local function add_entry(lane, letter)
   if get(lane, 'paused') == '1' then
@@ -137,7 +149,12 @@ local function add_entry(lane, letter)
   if letter == 'a' then
     stream = lane.again
   end
-  put(lane, 'entry', letter .. ':' .. redis.call('XADD', stream, '*', 'product', get(lane, 'product')))
+  local fields = { 'product', get(lane, 'product') }
+  local trace = trace_of(lane)
+  if trace ~= '' then
+    fields = { 'product', get(lane, 'product'), 'traceparent', trace }
+  end
+  put(lane, 'entry', letter .. ':' .. redis.call('XADD', stream, '*', unpack(fields)))
 end
 
 local function ensure_entry(lane, letter)

@@ -11,6 +11,11 @@ local function distrust(product)
   return nil
 end
 
+-- The name of a product's state: another one after every change. Installed under a new epoch it keeps its name.
+local function tag_of(product)
+  return product.tag or ((product.epoch or '') .. '-' .. (product.version or ''))
+end
+
 -- Writes the product's new state and logs it.
 local function change_product(key, log, products, id, product, changes, now_ms)
   for field, value in pairs(changes) do
@@ -18,8 +23,9 @@ local function change_product(key, log, products, id, product, changes, now_ms)
   end
   product.version = whole((tonumber(product.version or '0') or 0) + 1)
   product.paused = product.paused or ''
+  product.tag = changes.tag or (product.epoch .. '-' .. product.version)
   redis.call('HSET', key, 'stock', product.stock, 'round', product.round, 'paused', product.paused,
-    'epoch', product.epoch, 'version', product.version, 'run', product.run)
+    'epoch', product.epoch, 'version', product.version, 'run', product.run, 'tag', product.tag)
   redis.call('ZADD', products, now_ms, id)
   redis.call('XADD', log, '*', 'k', 'product', 'p', id, 'stock', product.stock, 'r', product.round,
     'z', product.paused, 'e', product.epoch, 'v', product.version)

@@ -86,6 +86,7 @@ pub(super) mod tests {
             channel: "webhook".parse().unwrap(),
             user: UserId(1001),
             started_us: 1_700_000_000_123_456,
+            traceparent: None,
         }
     }
 

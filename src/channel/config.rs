@@ -106,7 +106,9 @@ impl ChannelOptions {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(ChannelError::UrlInvalid);
         }
-        let signer = self.webhook_secret.as_ref().map(Signer::parse).transpose()?;
+        // A variable that is set to nothing, as a container's often is, is no secret.
+        let secret = self.webhook_secret.as_ref().filter(|secret| !secret.expose_secret().is_empty());
+        let signer = secret.map(Signer::parse).transpose()?;
         let (send_timeout, connections_max) = (self.send_timeout(), self.connections_max);
         Ok(WebhookSettings { url, signer, send_timeout, connections_max })
     }

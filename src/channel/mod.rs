@@ -22,7 +22,10 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 
 pub use self::config::{ChannelError, ChannelOptions};
-use crate::ids::{Channel, ProductId, Round, Sku, UserId};
+use crate::{
+    ids::{Channel, ProductId, Round, Sku, UserId},
+    trace::Traceparent,
+};
 
 /// What a message says of the product.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub struct Message {
     pub user: UserId,
     /// When this attempt started, in µs since the epoch.
     pub started_us: i64,
+    /// The trace that this attempt belongs to, for the provider; none where nobody follows it.
+    pub traceparent: Option<Traceparent>,
 }
 
 impl Message {

@@ -24,6 +24,7 @@ use super::{Answer, Message, Sender, body, reply, signature::Signer};
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const STARTED_AT: HeaderName = HeaderName::from_static("restock-started-at");
 
 /// The most of an answer's body that is read, and thrown away, to keep its connection; a longer one costs it.
@@ -112,6 +113,9 @@ impl WebhookSender {
         headers.insert(STARTED_AT, message.started_us.into());
         if let Some(signer) = &self.settings.signer {
             headers.insert(WEBHOOK_SIGNATURE, signer.sign(&key, timestamp_s, &body).try_into()?);
+        }
+        if let Some(traceparent) = &message.traceparent {
+            headers.insert(TRACEPARENT, traceparent.as_str().try_into()?);
         }
         headers.insert(WEBHOOK_ID, key.try_into()?);
         Ok(self.client.post(self.settings.url.clone()).headers(headers).body(body))

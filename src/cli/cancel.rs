@@ -2,13 +2,13 @@
 
 use super::{
     Context,
-    exit::{Exit, Failure},
+    exit::Exit,
     output::{self, Record, or_dash},
 };
 use crate::{
-    ids::{Channel, ProductId, ProductRef},
+    ids::{Channel, ProductRef},
     mysql::action::Deed,
-    producer::{Cancellation, Producer, ProducerError, WouldCancel},
+    producer::{Producer, WouldCancel},
 };
 
 /// Options of `cancel`.
@@ -47,65 +47,17 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         None => producer.channels().to_vec(),
     };
     if args.dry_run {
-        return preview(context, &producer, product, &channels).await;
+        output::records(context.output, &producer.would_cancel_all(product, &channels).await?)?;
+        return Ok(Exit::Done);
     }
     let deed = Deed { channel: args.channel, ..Deed::of_product("cancel", product) };
-    let work = cancel(&producer, product, &channels, format!("canceled by {}", context.by.as_str()));
+    let reason = format!("canceled by {}", context.by.as_str());
+    let work = async {
+        let lanes = producer.cancel_all(product, &channels, &reason).await?;
+        let said: Vec<String> = lanes.iter().map(ToString::to_string).collect();
+        said.iter().for_each(|line| output::note(&format!("product {product}: {line}")));
+        Ok(said.join("; "))
+    };
     context.act(&producer.stores().mysql, &deed, work).await?;
     Ok(Exit::Done)
-}
-
-/// Says what would end, at least one round.
-async fn preview(
-    context: &Context,
-    producer: &Producer,
-    product: ProductId,
-    channels: &[Channel],
-) -> anyhow::Result<Exit> {
-    let mut rows = Vec::new();
-    for channel in channels {
-        match producer.would_cancel(product, channel).await {
-            Ok(row) => rows.push(row),
-            Err(ProducerError::NothingToCancel { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    if rows.is_empty() {
-        return Err(nothing(product, channels).into());
-    }
-    output::records(context.output, &rows)?;
-    Ok(Exit::Done)
-}
-
-/// Ends what is open, at least one round, and says what it did.
-async fn cancel(
-    producer: &Producer,
-    product: ProductId,
-    channels: &[Channel],
-    reason: String,
-) -> anyhow::Result<String> {
-    let mut said = Vec::new();
-    for channel in channels {
-        said.push(match producer.cancel(product, channel, &reason).await {
-            Ok(Cancellation::Ended(round)) => format!("round {round} on {channel} has ended"),
-            Ok(Cancellation::Told(round)) => {
-                format!("round {round} on {channel} ends when what is in flight is settled")
-            }
-            Err(ProducerError::NothingToCancel { .. }) => continue,
-            Err(error) => return Err(error.into()),
-        });
-        output::note(&format!("product {product}: {}", said[said.len() - 1]));
-    }
-    if !said.is_empty() {
-        return Ok(said.join("; "));
-    }
-    Err(nothing(product, channels).into())
-}
-
-fn nothing(product: ProductId, channels: &[Channel]) -> Failure {
-    let names = channels.iter().map(Channel::as_str).collect::<Vec<_>>().join(", ");
-    let what = format!(
-        "product {product} has nothing to cancel on {names}: no round is open; see `restock-cli status {product}`"
-    );
-    Failure::new(Exit::Conflict, what)
 }

@@ -4,8 +4,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{
     actions, cancel, context::Context, dead, doctor, enqueue, erase_user, examples, exit::Exit, history, import,
-    manual, migrate, output::Output, pause, pending, product, rate, reclaim, resume, settings, status, stock,
-    subscribe, test_send, verify, why,
+    manual, migrate, output::Output, pause, pending, probe, product, rate, reclaim, resume, settings, status, stock,
+    subscribe, test_send, token, verify, why,
 };
 #[cfg(feature = "local-servers")]
 use super::{servers, up};
@@ -84,9 +84,13 @@ pub(super) enum Command {
     Doctor(doctor::Args),
     /// Check both stores against each other and against the rules, and mend what can be mended
     Verify(verify::Args),
+    /// Make a token for the HTTP API
+    Token(token::Args),
     /// Run everything for development: private servers, flusher and worker in one process
     #[cfg(feature = "local-servers")]
     Up(Box<up::Args>),
+    /// Ask a running worker, flusher or API whether it is ready: 0 when it is
+    Probe(probe::Args),
     /// Print the completions of a shell: put them where it looks for them
     Completions(manual::CompletionArgs),
     /// Print the manual page, or write all of them into a folder
@@ -133,6 +137,8 @@ impl Command {
             Self::Reclaim(args) => reclaim::run(context, args).await,
             Self::Verify(args) => verify::run(context, args).await,
             Self::Doctor(args) => doctor::run(context, args).await,
+            Self::Probe(args) => probe::run(&args).await,
+            Self::Token(args) => token::run(context, &args),
             // Done before anything was prepared.
             Self::Completions(_) | Self::Man(_) => Ok(Exit::Done),
             #[cfg(feature = "local-servers")]

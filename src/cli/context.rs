@@ -110,16 +110,11 @@ impl Context {
         deed: &Deed,
         work: impl Future<Output = anyhow::Result<String>>,
     ) -> anyhow::Result<()> {
-        let row = action::open(pool, &self.by, deed).await?;
-        let done = work.await;
-        let result = match &done {
+        let words = |done: &anyhow::Result<String>| match done {
             Ok(result) => result.clone(),
             Err(error) => format!("failed: {}", Failure::of(error, &self.backends).message),
         };
-        if let Err(error) = action::close(pool, row, &result).await {
-            tracing::warn!(%error, row, "the row about what was done stays open");
-        }
-        done.map(drop)
+        action::record(pool, &self.by, deed, work, words).await.map(drop)
     }
 
     /// The product that was named, as MySQL knows it.

@@ -5,8 +5,6 @@ mod orders;
 
 use std::path::PathBuf;
 
-use serde::Serialize;
-
 use super::{
     Context,
     context::CONNECTIONS_MAX,
@@ -15,10 +13,11 @@ use super::{
     wait::{self, Watch},
 };
 use crate::{
-    ids::{IdempotencyKey, ProductId, ProductRef, Round},
+    ids::{IdempotencyKey, ProductRef},
     producer::{self, Accepted, Producer},
     redis::{Patience, Redis},
     stores::Stores,
+    trace::{self, Traceparent},
 };
 
 /// Options of `enqueue`.
@@ -48,20 +47,7 @@ pub struct Args {
     pub from: Option<PathBuf>,
 }
 
-#[derive(Debug, Serialize)]
-struct EnqueueRow {
-    product: ProductId,
-    round: Option<Round>,
-    request: Option<i64>,
-}
-
-impl From<Accepted> for EnqueueRow {
-    fn from(Accepted { product, round, request }: Accepted) -> Self {
-        Self { product, round, request }
-    }
-}
-
-impl Record for EnqueueRow {
+impl Record for Accepted {
     const HEADINGS: &'static [&'static str] = &[">PRODUCT", ">ROUND", ">REQUEST"];
 
     fn cells(&self) -> Vec<String> {
@@ -69,7 +55,16 @@ impl Record for EnqueueRow {
     }
 }
 
+/// The trace that a command belongs to, as a shell or a job runner passes it on.
+const TRACEPARENT: &str = "TRACEPARENT";
+
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let parent = std::env::var(TRACEPARENT).ok().and_then(|text| Traceparent::parse(&text));
+    let span = || tracing::info_span!(target: trace::TARGET, "enqueue", otel.kind = "producer");
+    trace::follow(span, parent, enqueue(context, args)).await
+}
+
+async fn enqueue(context: &Context, args: Args) -> anyhow::Result<Exit> {
     match (&args.product, &args.from) {
         (Some(name), _) if args.dry_run => many::preview_one(context, name, &args).await,
         (Some(name), _) if args.direct => direct(context, name, &args).await,
@@ -87,7 +82,7 @@ async fn direct(context: &Context, name: &ProductRef, args: &Args) -> anyhow::Re
         let redis = Redis::connect(&backends.redis_url, &backends.namespace, Patience::Short).await?;
         let known = producer::enqueue_known(&redis, *product, args.quantity, args.key.as_ref()).await?;
         if let Some(accepted) = known {
-            output::record(context.output, &EnqueueRow::from(accepted))?;
+            output::record(context.output, &accepted)?;
             return if args.wait { wait_for(&context.stores().await?, accepted).await } else { Ok(Exit::Done) };
         }
     }
@@ -101,7 +96,7 @@ async fn direct(context: &Context, name: &ProductRef, args: &Args) -> anyhow::Re
             _ => failure,
         }
     })?;
-    output::record(context.output, &EnqueueRow::from(accepted))?;
+    output::record(context.output, &accepted)?;
     if args.wait { wait_for(producer.stores(), accepted).await } else { Ok(Exit::Done) }
 }
 
@@ -145,7 +140,7 @@ async fn through_the_outbox(context: &Context, name: &ProductRef, args: &Args) -
             context.backends.redis_address()
         ));
     }
-    output::record(context.output, &EnqueueRow::from(accepted))?;
+    output::record(context.output, &accepted)?;
     if !args.wait {
         return Ok(Exit::Done);
     }

@@ -28,6 +28,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("unpause", "unpause 42"),
     ("rate", "rate"),
     ("rate set", "rate set 200"),
+    ("token", "token --name shop"),
     ("actions", "actions 42 --limit 10"),
     ("status", "status 42 --watch"),
     ("history", "history 42 --round 3 --limit 100"),
@@ -46,6 +47,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("history prune", "history prune --before 2026-01-01"),
     ("up", "up --rate 100"),
     ("demo", "demo"),
+    ("probe", "probe 127.0.0.1:9464"),
     ("completions", "completions bash > /etc/bash_completion.d/restock-cli"),
     ("man", "man --out /usr/local/share/man/man1"),
 ];

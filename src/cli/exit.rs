@@ -3,6 +3,7 @@
 use std::{fmt, io, iter, process::ExitCode};
 
 use crate::{
+    api::{RunError, options::OptionError},
     channel::ChannelError,
     config::{Backends, ConfigError},
     ids::ParseError,
@@ -173,7 +174,11 @@ fn mysql_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a s
         (Some(OpenError::Schema(error)), _) => mysql_error(error),
         (Some(OpenError::Setting(error)), _) | (_, Some(ProducerError::Setting(error))) => mysql_error(error),
         (_, Some(ProducerError::Store(error))) => mysql_error(error),
-        _ => None,
+        _ => match cause.downcast_ref::<RunError>() {
+            Some(RunError::Open(error)) => mysql_error(error),
+            Some(RunError::Sql(error)) => Some(error),
+            _ => None,
+        },
     }
 }
 
@@ -189,24 +194,28 @@ fn redis_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a R
     {
         (Some(StoreError::Redis(error)), ..) | (_, Some(OpenError::Redis(error)), _) => Some(error),
         (.., Some(ProducerError::Store(error))) => redis_error(error),
-        _ => None,
+        _ => match cause.downcast_ref::<RunError>() {
+            Some(RunError::Open(error)) => redis_error(error),
+            _ => None,
+        },
     }
 }
 
 /// The code of an error of a part, other than one that it only passes on.
 fn code_of_part(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
-    if cause.is::<ParseError>() || cause.is::<ConfigError>() || cause.is::<NotEnabled>() {
+    if cause.is::<ParseError>() || cause.is::<ConfigError>() || cause.is::<NotEnabled>() || cause.is::<OptionError>() {
         Some(Exit::Usage)
     } else if let Some(error) = cause.downcast_ref::<SettingError>() {
         code_of_setting(error)
     } else if let Some(error) = cause.downcast_ref::<ProducerError>() {
         code_of_producer(error)
     } else if let Some(error) = cause.downcast_ref::<OpenError>() {
+        code_of_open(error)
+    } else if let Some(error) = cause.downcast_ref::<RunError>() {
         match error {
-            OpenError::Setting(error) => code_of_setting(error),
-            OpenError::OtherPartitions { .. } => Some(Exit::Conflict),
-            OpenError::Schema(_) => Some(Exit::Failure),
-            OpenError::Sql(_) | OpenError::Redis(_) => None,
+            RunError::Options(_) => Some(Exit::Usage),
+            RunError::Open(error) => code_of_open(error),
+            RunError::Listen { .. } | RunError::Sql(_) | RunError::Replaced(_) => Some(Exit::Failure),
         }
     } else if cause.is::<AddError>() {
         Some(Exit::Conflict)
@@ -218,6 +227,15 @@ fn code_of_part(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         error.is_input().then_some(Exit::Usage)
     } else {
         None
+    }
+}
+
+fn code_of_open(error: &OpenError) -> Option<Exit> {
+    match error {
+        OpenError::Setting(error) => code_of_setting(error),
+        OpenError::OtherPartitions { .. } => Some(Exit::Conflict),
+        OpenError::Schema(_) => Some(Exit::Failure),
+        OpenError::Sql(_) | OpenError::Redis(_) => None,
     }
 }
 
@@ -242,6 +260,8 @@ fn code_of_producer(error: &ProducerError) -> Option<Exit> {
         | ProducerError::NobodyBlocks { .. }
         | ProducerError::NobodyFailed { .. }
         | ProducerError::NothingToCancel { .. }
+        | ProducerError::NotEnabled { .. }
+        | ProducerError::Moved { .. }
         | ProducerError::BelowZero { .. } => Some(Exit::Conflict),
         ProducerError::Backlog | ProducerError::Unsettled(_) | ProducerError::Store(_) => Some(Exit::Failure),
         ProducerError::Setting(error) => code_of_setting(error),

@@ -1,7 +1,5 @@
 //! `restock-cli history`: what became of each person in a round.
 
-use chrono::DateTime;
-
 use super::{
     Context,
     exit::{Exit, Failure},
@@ -9,9 +7,9 @@ use super::{
     prune,
 };
 use crate::{
-    ids::{Channel, ParseError, Place, ProductId, ProductRef, Round, time_us},
+    ids::{Channel, Place, ProductId, ProductRef, Round, time_us},
     mysql::history::{self, PeopleOf},
-    report::history::{self as report, HistoryRow},
+    report::history::{self as report, HistoryRow, Unchosen},
 };
 
 /// Options of `history`.
@@ -42,20 +40,11 @@ struct ReadArgs {
     #[arg(long)]
     channel: Option<Channel>,
     /// Only people after this place in line: the `place` of the last one seen
-    #[arg(long, value_name = "PLACE", value_parser = parse_place)]
+    #[arg(long, value_name = "PLACE", value_parser = Place::parse_time)]
     after: Option<Place>,
     /// At most so many
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
-}
-
-fn parse_place(text: &str) -> Result<Place, ParseError> {
-    match DateTime::parse_from_rfc3339(text) {
-        Ok(at) => Ok(Place(at.timestamp_micros())),
-        Err(_) => {
-            text.parse().map_err(|_| ParseError::new("place", text, "a time such as 2026-01-31T12:00:00.000001Z"))
-        }
-    }
 }
 
 impl Record for HistoryRow {
@@ -86,7 +75,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 async fn read(context: &Context, args: ReadArgs) -> anyhow::Result<Exit> {
     let (pool, _) = context.mysql().await?;
     let product = context.product(&pool, &args.product).await?.id;
-    let channels = choose(&args, product, history::channels_of(&pool, product, args.round).await?)?;
+    let found = history::channels_of(&pool, product, args.round).await?;
+    let channels = report::choose(found, args.channel.as_ref()).map_err(|refusal| refuse(&args, product, &refusal))?;
+    if channels.len() > 1 && (args.after.is_some() || args.limit.is_some()) {
+        return Err(refuse(&args, product, &Unchosen::Several(channels)).into());
+    }
     let mut rows = Vec::new();
     for channel in channels {
         let of = PeopleOf { product, round: args.round, channel };
@@ -96,28 +89,23 @@ async fn read(context: &Context, args: ReadArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The channels to read, of those by which the round went.
-fn choose(args: &ReadArgs, product: ProductId, found: Vec<Channel>) -> Result<Vec<Channel>, Failure> {
+fn refuse(args: &ReadArgs, product: ProductId, refusal: &Unchosen) -> Failure {
     let round = args.round;
-    if found.is_empty() {
-        return Err(Failure::new(
+    match refusal {
+        Unchosen::NoSuchRound => Failure::new(
             Exit::NotFound,
             format!("product {product} has no round {round}; see `restock-cli status {product}`"),
-        ));
-    }
-    match &args.channel {
-        Some(channel) if found.contains(channel) => Ok(vec![channel.clone()]),
-        Some(channel) => {
+        ),
+        Unchosen::NotBy(channel) => {
             let what = format!(
                 "round {round} of product {product} did not go by {channel}; see `restock-cli status {product}`"
             );
-            Err(Failure::new(Exit::NotFound, what))
+            Failure::new(Exit::NotFound, what)
         }
-        None if found.len() > 1 && (args.after.is_some() || args.limit.is_some()) => {
-            let names = found.iter().map(Channel::as_str).collect::<Vec<_>>().join(" or ");
+        Unchosen::Several(channels) => {
+            let names = channels.iter().map(Channel::as_str).collect::<Vec<_>>().join(" or ");
             let what = format!("round {round} of product {product} went by several ways: give --channel {names} too");
-            Err(Failure::new(Exit::Usage, what))
+            Failure::new(Exit::Usage, what)
         }
-        None => Ok(found),
     }
 }

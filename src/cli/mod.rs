@@ -18,6 +18,7 @@ pub mod migrate;
 pub mod output;
 pub mod pause;
 pub mod pending;
+pub mod probe;
 pub mod product;
 pub mod prune;
 pub mod rate;
@@ -31,13 +32,14 @@ pub mod status;
 pub mod stock;
 pub mod subscribe;
 pub mod test_send;
+pub mod token;
 #[cfg(feature = "local-servers")]
 pub mod up;
 pub mod verify;
 mod wait;
 pub mod why;
 
-use crate::{config, mysql::action::Operator};
+use crate::{config, mysql::action::Operator, trace};
 use command::{Cli, Command};
 use exit::{Exit, Failure};
 
@@ -62,6 +64,7 @@ pub async fn run() -> Exit {
         Ok(()) => command.run(&context).await,
         Err(error) => Err(error.into()),
     };
+    trace::end().await;
     done.unwrap_or_else(|error| fail(&error, &context))
 }
 

@@ -40,16 +40,7 @@ async fn set_product(context: &Context, name: &ProductRef, paused: bool) -> anyh
     let producer = Producer::new(context.stores().await?);
     let product = context.product(&producer.stores().mysql, name).await?.id;
     let work = async {
-        let said = match (producer.pause(product, paused).await?, paused) {
-            (None, true) => "is paused already".to_owned(),
-            (None, false) => "is not paused".to_owned(),
-            (Some((0, _)), true) => "is paused; no round is open".to_owned(),
-            (Some((open, 0)), true) => format!("is paused; open lanes that stand still: {open}"),
-            (Some((open, held)), true) => {
-                format!("is paused; open lanes: {open}, of which {held} stand still when what is in flight is settled")
-            }
-            (Some((open, _)), false) => format!("goes on; open lanes: {open}"),
-        };
+        let said = producer.pause(product, paused).await?.to_string();
         output::note(&format!("product {product} {said}"));
         Ok(said)
     };

@@ -1,7 +1,6 @@
 //! `restock-cli rate`: the pace that all workers share, and what each channel may use of it.
 
 use clap::Subcommand;
-use serde::Serialize;
 use sqlx::MySqlPool;
 
 use super::{
@@ -14,9 +13,10 @@ use crate::{
         action::Deed,
         setting::{self, Name, RATE_OF, Settings},
     },
-    redis::{
-        Redis, RedisError,
-        scripts::{PaceUse, TOTAL},
+    producer::announce_limits,
+    report::{
+        Sources,
+        rate::{self, RateRow},
     },
 };
 
@@ -37,18 +37,7 @@ enum Action {
     },
 }
 
-/// A pace, as people and programs read it.
-#[derive(Debug, Serialize)]
-struct Row {
-    name: String,
-    /// Starts a second; 0 is no pace, `None` a channel without a rate of its own.
-    limit: Option<u32>,
-    /// Permits used in the last second; `None` when Redis does not answer.
-    used: Option<i64>,
-    paused: bool,
-}
-
-impl Record for Row {
+impl Record for RateRow {
     const HEADINGS: &'static [&'static str] = &["PACE", ">LIMIT/S", ">USED/S", "STATE"];
 
     fn cells(&self) -> Vec<String> {
@@ -77,19 +66,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         context.act(&pool, &Deed::of_all("rate set"), work).await?;
     }
     let settings = Settings::load(&pool).await?;
-    let redis = context.redis_if_up().await?;
-    let paused = settings.paused;
-    let mut rows = vec![Row {
-        name: TOTAL.to_owned(),
-        limit: Some(settings.rate),
-        used: used(redis.as_ref(), TOTAL).await?,
-        paused,
-    }];
-    for channel in &settings.channels {
-        let used = used(redis.as_ref(), channel.as_str()).await?;
-        rows.push(Row { name: channel.to_string(), limit: settings.channel_rates.get(channel).copied(), used, paused });
-    }
-    output::records(context.output, &rows)?;
+    let sources = Sources { mysql: pool, redis: context.redis_if_up().await?, settings };
+    output::records(context.output, &rate::rows(&sources).await?)?;
     Ok(Exit::Done)
 }
 
@@ -101,20 +79,12 @@ fn setting_of(rate: &str) -> (String, String, String) {
     }
 }
 
-async fn used(redis: Option<&Redis>, name: &str) -> Result<Option<i64>, RedisError> {
-    let Some(redis) = redis else { return Ok(None) };
-    let PaceUse { last_second, .. } = redis.pace_use(name).await?;
-    Ok(Some(last_second))
-}
-
 /// Tells Redis of the limits at once, so that no worker has to hear of them from MySQL; answers how it went, for people.
 pub(super) async fn announce(context: &Context, pool: &MySqlPool) -> anyhow::Result<&'static str> {
     let settings = Settings::load(pool).await?;
     let Some(redis) = context.redis_if_up().await? else {
         return Ok("; Redis does not answer: workers hear of it when it is back");
     };
-    for channel in &settings.channels {
-        redis.set_limit(channel, settings.limit_of(channel)).await?;
-    }
+    announce_limits(&redis, &settings).await?;
     Ok(", at once for all workers")
 }

@@ -2,14 +2,14 @@
 
 use super::{
     Context,
-    exit::{Exit, Failure},
+    exit::Exit,
     output::{self, Record, or_dash},
     wait::{self, Watch},
 };
 use crate::{
     ids::{Channel, ProductRef, time_us},
     mysql::action::Deed,
-    producer::{Continued, Producer, ProducerError, Resume, WouldResume},
+    producer::{Producer, Resume, WouldResume},
 };
 
 /// Options of `resume`.
@@ -55,16 +55,15 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let product = context.product(&stores.mysql, &args.product).await?.id;
     let how = how(&args);
     if args.dry_run {
-        let rows = each(&producer, &args, async |channel| producer.would_resume(product, channel, how).await).await?;
+        let rows = producer.would_resume_all(product, args.channel.as_ref(), how).await?;
         output::records(context.output, &rows)?;
         return Ok(Exit::Done);
     }
-    let deed = Deed { channel: args.channel.clone(), ..Deed::of_product(name(&args), product) };
+    let deed = Deed { channel: args.channel.clone(), ..Deed::of_product(how.action(), product) };
     let mut continued = Vec::new();
     let work = async {
-        let resume = async |channel: &Channel| producer.resume(product, channel, how).await;
-        continued = each(&producer, &args, resume).await?;
-        let said: Vec<String> = continued.iter().map(describe).collect();
+        continued = producer.resume_all(product, args.channel.as_ref(), how).await?;
+        let said: Vec<String> = continued.iter().map(ToString::to_string).collect();
         said.iter().for_each(|line| output::note(&format!("product {product}: {line}")));
         Ok(said.join("; "))
     };
@@ -81,55 +80,5 @@ fn how(args: &Args) -> Resume {
         Args { skip: true, .. } => Resume::Skip,
         Args { retry_failed: true, .. } => Resume::RetryFailed,
         _ => Resume::Plain,
-    }
-}
-
-/// As it stands in the list of actions.
-fn name(args: &Args) -> &'static str {
-    match args {
-        Args { skip: true, .. } => "resume --skip",
-        Args { retry_failed: true, .. } => "resume --retry-failed",
-        _ => "resume",
-    }
-}
-
-fn describe(Continued { channel, round, skipped }: &Continued) -> String {
-    let skipped = skipped.map(|user| format!(", without user {user}")).unwrap_or_default();
-    format!("round {round} on {channel} goes on{skipped}")
-}
-
-/// Resumes the lanes that were cut off, at least one; or says what that would do.
-async fn each<T>(
-    producer: &Producer,
-    args: &Args,
-    mut resume: impl AsyncFnMut(&Channel) -> Result<T, ProducerError>,
-) -> anyhow::Result<Vec<T>> {
-    let enabled = producer.channels();
-    let channels = match &args.channel {
-        Some(channel) if enabled.contains(channel) => vec![channel.clone()],
-        Some(channel) => {
-            let names = enabled.iter().map(Channel::as_str).collect::<Vec<_>>().join(", ");
-            let what = format!("the channel {channel} is not enabled, only {names}; see `restock-cli settings`");
-            return Err(Failure::new(Exit::Conflict, what).into());
-        }
-        None => enabled.to_vec(),
-    };
-    let (mut continued, mut refusal) = (Vec::new(), None);
-    for channel in &channels {
-        match resume(channel).await {
-            Ok(lane) => continued.push(lane),
-            Err(
-                error @ (ProducerError::NothingToResume { .. }
-                | ProducerError::NobodyBlocks { .. }
-                | ProducerError::NobodyFailed { .. }),
-            ) => {
-                refusal.get_or_insert(error);
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    match refusal {
-        Some(refusal) if continued.is_empty() => Err(refusal.into()),
-        _ => Ok(continued),
     }
 }

@@ -11,22 +11,32 @@ use super::{exit::Failure, output};
 use crate::{
     config::{self, Backends, LogFormat, Logging},
     ids::rfc3339,
-    stop,
+    meter::Role,
+    observe::{Observer, Observing},
+    stop, trace,
 };
 
-/// Prepares this process, runs its work with a token that SIGTERM and SIGINT cancel, and says how it ended: the codes
+/// Prepares this process, shows what it does where that is wanted (without options, on a server of its own), runs its work with a token that SIGTERM and SIGINT cancel, and says how it ended: the codes
 /// are those of `restock-cli`, the reason is one line on stderr in the form of the log, whatever the log's filter.
 pub async fn run(
     program: &'static str,
     backends: &Backends,
     logging: &Logging,
-    work: impl AsyncFnOnce(CancellationToken) -> anyhow::Result<()>,
+    (role, observing): (Role, Option<&Observing>),
+    work: impl AsyncFnOnce(CancellationToken, Observer) -> anyhow::Result<()>,
 ) -> ExitCode {
     let ended = async {
         config::prepare(backends, logging)?;
-        work(stop::on_signals().context("cannot listen for signals")?).await
+        let stop = stop::on_signals().context("cannot listen for signals")?;
+        let observer = match observing {
+            Some(observing) => observing.start(role, stop.clone()).await?,
+            None => Observer::start(role, stop.clone()),
+        };
+        work(stop, observer).await
     };
-    let Err(error) = ended.await else {
+    let ended = ended.await;
+    trace::end().await;
+    let Err(error) = ended else {
         tracing::info!("stopped");
         return ExitCode::SUCCESS;
     };

@@ -94,6 +94,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             channel: channel.clone(),
             user: args.user,
             started_us: wall_us(),
+            traceparent: None,
         };
         let (answer, reason) = describe(sender.send(message).await);
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -22,7 +22,9 @@ use crate::{
     channel::ChannelOptions,
     config::Backends,
     ids::{Channel, Namespace, ParseError},
+    meter::Role,
     mysql::setting::{PARTITIONS_MAX, RATE_MAX, Settings},
+    observe::Observing,
     stop,
     worker::WorkerOptions,
 };
@@ -51,6 +53,8 @@ pub struct Args {
           value_parser = clap::value_parser!(u64).range(1..=60_000))]
     flush_interval_ms: u64,
     #[command(flatten)]
+    observing: Observing,
+    #[command(flatten)]
     worker: WorkerOptions,
     #[command(flatten)]
     channel_options: ChannelOptions,
@@ -77,6 +81,7 @@ struct Report {
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let stop = stop::on_signals()?;
+    let observer = args.observing.start(Role::Up, stop.clone()).await?;
     let set_up = async {
         if !(context.given.redis && context.given.mysql) {
             output::note("starting private servers …");
@@ -91,7 +96,9 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         ready = set_up => ready?,
     };
     let file_path = args.channel_options.file_path.display().to_string();
-    let Some(crew) = Crew::start(&ground.backends, &settings, args, &stop).await? else { return Ok(Exit::Done) };
+    let Some(crew) = Crew::start(&ground.backends, &settings, args, &stop, &observer).await? else {
+        return Ok(Exit::Done);
+    };
     let report = Report {
         redis_url: ground.redis_url(),
         mysql_url: ground.mysql_url(),

@@ -4,7 +4,7 @@
 //! died in between stays without a result.
 
 use chrono::NaiveDateTime;
-use sqlx::{FromRow, MySqlExecutor, Row, mysql::MySqlRow};
+use sqlx::{FromRow, MySqlExecutor, MySqlPool, Row, mysql::MySqlRow};
 
 use super::decode_error;
 use crate::ids::{Channel, ParseError, ProductId, Round};
@@ -136,6 +136,25 @@ pub async fn open(db: impl MySqlExecutor<'_>, operator: &Operator, deed: &Deed) 
 pub async fn close(db: impl MySqlExecutor<'_>, id: i64, result: &str) -> sqlx::Result<()> {
     let result: String = result.chars().take(RESULT_CHARS_MAX).collect();
     sqlx::query("UPDATE operator_action SET result = ? WHERE id = ?").bind(result).bind(id).execute(db).await.map(drop)
+}
+
+/// Does something by hand between [`open`] and [`close`]; `words` says what came of it.
+///
+/// # Errors
+/// Those of the work; those of MySQL, before anything is done.
+pub async fn record<T, E: From<sqlx::Error>>(
+    pool: &MySqlPool,
+    operator: &Operator,
+    deed: &Deed,
+    work: impl Future<Output = Result<T, E>>,
+    words: impl FnOnce(&Result<T, E>) -> String,
+) -> Result<T, E> {
+    let row = open(pool, operator, deed).await?;
+    let done = work.await;
+    if let Err(error) = close(pool, row, &words(&done)).await {
+        tracing::warn!(%error, row, "the row about what was done stays open");
+    }
+    done
 }
 
 /// The newest `limit` deeds, of one product or of all, newest first.

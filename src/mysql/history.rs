@@ -174,6 +174,33 @@ pub async fn newest_rounds(db: impl MySqlExecutor<'_>, product: ProductId, limit
     Ok(rows)
 }
 
+/// The rounds of a product in all channels, of the newest `limit` rounds before `before`, whatever became of them; the
+/// newest first.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn rounds_before(
+    db: impl MySqlExecutor<'_>,
+    product: ProductId,
+    before: Option<Round>,
+    limit: u32,
+) -> sqlx::Result<Vec<RoundRow>> {
+    sqlx::query_as(
+        "SELECT h.*, p.sku, p.is_paused FROM product_notification_history h
+         JOIN (SELECT DISTINCT restock_round FROM product_notification_history
+               WHERE product_id = ? AND restock_round < ? ORDER BY restock_round DESC LIMIT ?) newest
+           ON newest.restock_round = h.restock_round
+         LEFT JOIN product p ON p.id = h.product_id
+         WHERE h.product_id = ? ORDER BY h.restock_round DESC, h.channel",
+    )
+    .bind(product.0)
+    .bind(before.map_or(u64::MAX, |round| u64::from(round.0)))
+    .bind(limit)
+    .bind(product.0)
+    .fetch_all(db)
+    .await
+}
+
 /// What rebuilds the lanes of a product in Redis: per channel the rows of [`rounds`].
 ///
 /// # Errors

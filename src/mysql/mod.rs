@@ -17,6 +17,7 @@
 //! [`sqlx::MySqlExecutor`]: the pool, a connection, or an open transaction.
 
 pub mod action;
+pub mod census;
 pub mod erase;
 pub mod history;
 pub mod import;

@@ -3,15 +3,17 @@
 
 use serde::Serialize;
 use sqlx::{FromRow, MySqlExecutor, MySqlPool, Row, mysql::MySqlRow};
+use utoipa::ToSchema;
 
-use super::decode_error;
+use super::{decode_error, is_duplicate};
 use crate::ids::{ParseError, ProductId, ProductRef, Sku};
 
 /// The longest name, in characters.
 const NAME_CHARS_MAX: usize = 255;
 
 /// A product, as it stands in MySQL.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Product)]
 pub struct ProductRow {
     /// Its number.
     pub id: ProductId,
@@ -137,14 +139,43 @@ pub async fn add(pool: &MySqlPool, product: &NewProduct) -> Result<(), AddError>
         .execute(pool)
         .await;
     let Err(error) = added else { return Ok(()) };
-    if error.as_database_error().is_none_or(|error| !error.is_unique_violation()) {
+    if !is_duplicate(&error) {
         return Err(error.into());
     }
-    if let Some(sku) = &product.sku
-        && let Some(other) = find(pool, &ProductRef::Sku(sku.clone())).await?
-        && other.id != product.id
-    {
-        return Err(AddError::SkuTaken { sku: sku.clone(), by: other.id });
+    Err(sku_taken(pool, product.id, product.sku.as_ref()).await?.unwrap_or(AddError::IdTaken(product.id)))
+}
+
+/// Whose code it is, if not this product's.
+async fn sku_taken(pool: &MySqlPool, id: ProductId, sku: Option<&Sku>) -> sqlx::Result<Option<AddError>> {
+    let Some(sku) = sku else { return Ok(None) };
+    let other = find(pool, &ProductRef::Sku(sku.clone())).await?.filter(|other| other.id != id);
+    Ok(other.map(|other| AddError::SkuTaken { sku: sku.clone(), by: other.id }))
+}
+
+/// Names a product: adds it without stock, or gives the one of that number this name and code. Answers whether it was
+/// added. The name has been through [`parse_name`].
+///
+/// # Errors
+/// [`AddError::SkuTaken`], and those of MySQL.
+pub async fn put(pool: &MySqlPool, id: ProductId, name: &str, sku: Option<&Sku>) -> Result<bool, AddError> {
+    let mut tx = pool.begin().await?;
+    let known: Option<i64> = sqlx::query_scalar("SELECT id FROM product WHERE id = ? FOR UPDATE")
+        .bind(id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+    let query = match known {
+        Some(_) => "UPDATE product SET sku = ?, name = ? WHERE id = ?",
+        None => "INSERT INTO product (sku, name, id) VALUES (?, ?, ?)",
+    };
+    let written = sqlx::query(query).bind(sku.map(Sku::as_str)).bind(name).bind(id.0).execute(&mut *tx).await;
+    match written {
+        Ok(_) => tx.commit().await?,
+        Err(error) if is_duplicate(&error) => {
+            tx.rollback().await?;
+            // Somebody else has added it at the same moment, when the code is nobody's.
+            return Err(sku_taken(pool, id, sku).await?.unwrap_or(AddError::IdTaken(id)));
+        }
+        Err(error) => return Err(error.into()),
     }
-    Err(AddError::IdTaken(product.id))
+    Ok(known.is_none())
 }

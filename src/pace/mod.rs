@@ -24,6 +24,7 @@ use self::{deal::Waiting, permit::Unused};
 use crate::{
     clock::BootTime,
     ids::Channel,
+    meter::PaceMeters,
     mysql::setting::Settings,
     redis::{
         RETRY_PAUSE, Redis,
@@ -61,6 +62,7 @@ pub enum Permits {
 #[derive(Debug, Clone)]
 pub struct Pacer {
     requests: mpsc::Sender<Waiting>,
+    meters: PaceMeters,
 }
 
 impl Pacer {
@@ -69,16 +71,22 @@ impl Pacer {
     pub fn start(redis: Redis, channel: Channel, settings: watch::Receiver<Settings>) -> Self {
         let (requests, receiver) = mpsc::channel(4096);
         let (clock, unused) = (RedisClock::default(), Arc::default());
-        let dealer = Dealer { redis, channel, settings, clock, unused, unlimited_at: None, said_far_at: None };
+        let meters = PaceMeters::new(channel.as_str());
+        let (unlimited_at, said_far_at) = (None, None);
+        let dealer =
+            Dealer { redis, channel, settings, clock, unused, unlimited_at, said_far_at, meters: meters.clone() };
         tokio::spawn(dealer.run(receiver));
-        Self { requests }
+        Self { requests, meters }
     }
 
     /// Waits for up to `wanted` permits; `None` once the pacer has stopped.
     pub async fn acquire(&self, wanted: usize) -> Option<Permits> {
+        let asked = BootTime::now();
         let (reply, answer) = oneshot::channel();
         self.requests.send(Waiting { wanted, reply, granted: Vec::new() }).await.ok()?;
-        answer.await.ok()
+        let permits = answer.await.ok();
+        self.meters.waited(asked.age_us(BootTime::now()));
+        permits
     }
 }
 
@@ -90,6 +98,7 @@ struct Dealer {
     unused: Arc<Unused>,
     unlimited_at: Option<BootTime>,
     said_far_at: Option<BootTime>,
+    meters: PaceMeters,
 }
 
 impl Dealer {
@@ -148,6 +157,7 @@ impl Dealer {
         let wanted: usize = waiting.iter().map(|request| request.wanted).sum();
         let wanted = u32::try_from(wanted).unwrap_or(RESERVE_MAX).min(RESERVE_MAX);
         let unused = self.unused.take();
+        self.meters.returned.increment(unused.iter().map(|(_, count)| u64::from(*count)).sum());
         let limit = self.settings.borrow().limit_of(&self.channel);
         let (channel, unused) = (&self.channel, unused.as_slice());
         let ask = Reserve { channel, wanted, horizon_us: HORIZON_US, lead_us: LEAD_US, limit, unused };
@@ -156,6 +166,7 @@ impl Dealer {
             Ok(Reserved::Granted { now_us, moments }) => {
                 let received = BootTime::now();
                 self.clock.observe(sent, received, now_us);
+                self.meters.granted.increment(moments.iter().map(|(_, count)| *count as u64).sum());
                 let each = moments.into_iter().flat_map(|(moment, count)| (0..count).map(move |_| moment));
                 let permit = |moment| Permit::new(self.clock.span(moment, received), moment, self.unused.clone());
                 let permits: Vec<Permit> = each.map(permit).collect();

@@ -1,6 +1,8 @@
 //! Announcing a restock, through the outbox or past it.
 
+use serde::Serialize;
 use sqlx::{MySqlConnection, MySqlPool};
+use utoipa::ToSchema;
 
 use super::{BACKLOG_MAX, Producer, ProducerError, TRIES_MAX};
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
 };
 
 /// A restock that will be announced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Accepted {
     /// What is restocked.
     pub product: ProductId,

@@ -3,7 +3,7 @@
 use crate::{
     ids::{Channel, ProductId, Round},
     mysql::setting::SettingError,
-    redis::RedisError,
+    redis::{RedisError, stock::Stock},
     round::Status,
     stores::StoreError,
 };
@@ -80,13 +80,29 @@ pub enum ProducerError {
     },
     /// The lane has no open round.
     #[error(
-        "product {product} has nothing to cancel on {channel}: no round is open; see `restock-cli status {product}`"
+        "product {product} has nothing to cancel on {}: no round is open; see `restock-cli status {product}`", names(.channels)
     )]
     NothingToCancel {
         /// Which product.
         product: ProductId,
-        /// On which channel.
+        /// On which channels.
+        channels: Vec<Channel>,
+    },
+    /// Nobody works this channel.
+    #[error("the channel {channel} is not enabled, only {}; see `restock-cli settings`", names(.enabled))]
+    NotEnabled {
+        /// Which was asked for.
         channel: Channel,
+        /// Those that are.
+        enabled: Vec<Channel>,
+    },
+    /// The product is not in the state that was to be changed any more.
+    #[error("product {product} has changed since, and has {} in stock now; look at it again", .stock.units)]
+    Moved {
+        /// Which product.
+        product: ProductId,
+        /// As it is now.
+        stock: Stock,
     },
     /// The stock cannot be negative.
     #[error("product {product} has {stock} in stock, and it cannot go below zero; take fewer")]
@@ -119,7 +135,15 @@ impl From<RedisError> for ProducerError {
     }
 }
 
+fn names(channels: &[Channel]) -> String {
+    channels.iter().map(Channel::as_str).collect::<Vec<_>>().join(", ")
+}
+
 impl ProducerError {
+    pub(super) fn nothing_to_cancel(product: ProductId, channels: &[Channel]) -> Self {
+        Self::NothingToCancel { product, channels: channels.to_vec() }
+    }
+
     /// Whether Redis did not answer.
     #[must_use]
     pub fn is_redis_unreachable(&self) -> bool {

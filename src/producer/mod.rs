@@ -7,21 +7,28 @@
 
 mod enqueue;
 mod error;
+mod lanes;
 mod preview;
+mod rate;
 mod resume;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
-    ids::{Channel, LaneId, ProductId, Round},
+    ids::{Channel, LaneId, ProductId},
     mysql::setting::Settings,
-    redis::scripts::{Canceled, Paused, StockChange, StockChanged, channel_list},
+    redis::{
+        scripts::{Canceled, StockChange, StockChanged, StockSet, channel_list},
+        stock::Stock,
+    },
     stores::{Checked, Stores},
 };
 
 pub use enqueue::{Accepted, Order, accept, accept_all, enqueue_known};
 pub use error::ProducerError;
+pub use lanes::{CanceledLane, Cancellation, PausedProduct};
 pub use preview::{WouldCancel, WouldResume};
+pub use rate::announce_limits;
 pub use resume::{Continued, Resume};
 
 /// Entries in a partition's log at which nothing more is accepted, and nobody more is told.
@@ -35,15 +42,6 @@ pub struct Producer {
     stores: Stores,
     /// As last read from MySQL.
     channels: Mutex<Arc<[Channel]>>,
-}
-
-/// A lane whose open round was canceled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cancellation {
-    /// It has ended.
-    Ended(Round),
-    /// Its worker ends it when what is in flight is settled.
-    Told(Round),
 }
 
 impl Producer {
@@ -82,6 +80,25 @@ impl Producer {
         Err(ProducerError::Unsettled(product))
     }
 
+    /// Sets the stock; with a tag only where the product is still in that state. At 0 the sending stops.
+    ///
+    /// # Errors
+    /// [`ProducerError::Moved`], [`ProducerError::BelowZero`], [`ProducerError::NotFound`], and those of the stores.
+    pub async fn set_stock(&self, product: ProductId, units: i64, tag: Option<&str>) -> Result<Stock, ProducerError> {
+        let partition = self.stores.partition_of(product);
+        if units < 0 {
+            return Err(ProducerError::BelowZero { product, stock: units });
+        }
+        for _ in 0..TRIES_MAX {
+            match self.stores.redis.set_stock(partition, product, units, tag).await? {
+                StockSet::Ok(stock) => return Ok(stock),
+                StockSet::Moved(stock) => return Err(ProducerError::Moved { product, stock }),
+                StockSet::Unchecked => self.check(product).await?,
+            }
+        }
+        Err(ProducerError::Unsettled(product))
+    }
+
     /// Ends the open round of a lane, and the one that waits behind it. `reason` is for people and not empty.
     ///
     /// # Errors
@@ -107,26 +124,9 @@ impl Producer {
             Canceled::Told(round) => Ok(Cancellation::Told(round)),
             // Still absent after a check: the lane never had a round.
             Canceled::Nothing | Canceled::Unchecked => {
-                Err(ProducerError::NothingToCancel { product, channel: channel.clone() })
+                Err(ProducerError::nothing_to_cancel(product, std::slice::from_ref(channel)))
             }
         }
-    }
-
-    /// Lets all lanes of a product stand still, or go on: `None` when it is so already, else how many lanes are open and
-    /// how many of them park only when what is in flight is settled.
-    ///
-    /// # Errors
-    /// [`ProducerError::NotFound`], and those of the stores.
-    pub async fn pause(&self, product: ProductId, paused: bool) -> Result<Option<(u32, u32)>, ProducerError> {
-        let partition = self.stores.partition_of(product);
-        for _ in 0..TRIES_MAX {
-            match self.stores.redis.pause(partition, product, &self.channels(), paused).await? {
-                Paused::Done { open, held } => return Ok(Some((open, held))),
-                Paused::Same => return Ok(None),
-                Paused::Unchecked => self.check(product).await?,
-            }
-        }
-        Err(ProducerError::Unsettled(product))
     }
 
     async fn check(&self, product: ProductId) -> Result<(), ProducerError> {

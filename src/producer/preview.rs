@@ -90,7 +90,7 @@ impl Producer {
     /// As [`Producer::cancel`].
     pub async fn would_cancel(&self, product: ProductId, channel: &Channel) -> Result<WouldCancel, ProducerError> {
         let view = self.lane(product, channel).await?.filter(|view| view.status.is_open());
-        let view = view.ok_or_else(|| ProducerError::NothingToCancel { product, channel: channel.clone() })?;
+        let view = view.ok_or_else(|| ProducerError::nothing_to_cancel(product, std::slice::from_ref(channel)))?;
         Ok(WouldCancel {
             product,
             round: view.round,

@@ -1,5 +1,7 @@
 //! Going on with a round that was cut off.
 
+use std::fmt;
+
 use super::{Producer, ProducerError, TRIES_MAX};
 use crate::{
     ids::{Channel, LaneId, Place, ProductId, Round, UserId},
@@ -37,6 +39,25 @@ pub struct Continued {
     pub skipped: Option<UserId>,
 }
 
+impl fmt::Display for Continued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "round {} on {} goes on", self.round, self.channel)?;
+        self.skipped.map_or(Ok(()), |user| write!(f, ", without user {user}"))
+    }
+}
+
+impl Resume {
+    /// As it stands in the list of actions.
+    #[must_use]
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Plain => "resume",
+            Self::Skip => "resume --skip",
+            Self::RetryFailed => "resume --retry-failed",
+        }
+    }
+}
+
 impl Producer {
     /// Goes on with the round of a lane that was cut off, after the last person settled; with [`Resume::Skip`] after
     /// the person who could not be told. One who meanwhile left that place in line does not block it and is not given
@@ -51,6 +72,10 @@ impl Producer {
         for _ in 0..TRIES_MAX {
             let person = if how == Resume::Skip { self.blocking(&lane).await? } else { Blocking::Gone };
             let given_up = match &person {
+                // Checked and still absent: the lane never had a round.
+                Blocking::Unchecked if self.stores.redis.is_checked(partition, product).await? => {
+                    return Err(ProducerError::NothingToResume { product, channel: channel.clone(), status: None });
+                }
                 Blocking::Unchecked => {
                     self.check(product).await?;
                     continue;

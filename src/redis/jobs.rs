@@ -10,7 +10,10 @@ use fred::{
 };
 
 use super::{Reconnects, Redis, RedisError, dead::texts, scripts::Unreadable};
-use crate::ids::{Channel, LaneId, Partition, ProductId};
+use crate::{
+    ids::{Channel, LaneId, Partition, ProductId},
+    trace::Traceparent,
+};
 
 /// The consumer group that all workers share.
 pub const GROUP: &str = "workers";
@@ -49,6 +52,8 @@ pub struct Entry {
     pub line: Line,
     /// Its id there.
     pub id: String,
+    /// Who follows its round; entries of older versions have none.
+    pub traceparent: Option<Traceparent>,
 }
 
 impl Entry {
@@ -202,7 +207,8 @@ impl Jobs {
         let product = fields.get("product").and_then(|text| text.parse::<ProductId>().ok());
         if let Some(product) = product {
             let lane = LaneId { product, channel: self.channel.clone() };
-            return Some(Entry { partition: self.partition, lane, line, id });
+            let traceparent = fields.get("traceparent").and_then(|text| Traceparent::parse(text));
+            return Some(Entry { partition: self.partition, lane, line, id, traceparent });
         }
         let (partition, channel) = (self.partition, &self.channel);
         let entry = Unreadable { partition, channel, line, id: &id, reason: "names no product" };

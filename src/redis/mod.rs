@@ -6,9 +6,11 @@
 //! * [`jobs`] reads the job streams, [`pending`] looks at them, [`dead`] at what was set aside, [`log`] reads the log
 //!   stream, [`lane`] lanes as they stand;
 //! * `mirror` has what is copied there from MySQL;
-//! * [`inspect`] looks at what is there, for those who check it; [`entry_id`] orders entries;
+//! * [`inspect`] looks at what is there, for those who check it; [`census`] counts it; [`entry_id`] orders entries;
+//! * [`stock`] reads what is in stock, and names that state;
 //! * [`signal`] listens for stop signals.
 
+pub mod census;
 mod connect;
 pub mod dead;
 mod entries;
@@ -23,6 +25,7 @@ pub mod pending;
 pub mod scripts;
 mod server;
 pub mod signal;
+pub mod stock;
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,7 +41,7 @@ use tokio::sync::broadcast::{self, error::TryRecvError};
 use tokio_util::sync::DropGuard;
 
 use self::keys::Keys;
-use crate::ids::Namespace;
+use crate::{ids::Namespace, meter};
 
 pub use connect::{Patience, check_url};
 
@@ -106,13 +109,13 @@ impl From<Error> for RedisError {
         let details = error.details();
         let passing =
             ["LOADING", "BUSY ", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "OOM ", "MISCONF", "NOREPLICAS"];
-        match error.kind() {
-            ErrorKind::IO | ErrorKind::Timeout | ErrorKind::Canceled | ErrorKind::Cluster | ErrorKind::Sentinel => {
-                Self::Unreachable(error)
-            }
-            _ if passing.iter().any(|word| details.starts_with(word)) => Self::Unreachable(error),
-            _ => Self::Refused(error),
-        }
+        let is_unreachable = match error.kind() {
+            ErrorKind::IO | ErrorKind::Timeout | ErrorKind::Canceled | ErrorKind::Cluster | ErrorKind::Sentinel => true,
+            _ => passing.iter().any(|word| details.starts_with(word)),
+        };
+        // Every failure of a call passes here, once.
+        meter::count_redis_error(is_unreachable);
+        if is_unreachable { Self::Unreachable(error) } else { Self::Refused(error) }
     }
 }
 
@@ -175,6 +178,12 @@ impl Redis {
     #[must_use]
     pub fn reconnects(&self) -> Reconnects {
         Reconnects(self.client.reconnect_rx())
+    }
+
+    /// Whether there is a connection, as far as is known: without one every call waits for it.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.client.is_connected()
     }
 
     /// Gives the connection up and makes another.

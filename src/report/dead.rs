@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::{ReportError, Sources};
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
         refused::{self, RefusedRow},
         setting::KNOWN_CHANNELS,
     },
-    redis::{Redis, dead::DeadLetter},
+    redis::{Redis, RedisError, dead::DeadLetter},
 };
 
 /// Letters, or rows, read at a time.
@@ -68,9 +69,10 @@ impl Serialize for DeadId {
 }
 
 /// One of them, as people see it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct DeadRow {
     /// Its name.
+    #[schema(value_type = String)]
     pub id: DeadId,
     /// `round`: given up; `job`: an entry that could not be read; `log:…`: a row of that kind that MySQL refused.
     pub kind: String,
@@ -106,35 +108,70 @@ pub enum Source {
 /// # Errors
 /// Those of MySQL; those of Redis other than that it does not answer.
 pub async fn all(sources: &Sources, product: Option<ProductId>) -> Result<Vec<DeadRow>, ReportError> {
-    let mut rows = match &sources.redis {
-        None => Vec::new(),
-        Some(redis) => match letters(redis, sources).await {
-            Err(ReportError::Redis(error)) if error.is_unreachable() => Vec::new(),
+    page(sources, product, None, usize::MAX).await
+}
+
+/// The first `limit` of them after `after`, in the order of [`all`].
+///
+/// # Errors
+/// As [`all`].
+pub async fn page(
+    sources: &Sources,
+    product: Option<ProductId>,
+    after: Option<&DeadId>,
+    limit: usize,
+) -> Result<Vec<DeadRow>, ReportError> {
+    let mut last_row = 0;
+    let mut rows = match (&sources.redis, after) {
+        (_, Some(DeadId::Row(id))) => {
+            last_row = *id;
+            Vec::new()
+        }
+        (None, _) => Vec::new(),
+        (Some(redis), after) => match letters(redis, sources, product, after, limit).await {
+            Err(error) if error.is_unreachable() => Vec::new(),
             letters => letters?,
         },
     };
-    rows.retain(|row| product.is_none() || row.product == product);
-    let mut after = 0;
-    loop {
-        let page = refused::rows(&sources.mysql, product, after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok(rows) };
-        after = last.id;
+    while rows.len() < limit {
+        let count = u32::try_from(limit - rows.len()).unwrap_or(PAGE).min(PAGE);
+        let page = refused::rows(&sources.mysql, product, last_row, count).await?;
+        let Some(last) = page.last() else { break };
+        last_row = last.id;
         rows.extend(page.into_iter().map(of_row));
     }
+    Ok(rows)
 }
 
-async fn letters(redis: &Redis, sources: &Sources) -> Result<Vec<DeadRow>, ReportError> {
+async fn letters(
+    redis: &Redis,
+    sources: &Sources,
+    product: Option<ProductId>,
+    start: Option<&DeadId>,
+    limit: usize,
+) -> Result<Vec<DeadRow>, RedisError> {
     let mut channels: BTreeSet<Channel> = KNOWN_CHANNELS.iter().filter_map(|name| name.parse().ok()).collect();
     channels.extend(sources.settings.channels.iter().cloned());
     let mut rows = Vec::new();
     for channel in &channels {
         for partition in (0..sources.settings.partitions).map(Partition) {
-            let mut after: Option<String> = None;
+            let mut after: Option<String> = match start {
+                Some(DeadId::Letter { channel: c, partition: p, .. }) if (channel, partition) < (c, *p) => continue,
+                Some(DeadId::Letter { channel: c, partition: p, id }) if (channel, partition) == (c, *p) => {
+                    Some(id.clone())
+                }
+                _ => None,
+            };
             loop {
                 let page = redis.dead_letters(partition, channel, after.as_deref(), u64::from(PAGE)).await?;
                 let Some(last) = page.last() else { break };
                 after = Some(last.id.clone());
-                rows.extend(page.into_iter().map(|letter| of_letter(channel, partition, letter)));
+                let letters = page.into_iter().map(|letter| of_letter(channel, partition, letter));
+                rows.extend(letters.filter(|row| product.is_none() || row.product == product));
+                if rows.len() >= limit {
+                    rows.truncate(limit);
+                    return Ok(rows);
+                }
             }
         }
     }

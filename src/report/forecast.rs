@@ -65,7 +65,7 @@ async fn people(
     Ok(line::count_active(&sources.mysql, product, None, newest).await?)
 }
 
-fn seconds(messages: u64, rate: u32) -> Option<f64> {
+pub(super) fn seconds(messages: u64, rate: u32) -> Option<f64> {
     let interval_us = PACE_WINDOW_US.div_ceil(u64::from(rate).max(1));
     let us = u32::try_from(messages.saturating_mul(interval_us) / 1_000).unwrap_or(u32::MAX);
     (rate > 0).then(|| f64::from(us) / 1_000.0)

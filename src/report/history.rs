@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use sqlx::MySqlPool;
+use utoipa::ToSchema;
 
 use crate::{
     ids::{Channel, Place, UserId, rfc3339},
@@ -13,7 +14,7 @@ use crate::{
 const PAGE_ROWS: u32 = 5_000;
 
 /// What became of one person in a round.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct HistoryRow {
     /// Who.
     pub user: UserId,
@@ -39,6 +40,30 @@ impl From<PersonRow> for HistoryRow {
             tries: row.tries,
             channel: row.channel,
         }
+    }
+}
+
+/// Why it is not clear whose people of a round are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unchosen {
+    /// The product had no such round.
+    NoSuchRound,
+    /// The round did not go by this channel.
+    NotBy(Channel),
+    /// It went by several, and one must be named.
+    Several(Vec<Channel>),
+}
+
+/// The channels to read, of those by which a round went: all, or the one that is named.
+///
+/// # Errors
+/// When there is no such round, or it did not go by that channel.
+pub fn choose(found: Vec<Channel>, named: Option<&Channel>) -> Result<Vec<Channel>, Unchosen> {
+    match named {
+        _ if found.is_empty() => Err(Unchosen::NoSuchRound),
+        Some(channel) if found.contains(channel) => Ok(vec![channel.clone()]),
+        Some(channel) => Err(Unchosen::NotBy(channel.clone())),
+        None => Ok(found),
     }
 }
 

@@ -99,3 +99,37 @@ fn live_rows(lane: &LaneId, sku: Option<&Sku>, view: &LaneView, rows: &[RoundRow
     let waiting = view.waiting_state(lane).map(|state| row(state, None));
     std::iter::once(row(view.state(lane), total)).chain(waiting).collect()
 }
+
+/// A round as it stands, from whoever knows it best.
+pub(super) struct Known<'a> {
+    pub(super) row: RoundRow,
+    /// Redis' lane, when what it says of this round is newer than MySQL, or as new.
+    pub(super) live: Option<&'a LaneView>,
+}
+
+/// MySQL's rounds, those of Redis that are newer in their place, and those that MySQL has not heard of; in order.
+pub(super) fn overlay(rows: Vec<RoundRow>, lanes: &Live) -> Vec<Known<'_>> {
+    let mut known: Vec<Known<'_>> = rows.into_iter().map(|row| Known { row, live: None }).collect();
+    for (lane, view) in lanes {
+        let states = std::iter::once(view.state(lane)).chain(view.waiting_state(lane));
+        for state in states {
+            let same = |k: &&mut Known<'_>| k.row.state.lane == *lane && k.row.state.round == state.round;
+            let stored = known.iter_mut().find(same);
+            let row = |total| RoundRow { state, sku: None, total, is_paused: view.is_paused };
+            match stored {
+                Some(stored) if stored.row.state.stamp < view.stamp => {
+                    let sku = stored.row.sku.take();
+                    let row = RoundRow { sku, ..row(stored.row.total) };
+                    *stored = Known { row, live: Some(view) };
+                }
+                Some(stored) => stored.live = (stored.row.state.stamp == view.stamp).then_some(view),
+                None => known.push(Known { row: row(None), live: Some(view) }),
+            }
+        }
+    }
+    known.sort_by(|a, b| {
+        let key = |k: &Known<'_>| (k.row.state.round, k.row.state.lane.channel.clone());
+        key(a).cmp(&key(b))
+    });
+    known
+}

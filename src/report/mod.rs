@@ -12,6 +12,9 @@
 //! | [`dead`] | rounds given up, unreadable entries, refused rows |
 //! | [`forecast`] | what a restock would do |
 //! | [`pending`] | which entry is with whom, for how long |
+//! | [`product`] | what is in stock now |
+//! | [`rate`] | the pace, and what is used of it |
+//! | [`rounds`] | the rounds of a product, and how long an open one still takes |
 
 pub mod dead;
 pub mod forecast;
@@ -19,6 +22,9 @@ pub mod history;
 mod live;
 pub mod moment;
 pub mod pending;
+pub mod product;
+pub mod rate;
+pub mod rounds;
 pub mod status;
 pub mod why;
 

@@ -1,6 +1,7 @@
 //! Which entry of the job streams is with whom, for how long: XPENDING, joined with the lane it stands for.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::ReportError;
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 const PAGE_ENTRIES: u64 = 500;
 
 /// An entry that was given to a consumer and not acknowledged yet.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PendingRow {
     /// Its id on the stream, as XPENDING shows it.
     pub entry: String,

@@ -1,6 +1,7 @@
 //! Where every lane stands, by MySQL and, where that is newer, by Redis.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{ReportError, Sources, live};
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// A lane's current or last round, or the one that waits behind it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct StatusRow {
     /// Whose line.
     pub product: ProductId,
@@ -52,7 +53,8 @@ pub struct StatusRow {
 }
 
 impl StatusRow {
-    fn new(refused: u64, row: RoundRow) -> Self {
+    pub(super) fn new(refused: &[Refused], row: RoundRow) -> Self {
+        let refused = marks(refused, &row);
         let RoundRow { state, sku, total, is_paused } = row;
         Self {
             product: state.lane.product,
@@ -76,6 +78,15 @@ impl StatusRow {
     }
 }
 
+/// How many rows of this lane or its product MySQL refused.
+fn marks(refused: &[Refused], row: &RoundRow) -> u64 {
+    let lane = &row.state.lane;
+    let is_of = |mark: &&Refused| {
+        mark.product == Some(lane.product) && mark.channel.as_ref().is_none_or(|channel| *channel == lane.channel)
+    };
+    refused.iter().filter(is_of).map(|mark| mark.rows).sum()
+}
+
 /// Where the lanes stand.
 #[derive(Debug, Clone)]
 pub struct Overview {
@@ -96,14 +107,7 @@ pub struct Overview {
 pub async fn lanes(sources: &Sources, product: Option<ProductId>) -> Result<Overview, ReportError> {
     let (rows, is_live) = rounds(sources, product).await?;
     let refused = refused::refused(&sources.mysql, product).await?;
-    let marks = |row: &RoundRow| -> u64 {
-        let lane = &row.state.lane;
-        let is_of = |mark: &&Refused| {
-            mark.product == Some(lane.product) && mark.channel.as_ref().is_none_or(|channel| *channel == lane.channel)
-        };
-        refused.iter().filter(is_of).map(|mark| mark.rows).sum()
-    };
-    let rows = rows.into_iter().map(|row| StatusRow::new(marks(&row), row)).collect();
+    let rows = rows.into_iter().map(|row| StatusRow::new(&refused, row)).collect();
     Ok(Overview { rows, is_live, is_all_paused: sources.settings.paused, refused })
 }
 

@@ -3,16 +3,19 @@
 mod reason;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{ReportError, Sources, live};
+use super::{
+    ReportError, Sources,
+    live::{self, Known},
+};
 use crate::{
     ids::{Channel, LaneId, Place, ProductId, Round, UserId, rfc3339},
     mysql::{
-        history::{self, PeopleOf, PersonRow, RoundRow},
+        history::{self, PeopleOf, PersonRow},
         line::{self, Person},
     },
     outcome::Outcome,
-    redis::lane::LaneView,
     round::Status,
 };
 
@@ -20,7 +23,7 @@ use crate::{
 const ROUNDS_MAX: u32 = 1_000;
 
 /// What is known of one person.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Why {
     /// Whose line.
     pub product: ProductId,
@@ -39,7 +42,7 @@ pub struct Why {
 }
 
 /// One person in one round of one channel.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct WhyRound {
     /// Which round.
     pub round: Round,
@@ -55,13 +58,6 @@ pub struct WhyRound {
     pub tries: Option<u32>,
     /// Why they were not told.
     pub reason: Option<String>,
-}
-
-/// A round as it stands, from whoever knows it best.
-struct Known<'a> {
-    row: RoundRow,
-    /// Redis' lane, when what it says of this round is newer than MySQL.
-    live: Option<&'a LaneView>,
 }
 
 /// What became of `user`; `None` when they neither stand in line nor in the history.
@@ -84,7 +80,7 @@ pub async fn person(sources: &Sources, product: ProductId, user: UserId) -> Resu
     }
     let person = line::place_of(mysql, product, user).await?;
     let mut rounds: Vec<WhyRound> = Vec::new();
-    for known in known(rows, &lanes) {
+    for known in live::overlay(rows, &lanes) {
         let row = look(sources, &known, person.as_ref(), user, &rounds).await?;
         rounds.push(row);
     }
@@ -98,31 +94,6 @@ pub async fn person(sources: &Sources, product: ProductId, user: UserId) -> Resu
         _ => None,
     };
     Ok(Some(Why { product, user, place, position, subscribed_at: place, active, rounds }))
-}
-
-/// MySQL's rounds, those of Redis that are newer in their place, and those that MySQL has not heard of.
-fn known<'a>(rows: Vec<RoundRow>, lanes: &'a live::Live) -> Vec<Known<'a>> {
-    let mut known: Vec<Known<'a>> = rows.into_iter().map(|row| Known { row, live: None }).collect();
-    for (lane, view) in lanes {
-        let states = std::iter::once(view.state(lane)).chain(view.waiting_state(lane));
-        for state in states {
-            let same = |k: &&mut Known<'a>| k.row.state.lane == *lane && k.row.state.round == state.round;
-            let stored = known.iter_mut().find(same);
-            let row = |total| RoundRow { state, sku: None, total, is_paused: view.is_paused };
-            match stored {
-                Some(stored) if stored.row.state.stamp < view.stamp => {
-                    *stored = Known { row: row(stored.row.total), live: Some(view) };
-                }
-                Some(stored) => stored.live = (stored.row.state.stamp == view.stamp).then_some(view),
-                None => known.push(Known { row: row(None), live: Some(view) }),
-            }
-        }
-    }
-    known.sort_by(|a, b| {
-        let key = |k: &Known<'_>| (k.row.state.round, k.row.state.lane.channel.clone());
-        key(a).cmp(&key(b))
-    });
-    known
 }
 
 async fn look(

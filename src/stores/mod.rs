@@ -12,6 +12,7 @@ use sqlx::MySqlPool;
 
 use crate::{
     ids::{Partition, ProductId},
+    meter,
     mysql::{self, setting::Settings},
     redis::{Redis, RedisError},
 };
@@ -40,10 +41,18 @@ pub enum StoreError {
     Redis(#[from] RedisError),
     /// MySQL failed.
     #[error("MySQL: {0}")]
-    Sql(#[from] sqlx::Error),
+    Sql(#[source] sqlx::Error),
     /// Others kept installing the same product.
     #[error("product {0} is being checked by too many at once; try again")]
     Contended(ProductId),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        // Every failure of a call of the running parts passes here, once; the readers of pages count their own.
+        meter::count_sql_error(mysql::is_unreachable(&error));
+        Self::Sql(error)
+    }
 }
 
 impl StoreError {

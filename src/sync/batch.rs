@@ -61,6 +61,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// How many rows it writes.
+    pub(super) fn rows(&self) -> usize {
+        self.products.len() + self.rounds.len() + self.people.len() + self.answers.len()
+    }
+
     /// The last entry in it; `None` when it is empty.
     pub(super) fn last(&self) -> Option<EntryId> {
         self.ids.last().copied()

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     ids::{Partition, ProductId},
+    meter::FlushMeters,
     redis::{RedisError, entry_id::EntryId, scripts::Relogged},
     stores::{StoreError, Stores, all_channels, lane_stamps},
 };
@@ -66,6 +67,7 @@ pub(super) struct Flush {
     totals: Totals,
     /// Told when lanes in Redis may be missing or behind.
     pub(super) alarm: Arc<Notify>,
+    meters: FlushMeters,
 }
 
 impl Flush {
@@ -91,6 +93,7 @@ impl Flush {
             newest_request: None,
             totals,
             alarm,
+            meters: FlushMeters::default(),
         })
     }
 
@@ -122,22 +125,29 @@ impl Flush {
             self.doubt();
             return Ok(Flushed::Applied { entries: 0, more: true });
         }
-        let Some(last) = batch.last() else { return Ok(Flushed::Idle) };
+        let Some(last) = batch.last() else {
+            self.meters.went_well();
+            return Ok(Flushed::Idle);
+        };
         if more {
             self.reader.read_ahead(last);
         }
         let to = Position { last: last.max(self.position.last), ..self.position.clone() };
         let (partition, from, refusals) = (self.partition, &self.position, &self.refusals);
         let step = Move { partition, batch: &batch, from, to: &to, refusals };
+        let begun = Instant::now();
         let applied = tokio::time::timeout(APPLY_MAX, apply(db, &step)).await;
         let applied = applied.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))??;
         let Applied::Committed { dead, mended } = applied else { return Ok(Flushed::Deposed) };
+        self.meters.applied(batch.ids.len(), batch.rows(), begun.elapsed());
+        self.meters.refused.increment(dead.len() as u64);
         self.position = to;
         self.after = last;
         self.totals.expect(batch.rounds.iter().filter_map(|said| Begun::of(&said.what)));
         self.refusals.forget(&mended);
         self.log_again(db, &dead).await?;
         self.clean_up(&batch, &dead).await?;
+        self.meters.went_well();
         Ok(Flushed::Applied { entries: batch.ids.len(), more })
     }
 

@@ -35,6 +35,9 @@ use std::time::Duration;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+/// The part that gives signs of life: a loop for each partition, which flushes it or stands by.
+pub const FLUSHING: &str = "flushing";
+
 pub use flush::Flushed;
 pub use lead::Lead;
 pub use options::FlusherOptions;
@@ -43,6 +46,7 @@ pub use relay::Relayed;
 pub use replay::{ReplayError, replay, words_of};
 
 use crate::{
+    meter::Vitals,
     mysql::setting::{PARTITIONS_MAX, Settings},
     stores::Stores,
 };
@@ -63,6 +67,8 @@ pub struct Flusher {
     pub drain: Duration,
     /// The settings as they change.
     pub settings: watch::Receiver<Settings>,
+    /// Where the loops of its partitions give signs of life.
+    pub vitals: Vitals,
 }
 
 /// Serves every partition until `stop`; then flushes once more what is there, for as long as `drain`.

@@ -9,7 +9,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    BACKLOG_MAX, Flusher,
+    BACKLOG_MAX, FLUSHING, Flusher,
     evict::Eviction,
     flush::{Flush, Flushed},
     lead::Lead,
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     ids::Partition,
+    meter::{FlushMeters, Pulse},
     mysql::setting::Settings,
     stores::{StoreError, Stores},
 };
@@ -34,6 +35,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(2);
 const ANSWER_MAX: Duration = Duration::from_millis(750);
 /// How often they are asked then.
 const ASK_EVERY: Duration = Duration::from_millis(250);
+/// No batch may take longer than this, and what needs longer is not well.
+const FLUSHING_AGE_MAX: Duration = Duration::from_secs(30);
 /// The longest that taking leave of MySQL may take.
 const CLOSE_MAX: Duration = Duration::from_millis(250);
 
@@ -70,6 +73,7 @@ impl Failures {
 /// Stands by for the lead of a partition, and leads it, until `stop`.
 pub(super) async fn partition(flusher: Flusher, partition: Partition, stop: CancellationToken) {
     let mut failures = Failures::new("taking the lead", partition);
+    let pulse = flusher.vitals.pulse(FLUSHING, FLUSHING_AGE_MAX + flusher.flush_interval);
     while !stop.is_cancelled() {
         let elected = tokio::select! {
             () = stop.cancelled() => return,
@@ -79,12 +83,15 @@ pub(super) async fn partition(flusher: Flusher, partition: Partition, stop: Canc
             Ok(Some(lead)) => {
                 failures.went_well();
                 tracing::debug!(%partition, "leads");
-                match serve(&flusher, lead, partition, &stop).await {
+                match serve(&flusher, lead, partition, &pulse, &stop).await {
                     Ok(()) => {}
                     Err(error) => drop(failures.failed(&error)),
                 }
             }
-            Ok(None) => failures.went_well(),
+            Ok(None) => {
+                failures.went_well();
+                pulse.beat();
+            }
             Err(error) => drop(failures.failed(&error)),
         }
         tokio::select! {
@@ -99,8 +106,11 @@ async fn serve(
     flusher: &Flusher,
     lead: Lead,
     partition: Partition,
+    pulse: &Pulse,
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
+    let meters = FlushMeters::default();
+    let _led = meters.lead();
     let Lead { mut connection, mut flush, relay, eviction, mut counter, alarm, mut stores, .. } = lead;
     // Nothing is relayed before the log is known to be the one that MySQL follows.
     let ready = Notify::new();
@@ -108,13 +118,13 @@ async fn serve(
         ready.notified().await;
         tokio::join!(
             relay_loop(relay, partition, flusher.flush_interval),
-            upkeep_loop(&mut stores, eviction, partition, &alarm),
+            upkeep_loop(&mut stores, eviction, partition, &alarm, &meters),
             count_loop(&mut counter, &flusher.stores, partition),
             heed_settings(flusher.settings.clone(), &alarm),
         );
     };
     let ended = tokio::select! {
-        ended = flush_loop(flusher, &mut flush, &mut connection, &ready, stop, partition) => ended,
+        ended = flush_loop(flusher, &mut flush, &mut connection, &ready, stop, pulse) => ended,
         ((), ()) = async { tokio::join!(until(stop, chores), std::future::pending::<()>()) } => Ok(()),
         () = store_gone_while_stopping(&flusher.stores, partition, stop) => {
             tracing::warn!(%partition, "a store does not answer: what the log still holds is left to the next flusher");
@@ -156,8 +166,9 @@ async fn flush_loop(
     db: &mut sqlx::MySqlConnection,
     ready: &Notify,
     stop: &CancellationToken,
-    partition: Partition,
+    pulse: &Pulse,
 ) -> Result<(), StoreError> {
+    let partition = flush.partition;
     let mut failures = Failures::new("flushing", partition);
     loop {
         let stopping = stop.is_cancelled();
@@ -169,6 +180,7 @@ async fn flush_loop(
             Ok(Flushed::Idle) if stopping => return Ok(()),
             Ok(flushed) => {
                 failures.went_well();
+                pulse.beat();
                 ready.notify_one();
                 match flushed {
                     Flushed::Applied { more: true, .. } => continue,
@@ -203,10 +215,16 @@ async fn relay_loop(mut relay: Relay, partition: Partition, interval: Duration) 
     }
 }
 
-async fn upkeep_loop(stores: &mut Stores, mut eviction: Eviction, partition: Partition, alarm: &Notify) {
+async fn upkeep_loop(
+    stores: &mut Stores,
+    mut eviction: Eviction,
+    partition: Partition,
+    alarm: &Notify,
+    meters: &FlushMeters,
+) {
     let mut failures = Failures::new("reconciling", partition);
     loop {
-        match upkeep(stores, &mut eviction, partition).await {
+        match upkeep(stores, &mut eviction, partition, meters).await {
             Ok(()) => failures.went_well(),
             Err(error) => {
                 sleep(failures.failed(&error)).await;
@@ -220,9 +238,16 @@ async fn upkeep_loop(stores: &mut Stores, mut eviction: Eviction, partition: Par
     }
 }
 
-async fn upkeep(stores: &mut Stores, eviction: &mut Eviction, partition: Partition) -> Result<(), StoreError> {
+async fn upkeep(
+    stores: &mut Stores,
+    eviction: &mut Eviction,
+    partition: Partition,
+    meters: &FlushMeters,
+) -> Result<(), StoreError> {
     reload(stores).await?;
     let done = reconcile::step(stores, partition).await?;
+    meters.reconciles.increment(1);
+    meters.repairs.increment(done.checked as u64);
     if done.checked > 0 {
         tracing::info!(%partition, checked = done.checked, "repaired Redis from MySQL");
     }

@@ -1,6 +1,7 @@
 //! The calls of a hold, made until Redis answers.
 
 use futures_util::{FutureExt, future::BoxFuture};
+use metrics::Histogram;
 use tokio::time::sleep;
 
 use crate::{
@@ -25,12 +26,15 @@ pub(super) enum Reply {
     Lost,
 }
 
-pub(super) fn advance(call: PendingAdvance) -> Call {
+pub(super) fn advance(call: PendingAdvance, seconds: Histogram) -> Call {
     async move {
         let handed = BootTime::now();
         loop {
             match call.call().await {
-                Ok(advanced) => return Reply::Advanced(handed, advanced),
+                Ok(advanced) => {
+                    seconds.record(handed.age_us(BootTime::now()) as f64 / 1e6);
+                    return Reply::Advanced(handed, advanced);
+                }
                 Err(error) if error.is_unreachable() => wait(&error).await,
                 Err(error) => return give_up(&error),
             }

@@ -3,15 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::OwnedSemaphorePermit,
+    sync::{AcquireError, OwnedSemaphorePermit},
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Deps, crew::Exit, errand::Errand};
-use crate::redis::{
-    RETRY_PAUSE, RedisError,
-    jobs::{Entry, Jobs, Line},
+use crate::{
+    meter::Pulse,
+    redis::{
+        RETRY_PAUSE, RedisError,
+        jobs::{Entry, Jobs, Line},
+    },
 };
 
 /// A job in hand for which there is no place for so long asks for one.
@@ -42,6 +45,8 @@ pub(super) struct Claimer {
     /// What is done with the entries.
     pub(super) lanes: TaskTracker,
     pub(super) stop: CancellationToken,
+    /// Beats whenever the streams were read, and while there is no place for more.
+    pub(super) pulse: Pulse,
 }
 
 impl Claimer {
@@ -74,7 +79,7 @@ impl Claimer {
             let place = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                place = self.deps.slots.clone().acquire_owned() => match place {
+                place = self.place() => match place {
                     Ok(place) => place,
                     Err(_) => return,
                 },
@@ -87,6 +92,7 @@ impl Claimer {
             };
             match waited {
                 Ok(entries) => {
+                    self.pulse.beat();
                     for entry in entries {
                         self.receive(entry).await;
                     }
@@ -96,6 +102,18 @@ impl Claimer {
             let [shared, own] = &mut reconnects;
             if shared.happened() | own.happened() {
                 self.receive_pending().await;
+            }
+        }
+    }
+
+    /// Waits for a place. To be full is no sign of sickness.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let place = self.deps.slots.clone().acquire_owned();
+        tokio::pin!(place);
+        loop {
+            self.pulse.beat();
+            if let Ok(place) = timeout(GIVE_BACK_AFTER, &mut place).await {
+                return place;
             }
         }
     }
@@ -215,7 +233,7 @@ impl Claimer {
             let (next, entries) = self.jobs.claim_idle(line, idle_ms, &cursor, free.min(CLAIM_MAX)).await?;
             for entry in entries {
                 tracing::info!(lane = %entry.lane, entry = entry.name(), "its owner is silent: taking it over");
-                self.receive(entry).await;
+                Errand::taken_over(entry).wait_for_place(self).await;
             }
             if next == "0-0" {
                 return Ok(());

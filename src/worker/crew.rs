@@ -8,10 +8,11 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Deps, claim::Claimer};
+use super::{Deps, READING, claim::Claimer};
 use crate::{
     channel::{ChannelOptions, Sender},
     ids::{Channel, Partition},
+    meter::SendMeters,
     pace::Pacer,
     redis::{RedisError, inspect::job_streams, jobs::Jobs},
 };
@@ -21,18 +22,21 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// After the drain, so much is left to hand back the lanes.
 const LAST_CALLS: Duration = Duration::from_secs(2);
 const PLACES_MAX: usize = 1 << 20;
+/// A reader blocks for two seconds, and gives up a dead connection after eight.
+const READING_AGE_MAX: Duration = Duration::from_secs(10);
 
 /// The way out of one channel in this process.
 pub(super) struct Exit {
     pub(super) sender: Arc<dyn Sender>,
     pub(super) pacer: Pacer,
+    pub(super) meters: SendMeters,
     connections: Arc<Semaphore>,
 }
 
 impl Exit {
-    fn new(sender: Arc<dyn Sender>, pacer: Pacer) -> Self {
+    fn new(channel: &Channel, sender: Arc<dyn Sender>, pacer: Pacer) -> Self {
         let connections = Arc::new(Semaphore::new(sender.connections_max().min(PLACES_MAX)));
-        Self { sender, pacer, connections }
+        Self { sender, pacer, meters: SendMeters::new(channel.as_str()), connections }
     }
 
     pub(super) fn connection(&self) -> Result<OwnedSemaphorePermit, TryAcquireError> {
@@ -122,7 +126,7 @@ impl Crew {
         let (redis, settings) = (self.deps.stores.redis.clone(), self.deps.settings.clone());
         // It ends with the last lane that could ask: lanes go on to ask while they drain.
         let pacer = Pacer::start(redis, channel.clone(), settings);
-        let (exit, stop) = (Arc::new(Exit::new(sender, pacer)), self.stop.child_token());
+        let (exit, stop) = (Arc::new(Exit::new(&channel, sender, pacer)), self.stop.child_token());
         let mut claimers = Vec::new();
         for partition in (0..self.deps.stores.settings.partitions).map(Partition) {
             let jobs = |redis| Jobs::new(redis, partition, channel.clone(), self.deps.consumer.clone());
@@ -131,6 +135,7 @@ impl Crew {
                 exit: exit.clone(),
                 jobs: jobs(self.deps.stores.redis.clone()),
                 waiter: jobs(self.deps.stores.redis.reader().await?),
+                pulse: self.deps.vitals.pulse(READING, READING_AGE_MAX),
                 lanes: TaskTracker::new(),
                 stop: stop.clone(),
             };

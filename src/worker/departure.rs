@@ -81,17 +81,20 @@ impl Lane {
                 None => self.unstarted.remove(&seat),
             };
             let Some(person) = self.window.seat(seat) else { continue };
+            let traced = self.following.attempt();
             let message = Message {
                 product: self.card.clone(),
                 round: self.round,
                 channel: self.id.channel.clone(),
                 user: person.user,
                 started_us,
+                traceparent: traced.parent,
             };
             if let Some(permit) = permit {
                 permit.spend();
             }
-            let flight = Flight { seat, sender: self.exit.sender.clone(), message, connection };
+            self.exit.meters.attempts.increment(1);
+            let flight = Flight { seat, sender: self.exit.sender.clone(), message, connection, span: traced.span };
             match flight.start() {
                 Started::Flying(flight) => self.flights.push(flight),
                 Started::Landed(landed) => self.land(landed),

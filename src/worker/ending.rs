@@ -2,10 +2,11 @@
 
 use futures_util::stream::FuturesUnordered;
 
-use super::{calls::Reply, lane::Lane, window::SeatNo};
+use super::{calls::Reply, keeping::end_of, lane::Lane, window::SeatNo};
 use crate::{
     clock::BootTime,
     ids::UserId,
+    meter::HoldEnd,
     redis::{
         RedisError,
         scripts::{Advanced, Finish, Released, Settlement, Stop},
@@ -45,6 +46,7 @@ impl Lane {
             Ending::Fail { reason, blocked } => {
                 let blocked_user = blocked.map(|(_, user)| user);
                 let finish = Finish { settlement, status: Status::CanceledByError, reason, blocked_user };
+                self.exit.meters.endings.count(HoldEnd::Error);
                 self.hold.finish(&finish).await.map(|_| ())
             }
             Ending::HandBack => self.hand_back(settlement).await,
@@ -61,11 +63,19 @@ impl Lane {
         match reply {
             // Whoever asked for the end has changed their mind: somebody else goes on.
             Reply::Advanced(_, Advanced::Go | Advanced::Full | Advanced::Drain(_)) => self.hand_back(rest).await,
-            _ => Ok(()),
+            Reply::Advanced(_, ended) => {
+                self.exit.meters.endings.count(end_of(ended));
+                Ok(())
+            }
+            Reply::Lost | Reply::Renewed => {
+                self.exit.meters.endings.count(HoldEnd::Lost);
+                Ok(())
+            }
         }
     }
 
     async fn hand_back(&mut self, settlement: Settlement) -> Result<(), RedisError> {
+        self.exit.meters.endings.count(HoldEnd::HandedBack);
         let released = self.hold.release(&settlement).await?;
         if released == Released::Queued {
             tracing::info!(lane = %self.id, round = %self.round, "handed back");

@@ -17,11 +17,18 @@ pub(super) struct Errand {
     entry: Entry,
     /// Whether it has waited for the end of somebody's lease before.
     has_waited: bool,
+    /// Whether its owner had fallen silent.
+    is_taken_over: bool,
 }
 
 impl Errand {
     pub(super) fn new(entry: Entry) -> Self {
-        Self { entry, has_waited: false }
+        Self { entry, has_waited: false, is_taken_over: false }
+    }
+
+    /// An entry whose owner fell silent.
+    pub(super) fn taken_over(entry: Entry) -> Self {
+        Self { is_taken_over: true, ..Self::new(entry) }
     }
 
     /// Waits for a place and works the lane there; asks for a place when there is none for too long.
@@ -34,7 +41,10 @@ impl Errand {
                     Ok(slot) => break slot,
                     Err(_) => return,
                 },
-                () = sleep(GIVE_BACK_AFTER) => claimer.deps.board.ask_back_oldest(),
+                () = sleep(GIVE_BACK_AFTER) => {
+                    claimer.pulse.beat();
+                    claimer.deps.board.ask_back_oldest();
+                }
             }
         };
         self.start(claimer, slot);
@@ -65,6 +75,11 @@ impl Errand {
         let taken = take(deps, &claimer.exit, &self.entry, signal, &claimer.stop).await;
         let busy = match taken {
             Taken::Lane(lane) => {
+                let meters = &claimer.exit.meters;
+                if self.is_taken_over {
+                    meters.takeovers.increment(1);
+                }
+                let _held = meters.hold();
                 lane.work(claimer.stop.clone()).await;
                 None
             }

@@ -7,8 +7,9 @@ use std::sync::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tracing::Span;
 
-use super::window::SeatNo;
+use super::{following::note, window::SeatNo};
 use crate::{
     channel::{Answer, Message, Sender},
     clock::BootTime,
@@ -59,6 +60,8 @@ pub(crate) struct Flight {
     pub(crate) sender: Arc<dyn Sender>,
     pub(crate) message: Message,
     pub(crate) connection: OwnedSemaphorePermit,
+    /// Where the round is followed.
+    pub(crate) span: Option<Span>,
 }
 
 /// What came of an attempt.
@@ -68,6 +71,8 @@ pub(crate) struct Landed {
     /// When it started, µs since the epoch.
     pub(crate) started_us: i64,
     pub(crate) answer: Answer,
+    /// How long that took, µs.
+    pub(crate) took_us: i64,
 }
 
 /// An attempt that has made its first step.
@@ -90,9 +95,12 @@ impl Flight {
     }
 
     async fn fly(self) -> Landed {
-        let started_us = self.message.started_us;
+        let (started_us, started) = (self.message.started_us, BootTime::now());
         let answer = self.sender.send(self.message).await;
+        if let Some(span) = self.span {
+            note(&span, &answer);
+        }
         drop(self.connection);
-        Landed { seat: self.seat, started_us, answer }
+        Landed { seat: self.seat, started_us, answer, took_us: started.age_us(BootTime::now()) }
     }
 }

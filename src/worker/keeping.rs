@@ -7,8 +7,9 @@ use super::{
 };
 use crate::{
     clock::BootTime,
+    meter::HoldEnd,
     producer::BACKLOG_MAX,
-    redis::scripts::{Advance, Advanced, Renew, Settlement},
+    redis::scripts::{Advance, Advanced, Renew, Settlement, Stop},
 };
 
 /// The pause while MySQL is too far behind, in µs.
@@ -77,7 +78,7 @@ impl Lane {
     pub(super) fn advance_call(&mut self, settlement: Settlement, outstanding: usize, exhausted: bool) -> Call {
         let claim_idle_ms = self.deps.options.claim_idle_ms;
         let advance = Advance { settlement, outstanding, exhausted, claim_idle_ms, backlog_max: BACKLOG_MAX };
-        calls::advance(self.hold.advance(&advance))
+        calls::advance(self.hold.advance(&advance), self.exit.meters.advance_seconds.clone())
     }
 
     /// Takes in an answer of Redis. `false` when this worker has nothing more to do with the lane.
@@ -106,8 +107,20 @@ impl Lane {
             }
             Advanced::Completed | Advanced::Retried | Advanced::Stopped(_) | Advanced::Lost => {
                 tracing::info!(lane = %self.id, round = %self.round, how = ?advanced, "done with the lane");
+                self.exit.meters.endings.count(end_of(advanced));
                 false
             }
         }
+    }
+}
+
+/// How a hold ended that Redis ended by this answer.
+pub(super) fn end_of(advanced: Advanced) -> HoldEnd {
+    match advanced {
+        Advanced::Completed | Advanced::Retried => HoldEnd::Completed,
+        Advanced::Stopped(Stop::SoldOut) => HoldEnd::SoldOut,
+        Advanced::Stopped(Stop::Canceled) => HoldEnd::Admin,
+        Advanced::Stopped(Stop::Paused) => HoldEnd::Paused,
+        Advanced::Lost | Advanced::Go | Advanced::Full | Advanced::Drain(_) => HoldEnd::Lost,
     }
 }

@@ -21,26 +21,33 @@ impl Lane {
         }
     }
 
-    pub(super) fn land(&mut self, Landed { seat, started_us, answer }: Landed) {
+    pub(super) fn land(&mut self, Landed { seat, started_us, answer, took_us }: Landed) {
+        self.exit.meters.answered(took_us);
         self.window.count_try(seat, started_us);
         match answer {
-            Answer::Delivered => self.window.settle(seat, Outcome::Sent, started_us),
-            Answer::Skipped => self.window.settle(seat, Outcome::Skipped, started_us),
-            Answer::Refused(_) => self.window.settle(seat, Outcome::Failed, started_us),
+            Answer::Delivered => self.settle(seat, Outcome::Sent, started_us),
+            Answer::Skipped => self.settle(seat, Outcome::Skipped, started_us),
+            Answer::Refused(_) => self.settle(seat, Outcome::Failed, started_us),
             Answer::Misconfigured(reason) => self.fail(reason, None),
             Answer::Retry { reason, after, answered } => {
                 let Some(person) = self.window.seat(seat).copied() else { return };
                 if let Some(pause) = self.deps.retry.pause(person.tries, after, wall_us()) {
+                    self.exit.meters.retries.increment(1);
                     let pause_us = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
                     self.retries.insert((BootTime::now().plus_us(pause_us), seat));
                 } else if self.is_retry && answered || self.deps.options.on_person_error == OnPersonError::Fail {
                     let outcome = if answered { Outcome::Failed } else { Outcome::Unknown };
-                    self.window.settle(seat, outcome, started_us);
+                    self.settle(seat, outcome, started_us);
                 } else {
                     self.fail(reason, Some((seat, person.user)));
                 }
             }
         }
+    }
+
+    fn settle(&mut self, seat: SeatNo, outcome: Outcome, started_us: i64) {
+        self.window.settle(seat, outcome, started_us);
+        self.exit.meters.settled(outcome);
     }
 
     /// Ends the round. Of several who could not be told, the first in line blocks it: `resume --skip` can give up the

@@ -19,6 +19,7 @@ use super::{
     crew::Exit,
     ending::Ending,
     flight::{Landed, LaneSignal},
+    following::Following,
     line::Line,
     window::{SeatNo, Window},
 };
@@ -47,6 +48,7 @@ pub(crate) struct Lane {
     pub(super) card: Arc<ProductCard>,
     pub(super) exit: Arc<Exit>,
     pub(super) signal: Arc<LaneSignal>,
+    pub(super) following: Following,
     pub(super) hold: Hold,
     pub(super) window: Window,
     pub(super) line: Line,

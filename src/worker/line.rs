@@ -12,7 +12,9 @@ use super::inquiry::Inquiry;
 use crate::{
     clock::BootTime,
     ids::{Place, ProductId},
+    meter,
     mysql::{
+        self,
         history::{self, PeopleOf},
         line::{self, Person},
         many::Span,
@@ -217,7 +219,7 @@ impl Source {
 
 /// One page; insists on it, unless it is only to refresh what is in hand.
 async fn read(
-    mysql: &MySqlPool,
+    pool: &MySqlPool,
     source: &Source,
     after: Option<Place>,
     upto: Place,
@@ -226,16 +228,18 @@ async fn read(
 ) -> Option<Page> {
     loop {
         let at = BootTime::now();
-        match source.page(mysql, after, upto, limit).await {
+        match source.page(pool, after, upto, limit).await {
             Ok(None) => tokio::time::sleep(RETRY_PAUSE).await,
             Ok(Some(people)) => {
                 return Some(Page::of(people, limit, upto, at, again));
             }
             Err(error) if again => {
+                meter::count_sql_error(mysql::is_unreachable(&error));
                 tracing::debug!(%error, ?source, "could not read a page again; using it as it is");
                 return None;
             }
             Err(error) => {
+                meter::count_sql_error(mysql::is_unreachable(&error));
                 tracing::warn!(%error, ?source, "could not read a page of the line; asking again");
                 tokio::time::sleep(RETRY_PAUSE).await;
             }

@@ -16,6 +16,7 @@ mod departure;
 mod ending;
 mod errand;
 mod flight;
+mod following;
 mod inquiry;
 mod keeping;
 mod landing;
@@ -35,10 +36,14 @@ use self::{board::Board, crew::Crew, inquiry::Inquiries, retry::RetryBudget};
 use crate::{
     channel::{ChannelError, ChannelOptions, Sender},
     ids::Channel,
+    meter::Vitals,
     mysql::setting::Settings,
     redis::{RedisError, scripts::random_hex, signal},
     stores::Stores,
 };
+
+/// The part that gives signs of life: a reader of job streams for each channel and partition.
+pub const READING: &str = "reading_jobs";
 
 pub use config::{NotEnabled, OnPersonError, WorkerOptions};
 
@@ -62,6 +67,8 @@ pub struct Worker {
     pub senders: HashMap<Channel, Arc<dyn Sender>>,
     /// Its name in the consumer group; unique to this process.
     pub consumer: String,
+    /// Where its readers give signs of life.
+    pub vitals: Vitals,
 }
 
 impl Worker {
@@ -74,12 +81,13 @@ impl Worker {
         settings: watch::Receiver<Settings>,
         options: WorkerOptions,
         channels: ChannelOptions,
+        vitals: Vitals,
     ) -> Result<Self, ChannelError> {
         let served = options.served(&stores.settings.channels).into_iter();
         let senders =
             served.map(|channel| channels.build(&channel).map(|sender| (channel, sender))).collect::<Result<_, _>>()?;
         let consumer = format!("{}-{}", std::process::id(), &random_hex()[..8]);
-        Ok(Self { stores, options, settings, channels, senders, consumer })
+        Ok(Self { stores, options, settings, channels, senders, consumer, vitals })
     }
 }
 
@@ -94,6 +102,7 @@ pub(crate) struct Deps {
     slots: Arc<Semaphore>,
     board: Board,
     check_limit: DefaultDirectRateLimiter,
+    vitals: Vitals,
 }
 
 impl Deps {
@@ -129,7 +138,7 @@ impl Deps {
 /// # Errors
 /// When the readers' connections cannot be made at start.
 pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisError> {
-    let Worker { stores, settings, options, channels, senders, consumer } = worker;
+    let Worker { stores, settings, options, channels, senders, consumer, vitals } = worker;
     let signals = signal::listen(&stores.redis, stores.settings.partitions).await?;
     let deps = Arc::new(Deps {
         retry: RetryBudget::new(&options),
@@ -141,6 +150,7 @@ pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisErr
         settings,
         options,
         consumer,
+        vitals,
     });
     let listener = tokio::spawn(pass_on(deps.clone(), signals));
     let mut crew = Crew::new(deps.clone(), channels, senders, stop);

@@ -42,6 +42,7 @@ async fn stock_is_set_and_added_but_never_below_zero() {
 async fn a_canceled_round_goes_on() {
     let shop = Shop::open().await;
     shop.run(&["resume", "42"]).await.fails(4, &["42", "nothing to resume"]);
+    shop.run(&["resume", "42", "--skip"]).await.fails(4, &["42", "nothing to resume"]);
     shop.run(&["cancel", "42"]).await.fails(4, &["42", "nothing to cancel"]);
     shop.done(&["enqueue", "42"]).await;
     shop.run(&["resume", "42"]).await.fails(4, &["42", "QUEUED"]);

@@ -6,6 +6,7 @@ use restock::{
     config::Backends,
     ids::{Channel, LaneId, Partition, Place, ProductId, Round, UserId},
     local::{Servers, fresh_database_name, fresh_namespace},
+    meter::Vitals,
     mysql::{self, product, product::NewProduct, schema, setting::Settings, subscription},
     outcome::{Outcome, Settled},
     redis::{
@@ -87,7 +88,7 @@ impl Shop {
         let (flush_interval, drain) = (Duration::from_millis(20), Duration::from_secs(20));
         tokio::spawn(async move {
             let _watch = watch;
-            sync::run(Flusher { stores, flush_interval, drain, settings }, stop).await;
+            sync::run(Flusher { stores, flush_interval, drain, settings, vitals: Vitals::default() }, stop).await;
         })
     }
 

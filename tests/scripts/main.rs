@@ -14,3 +14,4 @@ mod pauses;
 mod reclaims;
 mod retries;
 mod rounds;
+mod traces;

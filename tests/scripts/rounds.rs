@@ -5,7 +5,7 @@ use restock::{
     outcome::Outcome,
     redis::scripts::{
         Advance, Before, Canceled, Enqueue, Enqueued, Evict, Evicted, Finish, Hydrated, Relogged, Resumed, Settlement,
-        Skip, StockChange, StockChanged,
+        Skip, StockChange, StockChanged, StockSet,
     },
     round::{Stamp, Status},
 };
@@ -172,4 +172,27 @@ async fn what_redis_holds_can_be_logged_again() {
     let relogged = bench.redis.relog(P0, PRODUCT, &[webhook()]).await.expect("Redis answers");
     assert_eq!(relogged, Relogged::Logged);
     advance(&mut begun, Settlement::default()).await;
+}
+
+#[tokio::test]
+async fn stock_is_set_in_the_state_that_was_seen_or_not_at_all() {
+    let bench = Bench::with_stock(5).await;
+    let set =
+        async |units, tag: &str| bench.redis.set_stock(P0, PRODUCT, units, Some(tag)).await.expect("Redis answers");
+    let read = async || bench.redis.read_stock(P0, PRODUCT).await.expect("Redis answers").expect("it is there").0;
+    let seen = read().await;
+    assert_eq!((seen.units, seen.tag.as_str()), (5, "0-0"), "what is installed has the name that it has in MySQL");
+    let StockSet::Ok(gone) = set(0, &seen.tag).await else { panic!("nothing came between") };
+    assert_eq!((gone.units, &gone), (0, &read().await));
+    assert_eq!(set(5, &seen.tag).await, StockSet::Moved(gone.clone()), "a late update");
+
+    // Installed anew with nothing newer in MySQL it is the same state, and whoever saw it may change it.
+    bench.age().await;
+    assert_eq!(set(7, &gone.tag).await, StockSet::Unchecked);
+    bench.hydrate(5, 2).await;
+    assert_eq!(read().await, gone);
+    let StockSet::Ok(filled) = set(7, &gone.tag).await else { panic!("nothing came between") };
+    bench.enqueue(1).await;
+    let StockSet::Moved(now) = set(9, &filled.tag).await else { panic!("a restock came between") };
+    assert_eq!(now.units, 8);
 }

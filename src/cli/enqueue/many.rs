@@ -5,7 +5,7 @@ use std::path::Path;
 use indicatif::ProgressBar;
 
 use super::{
-    Args, EnqueueRow,
+    Args,
     orders::{self, Line},
 };
 use crate::{
@@ -113,7 +113,7 @@ pub(super) async fn enqueue_all(context: &Context, path: &Path, args: &Args) -> 
         };
         bar.inc(1);
         match pushed {
-            Ok(accepted) => rows.push(EnqueueRow::from(accepted)),
+            Ok(accepted) => rows.push(accepted),
             Err(error @ (ProducerError::NoStock { .. } | ProducerError::KeyConflict { .. })) => {
                 refused.push(format!("{name}, line {}: {error}", line.number));
             }

@@ -10,6 +10,7 @@ use super::Args;
 use crate::{
     config::Backends,
     mysql::{connect_lazily, setting::Settings},
+    observe::Observer,
     redis::{Redis, RedisError},
     stores::{SettingsWatch, Stores},
     sync::{self, Flusher},
@@ -33,6 +34,7 @@ impl Crew {
         settings: &Settings,
         args: Args,
         stop: &CancellationToken,
+        observer: &Observer,
     ) -> anyhow::Result<Option<Self>> {
         let Args { flush_interval_ms, worker: options, channel_options: channels, .. } = args;
         options.check_only(&settings.channels)?;
@@ -41,9 +43,11 @@ impl Crew {
         let flusher_redis = stores.redis.clone();
         let (flush_interval, drain) =
             (Duration::from_millis(flush_interval_ms), Duration::from_millis(options.drain_ms));
-        let flusher = Flusher { stores, flush_interval, drain, settings: watch.settings() };
+        observer.attach(backends, &stores, watch.settings())?;
+        let (settings, vitals) = (watch.settings(), observer.vitals());
+        let flusher = Flusher { stores, flush_interval, drain, settings, vitals };
         let Some(stores) = Stores::wait_for(backends, worker::CONNECTIONS_MAX, stop).await? else { return Ok(None) };
-        let worker = Worker::new(stores, watch.settings(), options, channels)?;
+        let worker = Worker::new(stores, watch.settings(), options, channels, observer.vitals())?;
 
         let (stop_flusher, stop_worker) = (CancellationToken::new(), CancellationToken::new());
         Ok(Some(Self {

@@ -6,12 +6,13 @@ use super::{Arity, Redis, Script, call_name, text};
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId, Round},
     redis::RedisError,
+    trace,
 };
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let replies = &["queued", "known", "no_stock", "conflict", "full", "channels", "absent", "aged"];
     let source = include_str!("../../../lua/enqueue.lua");
-    Script::new("enqueue", source, Arity::exactly(5).and_each(3), Arity::exactly(6), replies)
+    Script::new("enqueue", source, Arity::exactly(5).and_each(3), Arity::exactly(7), replies)
 });
 
 /// One `enqueue` call.
@@ -77,6 +78,8 @@ impl Redis {
             text(enqueue.request),
             enqueue.backlog_max.to_string(),
             channel_list(enqueue.channels),
+            // Of the work under way, as a trace is: a caller has nothing to do with it.
+            text(trace::current()),
         ];
         let reply = self.run(&SCRIPT, keys, args).await?;
         Ok(match reply.verdict() {

@@ -45,7 +45,7 @@ pub use renew::{PendingRenew, Renew};
 pub use requeue::Requeued;
 pub use reserve_pace::{PaceUse, Reserve, Reserved, TOTAL};
 pub use resume::{Before, Resumed, Skip};
-pub use stock::{StockChange, StockChanged};
+pub use stock::{StockChange, StockChanged, StockSet};
 
 /// How many KEYS or ARGV a script takes: so many, and so many more for each channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

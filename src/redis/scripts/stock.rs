@@ -2,15 +2,15 @@
 
 use std::sync::LazyLock;
 
-use super::{Arity, Redis, Script, call_name};
+use super::{Arity, Redis, Reply, Script, call_name};
 use crate::{
     ids::{Partition, ProductId},
-    redis::RedisError,
+    redis::{RedisError, stock::Stock},
 };
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let source = include_str!("../../../lua/stock.lua");
-    Script::new("stock", source, Arity::exactly(5), Arity::exactly(3), &["ok", "below", "absent", "aged"])
+    Script::new("stock", source, Arity::exactly(5), Arity::exactly(4), &["ok", "below", "moved", "absent", "aged"])
 });
 
 /// A change of stock, in units.
@@ -33,6 +33,17 @@ pub enum StockChanged {
     Unchecked,
 }
 
+/// What `stock` answered to who named the state that is to be changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StockSet {
+    /// The new stock.
+    Ok(Stock),
+    /// Refused: the product has changed since, and is like this.
+    Moved(Stock),
+    /// Check the product against MySQL and call again.
+    Unchecked,
+}
+
 impl Redis {
     /// Changes the stock; rounds in progress are told at once when it is gone.
     ///
@@ -44,6 +55,43 @@ impl Redis {
         product: ProductId,
         change: StockChange,
     ) -> Result<StockChanged, RedisError> {
+        let reply = self.call_stock(partition, product, change, "").await?;
+        Ok(match reply.verdict() {
+            "ok" => StockChanged::Ok(reply.parse(1)?),
+            "below" => StockChanged::Below(reply.parse(1)?),
+            "absent" | "aged" => StockChanged::Unchecked,
+            _ => return Err(reply.unknown()),
+        })
+    }
+
+    /// Sets the stock, to `units` that are not below zero; with a tag only where the product still is in that state.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn set_stock(
+        &self,
+        partition: Partition,
+        product: ProductId,
+        units: i64,
+        tag: Option<&str>,
+    ) -> Result<StockSet, RedisError> {
+        let reply = self.call_stock(partition, product, StockChange::Set(units), tag.unwrap_or_default()).await?;
+        let stock = |reply: &Reply| Ok::<_, RedisError>(Stock { units: reply.parse(1)?, tag: reply.parse(2)? });
+        Ok(match reply.verdict() {
+            "ok" => StockSet::Ok(stock(&reply)?),
+            "moved" => StockSet::Moved(stock(&reply)?),
+            "absent" | "aged" => StockSet::Unchecked,
+            _ => return Err(reply.unknown()),
+        })
+    }
+
+    async fn call_stock(
+        &self,
+        partition: Partition,
+        product: ProductId,
+        change: StockChange,
+        tag: &str,
+    ) -> Result<Reply, RedisError> {
         let k = self.keys();
         let keys = vec![
             k.product(partition, product),
@@ -56,12 +104,7 @@ impl Redis {
             StockChange::Set(units) => ("set", units),
             StockChange::Add(units) => ("add", units),
         };
-        let reply = self.run(&SCRIPT, keys, vec![product.to_string(), verb.to_owned(), units.to_string()]).await?;
-        Ok(match reply.verdict() {
-            "ok" => StockChanged::Ok(reply.parse(1)?),
-            "below" => StockChanged::Below(reply.parse(1)?),
-            "absent" | "aged" => StockChanged::Unchecked,
-            _ => return Err(reply.unknown()),
-        })
+        let args = vec![product.to_string(), verb.to_owned(), units.to_string(), tag.to_owned()];
+        self.run(&SCRIPT, keys, args).await
     }
 }

@@ -1,0 +1,236 @@
+//! Reading requests: numbers in the path, parameters, JSON bodies, headers. What cannot be read is a problem that names it.
+
+mod whole;
+
+use std::{str::FromStr, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
+    http::{HeaderMap, HeaderName, header, request::Parts},
+};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+
+use super::{
+    Api,
+    problem::{Kind, Problem},
+};
+use crate::ids::{ProductId, Round, UserId};
+
+pub(super) use whole::Whole;
+
+/// What the path names.
+pub(super) struct At<T>(pub(super) T);
+
+/// Something that stands in a path.
+pub(super) trait InPath: Sized {
+    fn read(path: &RawPathParams) -> Result<Self, Problem>;
+}
+
+fn named<T: FromStr<Err: ToString>>(path: &RawPathParams, name: &'static str) -> Result<T, Problem> {
+    let text = path.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text);
+    text.parse().map_err(|error: T::Err| Problem::of_field(Kind::BadRequest, name, error))
+}
+
+impl InPath for ProductId {
+    fn read(path: &RawPathParams) -> Result<Self, Problem> {
+        named(path, "productId")
+    }
+}
+
+impl InPath for (ProductId, Round) {
+    fn read(path: &RawPathParams) -> Result<Self, Problem> {
+        Ok((named(path, "productId")?, named(path, "round")?))
+    }
+}
+
+impl InPath for (ProductId, UserId) {
+    fn read(path: &RawPathParams) -> Result<Self, Problem> {
+        Ok((named(path, "productId")?, named(path, "userId")?))
+    }
+}
+
+impl InPath for (ProductId, i64) {
+    fn read(path: &RawPathParams) -> Result<Self, Problem> {
+        Ok((named(path, "productId")?, named(path, "request")?))
+    }
+}
+
+impl<S: Send + Sync, T: InPath> FromRequestParts<S> for At<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = RawPathParams::from_request_parts(parts, state).await;
+        let path = path.map_err(|error| Problem::new(Kind::BadRequest, error.body_text()))?;
+        T::read(&path).map(Self)
+    }
+}
+
+/// The parameters after the `?`.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match Query::try_from_uri(&parts.uri) {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(error) => {
+                let text = error.body_text();
+                let text = text.trim_start_matches("Failed to deserialize query string: ");
+                let field = unknown_field(text).or_else(|| text.split_once(": ").map(|(field, _)| field));
+                let detail = text.split_once(": ").map_or(text, |(_, detail)| detail);
+                Err(Problem::of_field(Kind::BadRequest, field.unwrap_or("query"), detail))
+            }
+        }
+    }
+}
+
+/// A JSON body.
+pub(super) struct Given<T>(pub(super) T);
+
+/// A JSON body, or none.
+pub(super) struct Perhaps<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Given<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        check_type(&parts.headers, "application/json")?;
+        read_json(&read_body(&parts.headers, body, api.options.body_bytes_max).await?).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for Perhaps<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let body = read_body(&parts.headers, body, api.options.body_bytes_max).await?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        check_type(&parts.headers, "application/json")?;
+        Ok(Self(read_json::<Option<T>>(&body)?.unwrap_or_default()))
+    }
+}
+
+/// Whether the body is of this type, and as it is.
+pub(super) fn check_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?").trim());
+    if let Some(encoding) = text(header::CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"))
+    {
+        let detail = format!("`{}` is not read; send the body as it is", encoding.escape_debug());
+        return Err(Problem::of_field(Kind::UnsupportedMediaType, "Content-Encoding", detail));
+    }
+    let given = text(header::CONTENT_TYPE).unwrap_or_default();
+    if given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted) {
+        return Ok(());
+    }
+    Err(Problem::of_field(Kind::UnsupportedMediaType, "Content-Type", format!("the body must be {wanted}")))
+}
+
+/// That a body is larger than it may be.
+pub(super) fn too_large(bytes_max: usize) -> Problem {
+    Problem::new(Kind::TooLarge, format!("the body may have {bytes_max} bytes"))
+}
+
+/// That a body ended before its end.
+pub(super) fn broken_off() -> Problem {
+    Problem::new(Kind::BadRequest, "the body broke off")
+}
+
+async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > bytes_max) {
+        return Err(too_large(bytes_max));
+    }
+    let (mut chunks, mut whole) = (body.into_data_stream(), Vec::new());
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| broken_off())?;
+        if whole.len() + chunk.len() > bytes_max {
+            return Err(too_large(bytes_max));
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole)
+}
+
+/// Reads one JSON value and nothing behind it.
+pub(super) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        if !inner.is_data() {
+            return Problem::of_field(Kind::BadRequest, "body", format!("it is not JSON: {inner}"));
+        }
+        let detail = inner.to_string();
+        let field = match unknown_field(&detail) {
+            Some(field) => field.to_owned(),
+            None if path == "." => "body".to_owned(),
+            None => path,
+        };
+        Problem::of_field(Kind::InvalidFields, field, detail)
+    })?;
+    match deserializer.end() {
+        Ok(()) => Ok(read),
+        Err(error) => Err(Problem::of_field(Kind::BadRequest, "body", format!("something follows the JSON: {error}"))),
+    }
+}
+
+/// The name in what serde says of a field that it does not know, or that is there twice or not at all.
+fn unknown_field(text: &str) -> Option<&str> {
+    let at = ["unknown field `", "duplicate field `", "missing field `"].iter().find_map(|start| {
+        let at = text.find(start)?;
+        Some(&text[at + start.len()..])
+    })?;
+    at.split_once('`').map(|(field, _)| field)
+}
+
+/// A header that may be given once.
+pub(super) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::of_field(Kind::BadRequest, name, "it is given twice"));
+    }
+    let text = first.to_str().map_err(|_| Problem::of_field(Kind::BadRequest, name, "it is not plain ASCII"))?;
+    Ok(Some(text.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{http::StatusCode, response::IntoResponse};
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wish {
+        #[expect(dead_code, reason = "it is only read")]
+        quantity: u32,
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_body_is_named() {
+        for (text, status, field) in [
+            ("", StatusCode::BAD_REQUEST, "body"),
+            ("{", StatusCode::BAD_REQUEST, "body"),
+            (r#"{"quantity":1} x"#, StatusCode::BAD_REQUEST, "body"),
+            ("[]", StatusCode::UNPROCESSABLE_ENTITY, "body"),
+            ("{}", StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
+            (r#"{"quantity":"1"}"#, StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
+            (r#"{"quantity":-1}"#, StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
+            (r#"{"quantity":1,"quantity":2}"#, StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
+            (r#"{"quantity":1,"colour":"red"}"#, StatusCode::UNPROCESSABLE_ENTITY, "colour"),
+        ] {
+            let problem = read_json::<Wish>(text.as_bytes()).expect_err(text);
+            assert!(problem.detail().starts_with(&format!("{field}: ")), "{text}: {}", problem.detail());
+            assert_eq!(problem.into_response().status(), status, "{text}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What surrounds every request: headers, problem documents, and limits.
+
+use std::{any::Any, num::NonZeroU32, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock};
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::problem::{CONTENT_TYPE, Kind, Problem};
+
+/// Answers are for whoever asked, and nothing in them is to be run or shown inside another page.
+const HEADERS: [(HeaderName, &str); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+];
+
+/// Writes problems down, and adds the headers that every answer has. The outermost layer.
+pub(super) async fn dress(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let mut response = next.run(request).await;
+    let status = response.status();
+    let is_written = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == CONTENT_TYPE);
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        response = problem.write(&path, response);
+    } else if (status.is_client_error() || status.is_server_error()) && !is_written {
+        response = Problem::of_status(status).write(&path, response);
+    }
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    tracing::debug!(%method, route, status = response.status().as_u16(), "answered");
+    response
+}
+
+/// What a panic is to the caller.
+pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    Problem::internal(&format_args!("a panic: {text}")).into_response()
+}
+
+/// How many requests a second, and how many at once.
+#[derive(Debug)]
+pub(super) struct Limits {
+    rate: Option<DefaultDirectRateLimiter>,
+    places: Arc<Semaphore>,
+}
+
+impl Limits {
+    pub(super) fn new(requests_per_second: u32, in_flight_max: u32) -> Self {
+        let rate = NonZeroU32::new(requests_per_second).map(|rate| RateLimiter::direct(Quota::per_second(rate)));
+        let places = usize::try_from(in_flight_max).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self { rate, places: Arc::new(Semaphore::new(places)) }
+    }
+}
+
+/// Turns away what is too much, at once: who has to wait without end is answered when nobody listens any more.
+pub(super) async fn limit(State(limits): State<Arc<Limits>>, request: Request, next: Next) -> Response {
+    if let Some(rate) = &limits.rate
+        && let Err(later) = rate.check()
+    {
+        let wait = later.wait_time_from(rate.clock().now());
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let problem = Problem::new(Kind::TooManyRequests, "this server has been asked too often within a second");
+        return problem.with_header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1))).into_response();
+    }
+    let Ok(_place) = limits.places.clone().try_acquire_owned() else {
+        return Problem::new(Kind::Overloaded, "too many requests are worked on; ask again").into_response();
+    };
+    next.run(request).await
+}
+
+/// Gives a request so much time.
+pub(super) async fn hurry(State(most): State<Duration>, request: Request, next: Next) -> Response {
+    match timeout(most, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail =
+                "it took too long, and may be done yet: ask again, with the same Idempotency-Key if you gave one";
+            Problem::new(Kind::TooSlow, detail).into_response()
+        }
+    }
+}
+
+/// The headers of the page at `/docs`, which needs its own scripts and styles.
+pub(super) async fn dress_docs(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                  font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+    set(response.headers_mut(), header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    headers.insert(name, HeaderValue::from_static(value));
+}

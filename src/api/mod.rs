@@ -1,0 +1,220 @@
+//! The HTTP API: what a shop's backend calls. Stateless, any number may run.
+//!
+//! ```text
+//! connection ─► serve: limits of connections and headers
+//!      ─► guard: security headers, problem documents, panics ─► rate ─► requests in flight ─► time
+//!      ─► track: counted and followed ─► auth: producers, admins ─► a route ─► producer | report | mysql
+//! ```
+//!
+//! | module | has |
+//! |---|---|
+//! | [`options`] | the options of `restock-api` |
+//! | `serve` | connections, and a stop that waits for what is in hand |
+//! | `guard` | what surrounds every request |
+//! | `auth` | tokens and roles |
+//! | `fresh` | answers that many ask for at once |
+//! | `ask`, `problem` | reading requests, and saying what is wrong with them |
+//! | `routes` | all paths, and `/openapi.json` and `/docs` made of them |
+//! | `product`, `stock`, `restock`, `round`, `subscription`, `bulk`, `admin`, `deployment` | the routes |
+
+mod admin;
+mod ask;
+mod auth;
+mod bulk;
+mod deployment;
+mod fresh;
+mod guard;
+pub mod options;
+mod problem;
+mod product;
+mod restock;
+mod round;
+mod routes;
+mod serve;
+mod stock;
+mod subscription;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
+
+use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{
+    auth::Tokens,
+    fresh::Fresh,
+    options::{ApiOptions, OptionError},
+    problem::{Kind, Problem},
+};
+use crate::{
+    config::Backends,
+    ids::{ProductId, ProductRef, Round},
+    mysql::{action::Operator, connect_lazily, product as product_table, product::ProductRow, setting::Settings},
+    observe::Observer,
+    producer::Producer,
+    redis::Redis,
+    report::Sources,
+    stores::{OpenError, SettingsWatch, Stores},
+    trace,
+};
+
+/// Connections to MySQL; requests wait for one another beyond that.
+const CONNECTIONS_MAX: u32 = 24;
+
+/// Why the server does not run, or not any more.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// An option cannot be used.
+    #[error(transparent)]
+    Options(#[from] OptionError),
+    /// The address is taken, or is not this machine's.
+    #[error("cannot listen on {address}: {error}; give another --listen / RESTOCK_LISTEN")]
+    Listen {
+        /// Where it should have listened.
+        address: SocketAddr,
+        /// Why it cannot.
+        error: io::Error,
+    },
+    /// A backend answers and cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// MySQL failed.
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    /// What was right has changed: the database is another deployment's now.
+    #[error("{0}")]
+    Replaced(String),
+}
+
+/// What all requests share.
+struct Api {
+    options: ApiOptions,
+    tokens: Tokens,
+    /// Who it was where no tokens are needed.
+    everybody: Operator,
+    ready: OnceLock<Ready>,
+    /// How rounds stood a moment ago.
+    rounds: Fresh<(ProductId, Round)>,
+    /// Work that goes on when its caller has left, or waited long enough.
+    writes: TaskTracker,
+}
+
+/// What there is once both backends have answered.
+struct Ready {
+    producer: Producer,
+    settings: watch::Receiver<Settings>,
+}
+
+/// Listens at once, and answers 503 until both backends are there; ends when `stop` is told and what is in hand is done, or
+/// has had `--drain-ms`.
+///
+/// # Errors
+/// When an option cannot be used, the address cannot be listened to, or a backend is another deployment's.
+pub async fn run(
+    options: ApiOptions,
+    backends: &Backends,
+    stop: CancellationToken,
+    observer: Observer,
+) -> Result<(), RunError> {
+    let (tokens, origins, address) = (options.tokens()?, options.origins()?, options.listen);
+    let listener = TcpListener::bind(address).await.map_err(|error| RunError::Listen { address, error })?;
+    let everybody = "api".parse().map_err(|error| OptionError::Token { option: "the name `api`", error })?;
+    if !tokens.are_needed() {
+        tracing::warn!("no tokens are given: whoever reaches this address from this machine may do everything");
+    }
+    let drain = options.drain();
+    let api = Arc::new(Api {
+        options,
+        tokens,
+        everybody,
+        ready: OnceLock::new(),
+        rounds: Fresh::default(),
+        writes: TaskTracker::new(),
+    });
+    let router = routes::router(&api, origins, observer.clone());
+    tracing::info!(address = %listener.local_addr().unwrap_or(address), "listening");
+    let serving = serve::run(listener, router, &api.options, stop.clone());
+    let backing = back(&api, backends, &stop, &observer);
+    tokio::pin!(serving);
+    let ended = tokio::select! {
+        () = &mut serving => Ok(()),
+        error = backing => {
+            stop.cancel();
+            serving.await;
+            Err(error)
+        }
+    };
+    api.writes.close();
+    // They end by their own timeouts; nobody waits for their answers.
+    let _ = timeout(drain, api.writes.wait()).await;
+    if let Some(ready) = api.ready.get() {
+        ready.producer.stores().redis.close().await;
+    }
+    ended
+}
+
+/// Connects to the backends and follows the settings, until that can never go well again.
+async fn back(api: &Api, backends: &Backends, stop: &CancellationToken, observer: &Observer) -> RunError {
+    let stores = match Stores::wait_for(backends, CONNECTIONS_MAX, stop).await {
+        Ok(Some(stores)) => stores,
+        Ok(None) => return std::future::pending().await,
+        Err(error) => return error.into(),
+    };
+    let mysql = match connect_lazily(&backends.mysql_url, 1) {
+        Ok(mysql) => mysql,
+        Err(error) => return error.into(),
+    };
+    let mut watch = SettingsWatch::start(mysql, stores.settings.clone());
+    tracing::info!(partitions = stores.settings.partitions, namespace = %stores.settings.namespace, "ready");
+    if let Err(error) = observer.attach(backends, &stores, watch.settings()) {
+        return error.into();
+    }
+    let ready = Ready { producer: Producer::new(stores), settings: watch.settings() };
+    if api.ready.set(ready).is_err() {
+        tracing::error!("the backends were opened twice");
+    }
+    RunError::Replaced(watch.refused().await.to_string())
+}
+
+impl Api {
+    /// The backends.
+    fn ready(&self) -> Result<&Ready, Problem> {
+        let wait = || Problem::new(Kind::Unavailable, "MySQL and Redis have not both answered yet; ask again");
+        self.ready.get().ok_or_else(wait)
+    }
+
+    /// Does something to its end, also when the caller leaves or the time of the request is over: a deed that is cut off
+    /// in the middle would leave its row in the list of actions open.
+    async fn finish<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
+        match self.writes.spawn(trace::carry(work)).await {
+            Ok(done) => Ok(done),
+            Err(error) => Err(Problem::internal(&error)),
+        }
+    }
+}
+
+impl Ready {
+    /// What is read from: MySQL, and Redis while it is connected.
+    fn sources(&self) -> Sources {
+        let Stores { redis, mysql, .. } = self.producer.stores();
+        let redis = redis.is_connected().then(|| redis.clone());
+        Sources { mysql: mysql.clone(), redis, settings: self.settings.borrow().clone() }
+    }
+
+    /// Redis, for what cannot be done without it: a call would wait for the connection.
+    fn redis(&self) -> Result<&Redis, Problem> {
+        let redis = &self.producer.stores().redis;
+        let gone = || Problem::new(Kind::Unavailable, "Redis does not answer: nothing was done; ask again");
+        if redis.is_connected() { Ok(redis) } else { Err(gone()) }
+    }
+
+    /// The product of that number, as MySQL knows it.
+    async fn product(&self, product: ProductId) -> Result<ProductRow, Problem> {
+        let named = ProductRef::Id(product);
+        let found = product_table::find(&self.producer.stores().mysql, &named).await?;
+        found.ok_or_else(|| Problem::no_product(product))
+    }
+}

@@ -1,0 +1,72 @@
+//! What admins do by hand, and what they look at.
+
+use serde_json::json;
+
+use super::shop::Shop;
+
+#[tokio::test]
+async fn a_round_is_paused_canceled_and_goes_on_and_it_is_kept_who_did_it() {
+    let shop = Shop::open().await;
+    let api = shop.api().await;
+    let at = |what: &str| format!("/api/admin/products/42/notifications/{what}");
+    api.post(&at("cancel"), "").await.fails(409, "nothing-to-cancel", "");
+    api.post(&at("re-stock"), "").await.fails(409, "nothing-to-resume", "");
+    api.post(&at("re-stock"), r#"{"skip":true}"#).await.fails(409, "nothing-to-resume", "");
+    api.post("/api/products/42/notifications/re-stock", "").await.is(202);
+
+    let paused = api.post(&at("pause"), "").await.is(200);
+    assert_eq!(paused.body, json!({"product": 42, "paused": true, "changed": true, "open": 1, "held": 0}));
+    assert_eq!(api.post(&at("pause"), "").await.is(200).body["changed"], false);
+    assert_eq!(api.get("/api/products/42/rounds/1").await.body["lanes"][0]["paused"], true);
+    assert_eq!(api.post(&at("unpause"), "").await.is(200).body["open"], 1);
+
+    let canceled = api.post(&at("cancel"), "").await.is(202);
+    assert_eq!(canceled.body, json!([{"product": 42, "round": 1, "channel": "null", "ended": true}]));
+    api.post(&at("re-stock"), r#"{"skip":true,"retryFailed":true}"#).await.fails(422, "invalid-fields", "retryFailed");
+    api.post(&at("re-stock"), r#"{"channel":"file"}"#).await.fails(409, "channel-not-enabled", "");
+    api.post(&at("re-stock"), r#"{"channel":"Web"}"#).await.fails(422, "invalid-fields", "channel");
+    let resumed = api.post("/admin/products/42/notifications/re-stock", "").await.is(202);
+    assert_eq!(resumed.body, json!([{"product": 42, "round": 1, "channel": "null", "skipped": null}]));
+
+    let actions = shop.cli(&["actions", "--output", "json"]).await;
+    let actions: serde_json::Value = serde_json::from_str(&actions).expect("JSON");
+    assert_eq!((&actions[0]["action"], &actions[0]["by"]), (&"resume".into(), &"api".into()));
+    assert_eq!(actions[0]["result"], "round 1 on null goes on");
+    assert!(actions.as_array().is_some_and(|rows| rows.iter().all(|row| row["result"].is_string())), "{actions}");
+}
+
+#[tokio::test]
+async fn the_pace_is_shown_and_changed() {
+    let shop = Shop::open().await;
+    let api = shop.api().await;
+    let changed = api.put("/api/rate", r#"{"limit":400,"channels":{"null":100}}"#).await.is(200);
+    assert_eq!((&changed.body[0]["limit"], &changed.body[1]["limit"]), (&400.into(), &100.into()));
+    let shown = api.get("/api/rate").await.is(200);
+    assert_eq!((&shown.body[0]["name"], &shown.body[1]["name"]), (&"total".into(), &"null".into()));
+    let taken = api.put("/api/rate", r#"{"channels":{"null":null}}"#).await.is(200);
+    assert_eq!((&taken.body[0]["limit"], &taken.body[1]["limit"]), (&400.into(), &json!(null)));
+    api.put("/api/rate", r#"{"limit":1000001}"#).await.fails(422, "invalid-fields", "limit");
+    api.put("/api/rate", r#"{"channels":{"pigeon":1}}"#).await.fails(422, "invalid-fields", "channels.pigeon");
+    assert_eq!(api.get("/api/rate").await.body[0]["limit"], 400, "a refused change changes nothing");
+}
+
+#[tokio::test]
+async fn what_is_in_hand_and_what_was_given_up_is_listed() {
+    let shop = Shop::open().await;
+    shop.execute(
+        "INSERT INTO log_dead (partition_id, kind, name, entry, product_id, detail, `sqlstate`, message)
+         VALUES (0, 'product', 'a', '1-1', 42, '', '22001', 'too long'), (0, 'product', 'b', '1-2', 42, '', '22001', 'too long'),
+                (1, 'product', 'c', '1-3', 7, '', '22001', 'too long')",
+    )
+    .await;
+    let api = shop.api().await;
+    assert_eq!(api.get("/api/pending").await.is(200).body, json!([]));
+    let first = api.get("/api/dead?limit=2").await.is(200);
+    assert_eq!((&first.body["items"][1]["id"], &first.body["next"]), (&"row:2".into(), &"row:2".into()));
+    let second = api.get("/api/dead?limit=2&after=row:2").await.is(200);
+    assert_eq!((&second.body["items"][0]["product"], &second.body["next"]), (&7.into(), &json!(null)));
+    let only = api.get("/api/dead?product=7").await.is(200);
+    assert_eq!(only.body["items"].as_array().map(Vec::len), Some(1));
+    api.get("/api/dead?after=x").await.fails(400, "bad-request", "after");
+    api.get("/api/dead?product=0").await.fails(400, "bad-request", "product");
+}

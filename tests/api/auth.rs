@@ -1,0 +1,83 @@
+//! Who may do what.
+
+use restock::token::{TokenHash, fresh};
+
+use super::shop::Shop;
+
+const PRODUCER_READS: &str = "/api/products/42";
+const ADMIN_READS: &str = "/api/rate";
+const PAUSE: &str = "/api/admin/products/42/notifications/pause";
+
+#[tokio::test]
+async fn a_token_opens_what_it_is_for() {
+    let shop = Shop::open().await;
+    let (old, new, admin) = (fresh(), fresh(), fresh());
+    let producers = format!("shop:{},{}", TokenHash::of(&old), TokenHash::of(&new));
+    let admins = format!("ann:{}", TokenHash::of(&admin));
+    let mut api = shop.start(&["--producer-token-hash", &producers, "--admin-token-hash", &admins]).await;
+    api = api.with_token(Some(&admin));
+    api.until(|answer| answer.status == 200, PRODUCER_READS).await;
+    for (token, producer, of_admin) in [
+        (Some(old.as_str()), 200, 403),
+        (Some(new.as_str()), 200, 403),
+        (Some(admin.as_str()), 200, 200),
+        (Some("rst_guess"), 401, 401),
+        (Some(""), 401, 401),
+        (None, 401, 401),
+    ] {
+        api = api.with_token(token);
+        for (path, status) in [(PRODUCER_READS, producer), (ADMIN_READS, of_admin)] {
+            let answer = api.get(path).await.is(status);
+            let challenge = answer.header("www-authenticate");
+            assert_eq!(challenge.starts_with("Bearer realm=\"restock\""), status == 401, "{answer:?}");
+            assert_eq!(challenge.contains("invalid_token"), status == 401 && token.is_some(), "{answer:?}");
+        }
+    }
+    api = api.with_token(Some(&new));
+    api.post(PAUSE, "").await.fails(403, "forbidden", "");
+    api.post("/admin/products/42/notifications/re-stock", "").await.fails(403, "forbidden", "");
+    api = api.with_token(None);
+    api.post("/products/42/notifications/re-stock", "").await.fails(401, "unauthorized", "");
+    let basic = [("authorization", "Basic YTpi")];
+    api.ask("GET", PRODUCER_READS, &basic, "").await.fails(401, "unauthorized", "");
+    // What is no secret, and what is not there, needs no token.
+    api.get("/openapi.json").await.is(200);
+    api.get("/nothing").await.is(404);
+
+    api = api.with_token(Some(&admin));
+    api.post(PAUSE, "").await.is(200);
+    let actions = shop.cli(&["actions", "--output", "json"]).await;
+    assert!(actions.contains("\"by\": \"ann\""), "{actions}");
+    assert!(!actions.contains("forbidden"), "{actions}");
+}
+
+#[tokio::test]
+async fn without_tokens_web_pages_cannot_use_it() {
+    let shop = Shop::open().await;
+    let api = shop.api().await;
+    let restock = "/products/42/notifications/re-stock";
+    let evil = [("origin", "https://evil.example")];
+    api.ask("POST", restock, &evil, "").await.fails(403, "forbidden", "");
+    let rebound = [("host", "evil.example")];
+    api.ask("POST", restock, &rebound, "").await.fails(421, "misdirected", "");
+    let own = format!("http://{}", api.address);
+    api.ask("POST", restock, &[("origin", own.as_str())], "").await.is(202);
+}
+
+#[tokio::test]
+async fn a_page_may_call_from_an_origin_that_was_named() {
+    let shop = Shop::open().await;
+    let token = fresh();
+    let hash = TokenHash::of(&token).to_string();
+    let args = ["--producer-token-hash", hash.as_str(), "--allow-origin", "https://shop.example"];
+    let api = shop.start(&args).await.with_token(Some(&token));
+    api.until(|answer| answer.status == 200, PRODUCER_READS).await;
+    for (origin, allowed) in [("https://shop.example", "https://shop.example"), ("https://evil.example", "")] {
+        let asked = [("origin", origin), ("access-control-request-method", "PUT")];
+        let before = api.ask("OPTIONS", PRODUCER_READS, &asked, "").await;
+        assert_eq!(before.header("access-control-allow-origin"), allowed, "{before:?}");
+        let answer = api.ask("GET", PRODUCER_READS, &[("origin", origin)], "").await.is(200);
+        assert_eq!(answer.header("access-control-allow-origin"), allowed, "{answer:?}");
+        assert_eq!(answer.header("access-control-allow-credentials"), "");
+    }
+}

@@ -1,0 +1,109 @@
+//! Too much at once, too slow, and a stop with a request in hand.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::shop::{Api, Shop};
+
+const RESTOCK: &str = "/api/products/42/notifications/re-stock";
+
+/// A request whose body has not come yet: it is in hand until [`Held::end`].
+struct Held(TcpStream);
+
+impl Held {
+    async fn begin(api: &Api) -> Self {
+        let mut stream = TcpStream::connect(&api.address).await.expect("it listens");
+        let head = format!("POST {RESTOCK} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n");
+        let head = format!("{head}expect: 100-continue\r\ncontent-length: 14\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("it reads");
+        let mut held = Self(stream);
+        // It says so once it wants to read the body.
+        let answer = held.answer().await;
+        assert!(answer.starts_with("HTTP/1.1 100 "), "{answer}");
+        held
+    }
+
+    async fn end(mut self) -> String {
+        self.0.write_all(br#"{"quantity":1}"#).await.expect("it reads");
+        self.answer().await
+    }
+
+    async fn answer(&mut self) -> String {
+        let mut answer = vec![0; 4_096];
+        let count = tokio::time::timeout(Duration::from_secs(20), self.0.read(&mut answer)).await;
+        answer.truncate(count.expect("an answer in time").expect("an answer"));
+        String::from_utf8(answer).expect("text")
+    }
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_again() {
+    let shop = Shop::open().await;
+    let api = shop.api_with(&["--requests-per-second", "5"]).await;
+    let mut refused = 0;
+    let start = Instant::now();
+    for _ in 0..20 {
+        let answer = api.get("/api/products/42").await;
+        if answer.status == 429 {
+            answer.fails(429, "too-many-requests", "");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0 || start.elapsed() > Duration::from_secs(3), "nobody was refused");
+    api.until(|answer| answer.status == 200, "/api/products/42").await;
+}
+
+#[tokio::test]
+async fn what_is_more_than_can_be_worked_on_is_refused_at_once() {
+    let shop = Shop::open().await;
+    let api = shop.api_with(&["--in-flight-max", "1"]).await;
+    let held = Held::begin(&api).await;
+    let refused = api.until(|answer| answer.status == 503, "/api/products/42").await;
+    assert!(refused.took < Duration::from_secs(1), "{refused:?}");
+    refused.fails(503, "overloaded", "");
+    assert!(held.end().await.starts_with("HTTP/1.1 202 "));
+    api.until(|answer| answer.status == 200, "/api/products/42").await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let shop = Shop::open().await;
+    let api = shop.api_with(&["--request-timeout-ms", "300"]).await;
+    let mut held = Held::begin(&api).await;
+    let answer = held.answer().await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1"), "{answer}");
+    assert!(answer.contains("urn:restock:problem:too-slow"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_the_request_in_hand_and_lets_nobody_else_in() {
+    let shop = Shop::open().await;
+    let mut api = shop.api_with(&["--in-flight-max", "1"]).await;
+    let held = Held::begin(&api).await;
+    api.until(|answer| answer.status == 503, "/api/products/42").await;
+    api.signal(Signal::SIGTERM);
+    let start = Instant::now();
+    while TcpStream::connect(&api.address).await.is_ok() {
+        assert!(start.elapsed() < Duration::from_secs(10), "it still lets others in");
+    }
+    assert!(api.child.try_wait().expect("it can be asked").is_none(), "it waits");
+    let answer = held.end().await;
+    assert!(answer.starts_with("HTTP/1.1 202 ") && answer.contains("\"round\":1"), "{answer}");
+    assert_eq!(api.child.wait().await.expect("it ends").code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_drain_has_an_end() {
+    let shop = Shop::open().await;
+    let mut api = shop.api_with(&["--drain-ms", "200", "--in-flight-max", "1"]).await;
+    let _held = Held::begin(&api).await;
+    api.until(|answer| answer.status == 503, "/api/products/42").await;
+    api.signal(Signal::SIGTERM);
+    let ended = tokio::time::timeout(Duration::from_secs(5), api.child.wait()).await;
+    assert_eq!(ended.expect("it ends in time").expect("it ends").code(), Some(0));
+}

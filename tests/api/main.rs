@@ -1,0 +1,15 @@
+//! `restock-api` as a process on real servers, called by a real client: every route and what it refuses, tokens, limits,
+//! outages, a stop with a request in hand.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod admin;
+mod auth;
+mod errors;
+mod limits;
+mod outages;
+mod routes;
+mod shop;
+mod stock;
+mod twice;
