@@ -32,7 +32,7 @@ pub struct ApiOptions {
         value_name = "[NAME:]HASH"
     )]
     pub admin_tokens: Vec<String>,
-    /// A web page's origin that browsers may call from, such as https://shop.example; none by default
+    /// A web page's origin that browsers may call from, such as `https://shop.example`; none by default
     #[arg(long = "allow-origin", env = "RESTOCK_API_ALLOW_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]
     pub origins: Vec<String>,
     /// Requests a second that are answered, over all callers; more get 429. 0 = no limit
