@@ -158,7 +158,7 @@ async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<
     Ok(whole)
 }
 
-/// Reads one JSON value and nothing behind it.
+/// Reads one JSON object, or what stands for none, and nothing behind it.
 pub(super) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
@@ -176,6 +176,10 @@ pub(super) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> 
         Problem::of_field(Kind::InvalidFields, field, detail)
     })?;
     match deserializer.end() {
+        // serde would take an array for the fields in their order.
+        Ok(()) if text.trim_ascii_start().starts_with(b"[") => {
+            Err(Problem::of_field(Kind::InvalidFields, "body", "it is an object, not an array"))
+        }
         Ok(()) => Ok(read),
         Err(error) => Err(Problem::of_field(Kind::BadRequest, "body", format!("something follows the JSON: {error}"))),
     }
@@ -222,6 +226,8 @@ mod tests {
             ("{", StatusCode::BAD_REQUEST, "body"),
             (r#"{"quantity":1} x"#, StatusCode::BAD_REQUEST, "body"),
             ("[]", StatusCode::UNPROCESSABLE_ENTITY, "body"),
+            (" [1]", StatusCode::UNPROCESSABLE_ENTITY, "body"),
+            ("[1", StatusCode::BAD_REQUEST, "body"),
             ("{}", StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
             (r#"{"quantity":"1"}"#, StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
             (r#"{"quantity":-1}"#, StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
