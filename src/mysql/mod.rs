@@ -68,6 +68,10 @@ pub fn connect_lazily(url: &SecretString, connections_max: u32) -> sqlx::Result<
     let pool = MySqlPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // Either of these starts a task that, now and then, spins for ever and keeps the process from ending, because sqlx
+        // 0.9.0 may count its idle connections below zero (https://github.com/launchbadge/sqlx/issues/3645).
+        .idle_timeout(None)
+        .max_lifetime(None)
         .after_connect(|connection, _| Box::pin(prepare(connection)));
     Ok(pool.connect_lazy_with(options(url)?))
 }
