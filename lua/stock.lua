@@ -1,6 +1,6 @@
 -- Sets or changes a product's stock, and signals when it is gone.
 --
--- Invariant: stock is never below zero; every change is logged.
+-- Invariant: stock is never below zero, and never above what Lua counts exactly; every change is logged.
 --
 -- include shared/lane.lua
 -- include shared/product.lua
@@ -13,9 +13,11 @@
 -- ARGV[1] product id
 -- ARGV[2] set or add
 -- ARGV[3] units
+-- ARGV[4] the most units that a product can have, well below 2^53
 --
 -- Reply ok <stock>        the new stock; or what it was after this call before
 -- Reply below <stock>     nothing was written: it would be below zero
+-- Reply above <most>      nothing was written: it would be above the most
 -- Reply absent            nothing was written: check the product against MySQL
 -- Reply aged              nothing was written: check the product against MySQL
 -- Cost: O(1).
@@ -36,6 +38,9 @@ if ARGV[2] == 'add' then
 end
 if stock < 0 then
   return { 'below', product.stock }
+end
+if stock > tonumber(ARGV[4]) then
+  return { 'above', ARGV[4] }
 end
 local _, now_ms = now()
 change_product(KEYS[1], KEYS[2], KEYS[3], ARGV[1], product, { stock = whole(stock) }, now_ms)

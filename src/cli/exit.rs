@@ -242,7 +242,8 @@ fn code_of_producer(error: &ProducerError) -> Option<Exit> {
         | ProducerError::NobodyBlocks { .. }
         | ProducerError::NobodyFailed { .. }
         | ProducerError::NothingToCancel { .. }
-        | ProducerError::BelowZero { .. } => Some(Exit::Conflict),
+        | ProducerError::BelowZero { .. }
+        | ProducerError::AboveMost { .. } => Some(Exit::Conflict),
         ProducerError::Backlog | ProducerError::Unsettled(_) | ProducerError::Store(_) => Some(Exit::Failure),
         ProducerError::Setting(error) => code_of_setting(error),
     }

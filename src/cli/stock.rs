@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::{Context, exit::Exit, output, product};
-use crate::{ids::ProductRef, producer::Producer, redis::scripts::StockChange};
+use crate::{ids::ProductRef, limit::STOCK_MAX, producer::Producer, redis::scripts::StockChange};
 
 /// Options of `stock`.
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,7 @@ enum Action {
         /// 42, or sku:85123A
         product: ProductRef,
         /// Pieces, not below zero
-        #[arg(value_parser = clap::value_parser!(i64).range(0..), allow_negative_numbers = true)]
+        #[arg(value_parser = clap::value_parser!(i64).range(0..=STOCK_MAX), allow_negative_numbers = true)]
         pieces: i64,
     },
     /// Add pieces, or take some away with a negative number
@@ -32,7 +32,7 @@ enum Action {
         /// 42, or sku:85123A
         product: ProductRef,
         /// Pieces; the stock cannot go below zero
-        #[arg(allow_negative_numbers = true)]
+        #[arg(value_parser = clap::value_parser!(i64).range(-STOCK_MAX..=STOCK_MAX), allow_negative_numbers = true)]
         pieces: i64,
     },
 }

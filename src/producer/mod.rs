@@ -69,13 +69,14 @@ impl Producer {
     /// Changes the stock and answers what it is then. At 0 the sending stops.
     ///
     /// # Errors
-    /// [`ProducerError::BelowZero`], [`ProducerError::NotFound`], and those of the stores.
+    /// [`ProducerError::BelowZero`], [`ProducerError::AboveMost`], [`ProducerError::NotFound`], and those of the stores.
     pub async fn change_stock(&self, product: ProductId, change: StockChange) -> Result<i64, ProducerError> {
         let partition = self.stores.partition_of(product);
         for _ in 0..TRIES_MAX {
             match self.stores.redis.change_stock(partition, product, change).await? {
                 StockChanged::Ok(stock) => return Ok(stock),
                 StockChanged::Below(stock) => return Err(ProducerError::BelowZero { product, stock }),
+                StockChanged::Above(most) => return Err(ProducerError::AboveMost { product, most }),
                 StockChanged::Unchecked => self.check(product).await?,
             }
         }

@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use super::{Arity, Redis, Script, call_name};
 use crate::{
     ids::{Partition, ProductId},
+    limit::STOCK_MAX,
     redis::RedisError,
 };
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let source = include_str!("../../../lua/stock.lua");
-    Script::new("stock", source, Arity::exactly(5), Arity::exactly(3), &["ok", "below", "absent", "aged"])
+    Script::new("stock", source, Arity::exactly(5), Arity::exactly(4), &["ok", "below", "above", "absent", "aged"])
 });
 
 /// A change of stock, in units.
@@ -29,6 +30,8 @@ pub enum StockChanged {
     Ok(i64),
     /// Refused: it would be below zero; the stock as it is.
     Below(i64),
+    /// Refused: it would be above this, the most that a product can have.
+    Above(i64),
     /// Check the product against MySQL and call again.
     Unchecked,
 }
@@ -56,10 +59,12 @@ impl Redis {
             StockChange::Set(units) => ("set", units),
             StockChange::Add(units) => ("add", units),
         };
-        let reply = self.run(&SCRIPT, keys, vec![product.to_string(), verb.to_owned(), units.to_string()]).await?;
+        let args = vec![product.to_string(), verb.to_owned(), units.to_string(), STOCK_MAX.to_string()];
+        let reply = self.run(&SCRIPT, keys, args).await?;
         Ok(match reply.verdict() {
             "ok" => StockChanged::Ok(reply.parse(1)?),
             "below" => StockChanged::Below(reply.parse(1)?),
+            "above" => StockChanged::Above(reply.parse(1)?),
             "absent" | "aged" => StockChanged::Unchecked,
             _ => return Err(reply.unknown()),
         })
