@@ -27,7 +27,7 @@ pub struct StatusRow {
     pub status: Status,
     /// The time in line of the last person settled.
     pub cursor: Option<Place>,
-    /// The last person settled.
+    /// The person at the cursor.
     pub last_user: Option<UserId>,
     /// People in (from, upto]; null while QUEUED.
     pub total: Option<u64>,

@@ -73,6 +73,8 @@ pub enum Kind {
     OrderBroken,
     /// The counts of a round are not those of its outcomes.
     CountDiffers,
+    /// The last user of a round is not who stands at its cursor.
+    LastUserDiffers,
     /// A round that has ended and whose people were never counted.
     TotalMissing,
     /// Requests of the outbox that nobody relays.
@@ -120,6 +122,7 @@ impl Kind {
             Self::OutcomeWithoutRound => "outcome_without_round",
             Self::OrderBroken => "order_broken",
             Self::CountDiffers => "count_differs",
+            Self::LastUserDiffers => "last_user_differs",
             Self::TotalMissing => "total_missing",
             Self::RequestStuck => "request_stuck",
             Self::RowRefused => "row_refused",
@@ -164,7 +167,7 @@ impl Kind {
                 "see `restock-cli history P --round R`; end its row by hand once you know what became of it"
             }
             Self::RoundMissing => "MySQL lost rows: restore them from a backup, or accept that this round is not known",
-            Self::RoundBounds | Self::ChainBroken | Self::CountDiffers => {
+            Self::RoundBounds | Self::ChainBroken | Self::CountDiffers | Self::LastUserDiffers => {
                 "somebody changed a row by hand, or MySQL was set back: compare with a backup"
             }
             Self::PersonLost => {
