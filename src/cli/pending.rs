@@ -44,7 +44,8 @@ impl Record for PendingRow {
 
 pub(super) async fn run(context: &Context) -> anyhow::Result<Exit> {
     let stores = context.stores().await?;
-    let rows = pending::entries(&stores.redis, &stores.settings).await?;
-    output::records(context.output, &rows)?;
+    let pending = pending::entries(&stores.redis, &stores.settings).await?;
+    output::note_unreadable(&pending.unreadable);
+    output::records(context.output, &pending.rows)?;
     Ok(Exit::Done)
 }

@@ -22,6 +22,8 @@ pub mod pending;
 pub mod status;
 pub mod why;
 
+pub use live::Unreadable;
+
 use sqlx::MySqlPool;
 
 use crate::{

@@ -2,6 +2,8 @@
 
 mod reason;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{ReportError, Sources, live};
@@ -72,10 +74,10 @@ pub async fn person(sources: &Sources, product: ProductId, user: UserId) -> Resu
     let mysql = &sources.mysql;
     let mut rows = history::newest_rounds(mysql, product, ROUNDS_MAX).await?;
     let lanes = match &sources.redis {
-        None => live::Live::new(),
+        None => BTreeMap::new(),
         Some(redis) => match live::read(redis, &sources.settings, Some(product), &rows).await {
-            Err(error) if error.is_unreachable() => live::Live::new(),
-            read => read?,
+            Err(error) if error.is_unreachable() => BTreeMap::new(),
+            read => read?.lanes,
         },
     };
     if !lanes.is_empty() {
@@ -101,7 +103,7 @@ pub async fn person(sources: &Sources, product: ProductId, user: UserId) -> Resu
 }
 
 /// MySQL's rounds, those of Redis that are newer in their place, and those that MySQL has not heard of.
-fn known<'a>(rows: Vec<RoundRow>, lanes: &'a live::Live) -> Vec<Known<'a>> {
+fn known<'a>(rows: Vec<RoundRow>, lanes: &'a BTreeMap<LaneId, LaneView>) -> Vec<Known<'a>> {
     let mut known: Vec<Known<'a>> = rows.into_iter().map(|row| Known { row, live: None }).collect();
     for (lane, view) in lanes {
         let states = std::iter::once(view.state(lane)).chain(view.waiting_state(lane));

@@ -25,6 +25,8 @@ pub enum Kind {
     PendingOrphaned,
     /// An entry that was acknowledged by hand: nobody is ever given it again.
     EntryUnclaimable,
+    /// A product whose fields in Redis cannot be read.
+    ProductUnreadable,
     /// Redis holds a product that MySQL does not have.
     ProductUnknown,
     /// Redis holds lanes of a product and not the product.
@@ -98,6 +100,7 @@ impl Kind {
             Self::EntryOrphaned => "entry_orphaned",
             Self::PendingOrphaned => "pending_orphaned",
             Self::EntryUnclaimable => "entry_unclaimable",
+            Self::ProductUnreadable => "product_unreadable",
             Self::ProductUnknown => "product_unknown",
             Self::ProductAbsent => "product_absent",
             Self::ProductBehind => "product_behind",
@@ -147,6 +150,10 @@ impl Kind {
             }
             Self::EntryUnreadable | Self::EntryOrphaned | Self::PendingOrphaned | Self::EntryUnclaimable => {
                 "run `restock-cli verify --repair`; do not acknowledge or delete entries by hand"
+            }
+            Self::ProductUnreadable => {
+                "`restock-cli stock set P N` writes its stock anew; for another field delete its key in Redis and run \
+                 `restock-cli verify --repair`: MySQL rebuilds it"
             }
             Self::ProductUnknown => "add the product again with `restock-cli product add`, or delete its keys in Redis",
             Self::ProductAbsent | Self::LaneWithoutEntry | Self::LanePauseDiffers => {

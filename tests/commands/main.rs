@@ -15,6 +15,7 @@ mod rounds;
 mod shop;
 mod snapshots;
 mod terminal;
+mod unreadable;
 mod up;
 mod usage;
 mod waiting;
