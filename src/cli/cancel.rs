@@ -3,6 +3,7 @@
 use super::{
     Context,
     exit::{Exit, Failure},
+    hands::Hands,
     output::{self, Record, or_dash},
 };
 use crate::{
@@ -40,30 +41,25 @@ impl Record for WouldCancel {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let producer = Producer::new(context.stores().await?);
-    let product = context.product(&producer.stores().mysql, &args.product).await?.id;
-    let channels = match &args.channel {
-        Some(channel) => vec![channel.clone()],
-        None => producer.channels().to_vec(),
-    };
     if args.dry_run {
-        return preview(context, &producer, product, &channels).await;
+        return preview(context, &args).await;
     }
+    let hands = context.hands(&args.product).await?;
+    let product = hands.product();
+    let channels = args.channel.as_ref().map_or_else(|| hands.channels(), |channel| vec![channel.clone()]);
     let deed = Deed { channel: args.channel, ..Deed::of_product("cancel", product) };
-    let work = cancel(&producer, product, &channels, format!("canceled by {}", context.by.as_str()));
-    context.act(&producer.stores().mysql, &deed, work).await?;
+    let work = cancel(&hands, &channels, format!("canceled by {}", context.by.as_str()));
+    context.act_with(&hands, &deed, work).await?;
     Ok(Exit::Done)
 }
 
 /// Says what would end, at least one round.
-async fn preview(
-    context: &Context,
-    producer: &Producer,
-    product: ProductId,
-    channels: &[Channel],
-) -> anyhow::Result<Exit> {
+async fn preview(context: &Context, args: &Args) -> anyhow::Result<Exit> {
+    let producer = Producer::new(context.stores().await?);
+    let product = context.product(&producer.stores().mysql, &args.product).await?.id;
+    let channels = args.channel.as_ref().map_or_else(|| producer.channels().to_vec(), |channel| vec![channel.clone()]);
     let mut rows = Vec::new();
-    for channel in channels {
+    for channel in &channels {
         match producer.would_cancel(product, channel).await {
             Ok(row) => rows.push(row),
             Err(ProducerError::NothingToCancel { .. }) => {}
@@ -71,22 +67,18 @@ async fn preview(
         }
     }
     if rows.is_empty() {
-        return Err(nothing(product, channels).into());
+        return Err(nothing(product, &channels).into());
     }
     output::records(context.output, &rows)?;
     Ok(Exit::Done)
 }
 
 /// Ends what is open, at least one round, and says what it did.
-async fn cancel(
-    producer: &Producer,
-    product: ProductId,
-    channels: &[Channel],
-    reason: String,
-) -> anyhow::Result<String> {
+async fn cancel(hands: &Hands, channels: &[Channel], reason: String) -> anyhow::Result<String> {
+    let product = hands.product();
     let mut said = Vec::new();
     for channel in channels {
-        said.push(match producer.cancel(product, channel, &reason).await {
+        said.push(match hands.cancel(channel, &reason).await {
             Ok(Cancellation::Ended(round)) => format!("round {round} on {channel} has ended"),
             Ok(Cancellation::Told(round)) => {
                 format!("round {round} on {channel} ends when what is in flight is settled")

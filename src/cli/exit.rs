@@ -146,6 +146,11 @@ impl Failure {
     }
 }
 
+/// Whether a command failed because MySQL does not answer.
+pub(super) fn is_mysql_unreachable(error: &anyhow::Error) -> bool {
+    error.chain().find_map(mysql_error).is_some_and(mysql::is_unreachable)
+}
+
 /// MySQL's error, when this is one or only passes one on.
 fn mysql_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a sqlx::Error> {
     if let Some(error) = cause.downcast_ref::<sqlx::Error>() {

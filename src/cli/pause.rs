@@ -7,7 +7,6 @@ use crate::{
         action::Deed,
         setting::{self, Name},
     },
-    producer::Producer,
 };
 
 /// Options of `pause` and `unpause`.
@@ -37,10 +36,10 @@ fn verb(paused: bool) -> &'static str {
 }
 
 async fn set_product(context: &Context, name: &ProductRef, paused: bool) -> anyhow::Result<Exit> {
-    let producer = Producer::new(context.stores().await?);
-    let product = context.product(&producer.stores().mysql, name).await?.id;
+    let hands = context.hands(name).await?;
+    let product = hands.product();
     let work = async {
-        let said = match (producer.pause(product, paused).await?, paused) {
+        let said = match (hands.pause(paused).await?, paused) {
             (None, true) => "is paused already".to_owned(),
             (None, false) => "is not paused".to_owned(),
             (Some((0, _)), true) => "is paused; no round is open".to_owned(),
@@ -53,7 +52,7 @@ async fn set_product(context: &Context, name: &ProductRef, paused: bool) -> anyh
         output::note(&format!("product {product} {said}"));
         Ok(said)
     };
-    context.act(&producer.stores().mysql, &Deed::of_product(verb(paused), product), work).await?;
+    context.act_with(&hands, &Deed::of_product(verb(paused), product), work).await?;
     Ok(Exit::Done)
 }
 

@@ -5,6 +5,7 @@
 //!
 //! Whatever Redis holds no more, or holds from before it was restarted, is checked against MySQL and asked again.
 
+mod alone;
 mod enqueue;
 mod error;
 mod preview;
@@ -19,6 +20,7 @@ use crate::{
     stores::{Checked, Stores},
 };
 
+pub use alone::Alone;
 pub use enqueue::{Accepted, Order, accept, accept_all, enqueue_known};
 pub use error::ProducerError;
 pub use preview::{WouldCancel, WouldResume};

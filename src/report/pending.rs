@@ -65,10 +65,20 @@ pub struct Pending {
 /// # Errors
 /// Those of Redis.
 pub async fn entries(redis: &Redis, settings: &Settings) -> Result<Pending, ReportError> {
+    let channels = &settings.channels;
+    let lists = (0..settings.partitions).map(|partition| (Partition(partition), channels.clone())).collect();
+    entries_of(redis, lists).await
+}
+
+/// As [`entries`], of these channels in these partitions.
+///
+/// # Errors
+/// Those of Redis.
+pub async fn entries_of(redis: &Redis, lists: Vec<(Partition, Vec<Channel>)>) -> Result<Pending, ReportError> {
     let mut pending = Pending::default();
-    for partition in (0..settings.partitions).map(Partition) {
-        for channel in &settings.channels {
-            for stream in job_streams(partition, channel) {
+    for (partition, channels) in lists {
+        for channel in channels {
+            for stream in job_streams(partition, &channel) {
                 add_stream(redis, &stream, &mut pending).await?;
             }
         }
