@@ -29,6 +29,7 @@ pub enum Patience {
 
 /// How often a connection is asked whether it lives.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// The pause before a try to connect; those of a long-running process grow to it.
 const RECONNECT_MS: u32 = 200;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection on which nothing is answered for so long is given up; above the two seconds for which a reader blocks.
@@ -41,15 +42,26 @@ const READER_TIMEOUT: Duration = Duration::from_secs(8);
 pub(super) fn client(url: &SecretString, patience: Patience) -> Result<Client, RedisError> {
     let mut config = Config::from_url(url.expose_secret())?;
     config.fail_fast = patience == Patience::Short;
-    let attempts = match patience {
-        Patience::Short => 5,
-        Patience::Endless => 0,
-    };
     let mut builder = Builder::from_config(config);
-    builder.set_policy(ReconnectPolicy::new_constant(attempts, RECONNECT_MS));
+    builder.set_policy(policy(patience));
     builder.with_connection_config(connection);
     builder.with_performance_config(|performance| performance.default_command_timeout = COMMAND_TIMEOUT);
     Ok(builder.build()?)
+}
+
+/// The client pauses before the very first try too, with each of a process' connections: so that pause is short.
+fn policy(patience: Patience) -> ReconnectPolicy {
+    match patience {
+        Patience::Short => ReconnectPolicy::new_constant(5, RECONNECT_MS),
+        Patience::Endless => ReconnectPolicy::Exponential {
+            attempts: 0,
+            max_attempts: 0,
+            min_delay: 5,
+            max_delay: RECONNECT_MS,
+            base: 2,
+            jitter: 5,
+        },
+    }
 }
 
 fn connection(config: &mut ConnectionConfig) {
