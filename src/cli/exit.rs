@@ -1,5 +1,7 @@
 //! How a command ends: its exit code, and one line on stderr when it fails.
 
+mod meaning;
+
 use std::{fmt, io, iter, process::ExitCode};
 
 use crate::{

@@ -7,6 +7,7 @@ mod dead;
 mod direct;
 mod failures;
 mod hands;
+mod manual;
 mod orders;
 mod pauses;
 mod rounds;
