@@ -4,6 +4,7 @@
 //! died in between stays without a result.
 
 use chrono::NaiveDateTime;
+use nix::unistd::{Uid, User};
 use sqlx::{FromRow, MySqlExecutor, Row, mysql::MySqlRow};
 
 use super::decode_error;
@@ -19,12 +20,15 @@ const RESULT_CHARS_MAX: usize = 255;
 pub struct Operator(String);
 
 impl Operator {
-    /// The system's user: who called sudo, else whose process it is.
+    /// The system's user: who called sudo, else whom the environment names, else whose process it is. The environment names
+    /// nobody under cron, systemd and in containers.
     #[must_use]
     pub fn of_system() -> Self {
         let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter().filter_map(|name| std::env::var(name).ok());
         let named = named.filter_map(|name| name.parse().ok()).next();
-        named.unwrap_or_else(|| Self(format!("uid {}", rustix::process::getuid().as_raw())))
+        let uid = Uid::current();
+        let owner = || User::from_uid(uid).ok().flatten().and_then(|user| user.name.parse().ok());
+        named.or_else(owner).unwrap_or_else(|| Self(format!("uid {uid}")))
     }
 
     /// The name.

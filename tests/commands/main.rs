@@ -8,6 +8,7 @@ mod direct;
 mod failures;
 mod hands;
 mod manual;
+mod operators;
 mod orders;
 mod pauses;
 mod rounds;
