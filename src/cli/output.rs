@@ -7,6 +7,8 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use crate::ids::Channel;
+
 /// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -64,6 +66,24 @@ pub fn line(text: &str) -> anyhow::Result<()> {
 pub fn note(text: &str) {
     // With stderr gone there is nobody to tell.
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Prints what a command did, for programs; people were told it by [`note`].
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn for_programs<T: Serialize>(output: Output, value: &T) -> anyhow::Result<()> {
+    match output {
+        Output::Table => Ok(()),
+        Output::Json => json(value),
+    }
+}
+
+/// Says that a channel tells nobody, and why.
+pub(super) fn note_unworked(channel: &Channel) {
+    note(&format!(
+        "channel {channel}: no worker gave a sign of life in the last minute, so nobody is told; start restock-worker"
+    ));
 }
 
 /// Prints a JSON document and a newline.

@@ -12,6 +12,7 @@
 //! | [`dead`] | rounds given up, unreadable entries, refused rows |
 //! | [`forecast`] | what a restock would do |
 //! | [`pending`] | which entry is with whom, for how long |
+//! | [`workers`] | whether anybody works a channel |
 
 pub mod dead;
 pub mod forecast;
@@ -21,6 +22,7 @@ pub mod moment;
 pub mod pending;
 pub mod status;
 pub mod why;
+pub mod workers;
 
 use sqlx::MySqlPool;
 
