@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::{Context, exit::Exit, output, product};
-use crate::{ids::ProductRef, producer::Producer, redis::scripts::StockChange};
+use crate::{ids::ProductRef, mysql::action::Deed, producer::Producer, redis::scripts::StockChange};
 
 /// Options of `stock`.
 #[derive(Debug, clap::Args)]
@@ -52,8 +52,17 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 async fn change(context: &Context, name: &ProductRef, change: StockChange) -> anyhow::Result<Exit> {
     let producer = Producer::new(context.stores().await?);
     let mut product = context.product(&producer.stores().mysql, name).await?;
-    // What MySQL knows of it lags behind by what is not yet flushed.
-    product.stock = producer.change_stock(product.id, change).await?;
+    let (action, said) = match change {
+        StockChange::Set(pieces) => ("stock set", format!("set to {pieces}")),
+        StockChange::Add(pieces) => ("stock add", format!("added {pieces}")),
+    };
+    let deed = Deed::of_product(action, product.id);
+    let work = async {
+        // What MySQL knows of it lags behind by what is not yet flushed.
+        product.stock = producer.change_stock(product.id, change).await?;
+        Ok(format!("{said}, now {}", product.stock))
+    };
+    context.act(&producer.stores().mysql, &deed, work).await?;
     output::record(context.output, &product)?;
     Ok(Exit::Done)
 }

@@ -78,6 +78,30 @@ impl Deed {
     }
 }
 
+/// What came of a deed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upshot {
+    /// In words.
+    pub result: String,
+    /// The round that it was about, where that is known only now.
+    pub round: Option<Round>,
+}
+
+impl Upshot {
+    /// Of something that was done to these rounds: one on several channels is the round of the deed.
+    #[must_use]
+    pub fn of_rounds(result: String, rounds: &[Round]) -> Self {
+        let first = rounds.first().copied();
+        Self { result, round: first.filter(|first| rounds.iter().all(|round| round == first)) }
+    }
+}
+
+impl From<String> for Upshot {
+    fn from(result: String) -> Self {
+        Self { result, round: None }
+    }
+}
+
 /// A deed as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionRow {
@@ -137,9 +161,15 @@ pub async fn open(db: impl MySqlExecutor<'_>, operator: &Operator, deed: &Deed) 
 ///
 /// # Errors
 /// Those of MySQL.
-pub async fn close(db: impl MySqlExecutor<'_>, id: i64, result: &str) -> sqlx::Result<()> {
-    let result: String = result.chars().take(RESULT_CHARS_MAX).collect();
-    sqlx::query("UPDATE operator_action SET result = ? WHERE id = ?").bind(result).bind(id).execute(db).await.map(drop)
+pub async fn close(db: impl MySqlExecutor<'_>, id: i64, upshot: &Upshot) -> sqlx::Result<()> {
+    let result: String = upshot.result.chars().take(RESULT_CHARS_MAX).collect();
+    sqlx::query("UPDATE operator_action SET result = ?, restock_round = COALESCE(?, restock_round) WHERE id = ?")
+        .bind(result)
+        .bind(upshot.round.map(|round| round.0))
+        .bind(id)
+        .execute(db)
+        .await
+        .map(drop)
 }
 
 /// The newest `limit` deeds, of one product or of all, newest first.
