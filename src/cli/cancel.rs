@@ -3,11 +3,12 @@
 use super::{
     Context,
     exit::{Exit, Failure},
-    output::{self, Record, or_dash},
+    output::{self, Output, Record, or_dash},
+    standing,
 };
 use crate::{
-    ids::{Channel, ProductId, ProductRef},
-    mysql::action::Deed,
+    ids::{Channel, ProductId, ProductRef, Round},
+    mysql::action::{Deed, Upshot},
     producer::{Cancellation, Producer, ProducerError, WouldCancel},
 };
 
@@ -50,8 +51,17 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         return preview(context, &producer, product, &channels).await;
     }
     let deed = Deed { channel: args.channel, ..Deed::of_product("cancel", product) };
-    let work = cancel(&producer, product, &channels, format!("canceled by {}", context.by.as_str()));
+    let mut done = Vec::new();
+    let work = async {
+        done = cancel(&producer, product, &channels, format!("canceled by {}", context.by.as_str())).await?;
+        let rounds: Vec<Round> = done.iter().map(|(_, round, _)| *round).collect();
+        let said: Vec<&str> = done.iter().map(|(.., said)| said.as_str()).collect();
+        Ok(Upshot::of_rounds(said.join("; "), &rounds))
+    };
     context.act(&producer.stores().mysql, &deed, work).await?;
+    if context.output == Output::Json {
+        output::json(&standing::look(producer.stores(), product, done).await?)?;
+    }
     Ok(Exit::Done)
 }
 
@@ -83,23 +93,21 @@ async fn cancel(
     product: ProductId,
     channels: &[Channel],
     reason: String,
-) -> anyhow::Result<String> {
-    let mut said = Vec::new();
+) -> anyhow::Result<Vec<(Channel, Round, String)>> {
+    let mut done = Vec::new();
     for channel in channels {
-        said.push(match producer.cancel(product, channel, &reason).await {
-            Ok(Cancellation::Ended(round)) => format!("round {round} on {channel} has ended"),
+        let (round, said) = match producer.cancel(product, channel, &reason).await {
+            Ok(Cancellation::Ended(round)) => (round, format!("round {round} on {channel} has ended")),
             Ok(Cancellation::Told(round)) => {
-                format!("round {round} on {channel} ends when what is in flight is settled")
+                (round, format!("round {round} on {channel} ends when what is in flight is settled"))
             }
             Err(ProducerError::NothingToCancel { .. }) => continue,
             Err(error) => return Err(error.into()),
-        });
-        output::note(&format!("product {product}: {}", said[said.len() - 1]));
+        };
+        output::note(&format!("product {product}: {said}"));
+        done.push((channel.clone(), round, said));
     }
-    if !said.is_empty() {
-        return Ok(said.join("; "));
-    }
-    Err(nothing(product, channels).into())
+    if done.is_empty() { Err(nothing(product, channels).into()) } else { Ok(done) }
 }
 
 fn nothing(product: ProductId, channels: &[Channel]) -> Failure {

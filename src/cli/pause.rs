@@ -1,8 +1,10 @@
 //! `restock-cli pause` and `unpause`: one product stands still, or everything does.
 
+use serde::Serialize;
+
 use super::{Context, exit::Exit, output};
 use crate::{
-    ids::ProductRef,
+    ids::{ProductId, ProductRef},
     mysql::{
         action::Deed,
         setting::{self, Name},
@@ -15,6 +17,20 @@ use crate::{
 pub struct Args {
     /// 42, or sku:85123A; without it, all sending
     pub product: Option<ProductRef>,
+}
+
+/// What stands still now, or goes on, for programs.
+#[derive(Debug, Serialize)]
+struct Held {
+    /// Null for all sending.
+    product: Option<ProductId>,
+    paused: bool,
+    /// Whether it was not so before.
+    changed: bool,
+    /// Open lanes of the product; null for all sending, and where nothing changed.
+    open: Option<u32>,
+    /// Those of them that stand still only when what is in flight is settled.
+    in_flight: Option<u32>,
 }
 
 pub(super) async fn pause(context: &Context, args: Args) -> anyhow::Result<Exit> {
@@ -39,8 +55,12 @@ fn verb(paused: bool) -> &'static str {
 async fn set_product(context: &Context, name: &ProductRef, paused: bool) -> anyhow::Result<Exit> {
     let producer = Producer::new(context.stores().await?);
     let product = context.product(&producer.stores().mysql, name).await?.id;
+    let mut held = Held { product: Some(product), paused, changed: false, open: None, in_flight: None };
     let work = async {
-        let said = match (producer.pause(product, paused).await?, paused) {
+        let done = producer.pause(product, paused).await?;
+        held.changed = done.is_some();
+        (held.open, held.in_flight) = done.unzip();
+        let said = match (done, paused) {
             (None, true) => "is paused already".to_owned(),
             (None, false) => "is not paused".to_owned(),
             (Some((0, _)), true) => "is paused; no round is open".to_owned(),
@@ -54,6 +74,7 @@ async fn set_product(context: &Context, name: &ProductRef, paused: bool) -> anyh
         Ok(said)
     };
     context.act(&producer.stores().mysql, &Deed::of_product(verb(paused), product), work).await?;
+    output::for_programs(context.output, &held)?;
     Ok(Exit::Done)
 }
 
@@ -73,5 +94,7 @@ async fn set_all(context: &Context, paused: bool) -> anyhow::Result<Exit> {
         Ok(said.to_owned())
     };
     context.act(&pool, &Deed::of_all(verb(paused)), work).await?;
+    let changed = before.paused != paused;
+    output::for_programs(context.output, &Held { product: None, paused, changed, open: None, in_flight: None })?;
     Ok(Exit::Done)
 }

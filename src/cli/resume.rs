@@ -3,12 +3,13 @@
 use super::{
     Context,
     exit::{Exit, Failure},
-    output::{self, Record, or_dash},
+    output::{self, Output, Record, or_dash},
+    standing,
     wait::{self, Watch},
 };
 use crate::{
-    ids::{Channel, ProductRef, time_us},
-    mysql::action::Deed,
+    ids::{Channel, ProductRef, Round, time_us},
+    mysql::action::{Deed, Upshot},
     producer::{Continued, Producer, ProducerError, Resume, WouldResume},
 };
 
@@ -66,9 +67,14 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         continued = each(&producer, &args, resume).await?;
         let said: Vec<String> = continued.iter().map(describe).collect();
         said.iter().for_each(|line| output::note(&format!("product {product}: {line}")));
-        Ok(said.join("; "))
+        let rounds: Vec<Round> = continued.iter().map(|lane| lane.round).collect();
+        Ok(Upshot::of_rounds(said.join("; "), &rounds))
     };
     context.act(&stores.mysql, &deed, work).await?;
+    if context.output == Output::Json {
+        let done = continued.iter().map(|lane| (lane.channel.clone(), lane.round, describe(lane))).collect();
+        output::json(&standing::look(stores, product, done).await?)?;
+    }
     if !args.wait {
         return Ok(Exit::Done);
     }
