@@ -48,7 +48,7 @@ pub struct Args {
     pub from: Option<PathBuf>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct EnqueueRow {
     product: ProductId,
     round: Option<Round>,
