@@ -4,12 +4,13 @@ use super::{
     Context,
     exit::Exit,
     hands::Hands,
-    output::{self, Record, or_dash},
+    output::{self, Output, Record, or_dash},
+    standing,
 };
 use crate::{
-    ids::{Channel, ProductRef},
-    mysql::action::Deed,
-    producer::{Producer, WouldCancel},
+    ids::{Channel, ProductRef, Round},
+    mysql::action::{Deed, Upshot},
+    producer::{CanceledLane, Producer, WouldCancel},
 };
 
 /// Options of `cancel`.
@@ -48,8 +49,19 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let product = hands.product();
     let channels = args.channel.as_ref().map_or_else(|| hands.channels(), |channel| vec![channel.clone()]);
     let deed = Deed { channel: args.channel, ..Deed::of_product("cancel", product) };
-    let work = cancel(&hands, &channels, format!("canceled by {}", context.by.as_str()));
+    let mut done = Vec::new();
+    let work = async {
+        done = cancel(&hands, &channels, format!("canceled by {}", context.by.as_str())).await?;
+        let rounds: Vec<Round> = done.iter().map(CanceledLane::round).collect();
+        let said: Vec<String> = done.iter().map(ToString::to_string).collect();
+        Ok(Upshot::of_rounds(said.join("; "), &rounds))
+    };
     context.act_with(&hands, &deed, work).await?;
+    if context.output == Output::Json {
+        let done = done.iter().map(|lane| (lane.channel.clone(), lane.round(), lane.to_string())).collect();
+        let (redis, partition) = hands.redis();
+        output::json(&standing::look(redis, partition, product, done).await?)?;
+    }
     Ok(Exit::Done)
 }
 
@@ -63,9 +75,8 @@ async fn preview(context: &Context, args: &Args) -> anyhow::Result<Exit> {
 }
 
 /// Ends what is open, at least one round, and says what it did.
-async fn cancel(hands: &Hands, channels: &[Channel], reason: String) -> anyhow::Result<String> {
+async fn cancel(hands: &Hands, channels: &[Channel], reason: String) -> anyhow::Result<Vec<CanceledLane>> {
     let lanes = hands.cancel_all(channels, &reason).await?;
-    let said: Vec<String> = lanes.iter().map(ToString::to_string).collect();
-    said.iter().for_each(|line| output::note(&format!("product {}: {line}", hands.product())));
-    Ok(said.join("; "))
+    lanes.iter().for_each(|line| output::note(&format!("product {}: {line}", hands.product())));
+    Ok(lanes)
 }

@@ -16,19 +16,22 @@ use crate::{
     mysql::action::Operator,
 };
 
+/// Over the options that every command has, so that its own stand together.
+const EVERYWHERE: &str = "Connection and output";
+
 /// Tells people a product is back, in the order in which they asked
 #[derive(Debug, Parser)]
 #[command(name = "restock-cli", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = EVERYWHERE)]
     pub(super) backends: Backends,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = EVERYWHERE)]
     pub(super) logging: Logging,
     /// The form of what is printed on stdout
-    #[arg(long, value_enum, default_value = "table", global = true, value_name = "FORM")]
+    #[arg(long, value_enum, default_value = "table", global = true, value_name = "FORM", help_heading = EVERYWHERE)]
     pub(super) output: Output,
     /// Who does this, as it is kept in MySQL; the system user by default
-    #[arg(long, env = "RESTOCK_BY", global = true, value_name = "NAME")]
+    #[arg(long, env = "RESTOCK_BY", global = true, value_name = "NAME", help_heading = EVERYWHERE)]
     pub(super) by: Option<Operator>,
     #[command(subcommand)]
     pub(super) command: Command,

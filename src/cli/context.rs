@@ -11,9 +11,9 @@ use crate::{
     config::Backends,
     ids::ProductRef,
     mysql::{
-        action::{self, Deed, Operator},
+        action::{self, Deed, Operator, Upshot},
         product::{self as product_table, ProductRow},
-        setting::Settings,
+        setting::{Name, Settings},
     },
     redis::{Patience, Redis},
     report::Sources,
@@ -36,21 +36,29 @@ pub struct Context {
     pub by: Operator,
 }
 
-/// Which addresses somebody gave.
-#[derive(Debug, Clone, Copy)]
+/// What somebody gave, of what has a default.
+#[derive(Debug, Clone)]
 pub struct Given {
     /// That of Redis.
     pub redis: bool,
     /// That of MySQL.
     pub mysql: bool,
+    /// First values of the settings, for `migrate`.
+    pub settings: Vec<Name>,
 }
 
 impl Given {
     pub(super) fn of(matches: &ArgMatches) -> Self {
-        let is_given =
-            |name: &str| matches.value_source(name).is_some_and(|source| source != ValueSource::DefaultValue);
-        Self { redis: is_given("redis_url"), mysql: is_given("mysql_url") }
+        let settings = matches.subcommand_matches("migrate").map_or_else(Vec::new, |migrate| {
+            let first = [Name::Partitions, Name::Channels, Name::Rate];
+            first.into_iter().filter(|name| is_given(migrate, name.as_str())).collect()
+        });
+        Self { redis: is_given(matches, "redis_url"), mysql: is_given(matches, "mysql_url"), settings }
     }
+}
+
+fn is_given(matches: &ArgMatches, name: &str) -> bool {
+    matches.value_source(name).is_some_and(|source| source != ValueSource::DefaultValue)
 }
 
 impl Context {
@@ -104,17 +112,17 @@ impl Context {
     ///
     /// # Errors
     /// Those of the work; those of MySQL, before anything is done.
-    pub async fn act(
+    pub async fn act<U: Into<Upshot> + Clone>(
         &self,
         pool: &MySqlPool,
         deed: &Deed,
-        work: impl Future<Output = anyhow::Result<String>>,
+        work: impl Future<Output = anyhow::Result<U>>,
     ) -> anyhow::Result<()> {
-        let words = |done: &anyhow::Result<String>| match done {
-            Ok(result) => result.clone(),
-            Err(error) => format!("failed: {}", Failure::of(error, &self.backends).message),
+        let upshot = |done: &anyhow::Result<U>| match done {
+            Ok(upshot) => upshot.clone().into(),
+            Err(error) => Upshot::from(format!("failed: {}", Failure::of(error, &self.backends).message)),
         };
-        action::record(pool, &self.by, deed, work, words).await.map(drop)
+        action::record(pool, &self.by, deed, work, upshot).await.map(drop)
     }
 
     /// The product that was named, as MySQL knows it.

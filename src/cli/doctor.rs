@@ -91,12 +91,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 }
 
 async fn open_redis(context: &Context, sheet: &mut Sheet) -> Option<Redis> {
-    let at = context.backends.redis_address();
     match Redis::connect(&context.backends.redis_url, &context.backends.namespace, Patience::Short).await {
         Ok(redis) => Some(redis),
         Err(error) => {
             let advice = "start Redis, or check --redis-url / RESTOCK_REDIS_URL";
-            sheet.fail("redis", format!("Redis at {at}: {error}"), advice);
+            sheet.fail("redis", super::Failure::of(&error.into(), &context.backends).message, advice);
             None
         }
     }

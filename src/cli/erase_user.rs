@@ -10,7 +10,7 @@ use sqlx::MySqlPool;
 
 use super::{
     Context,
-    exit::Exit,
+    exit::{Exit, Failure},
     output::{self, Output, Record},
 };
 use crate::{
@@ -63,6 +63,13 @@ struct Erased {
     dry_run: bool,
 }
 
+impl Erased {
+    /// Whether there was nothing of them.
+    fn is_nobody(&self) -> bool {
+        self.subscriptions + self.outcomes + self.mentions == 0 && self.unsettled.is_empty()
+    }
+}
+
 impl Record for Erased {
     const HEADINGS: &'static [&'static str] = &[">SUBSCRIPTIONS", ">OUTCOMES", ">MENTIONS", ">UNSETTLED"];
 
@@ -86,6 +93,13 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             ))
         };
         context.act(&stores.mysql, &Deed::of_all("erase-user"), work).await?;
+    }
+    if erased.is_nobody() {
+        let what = format!(
+            "nothing names user {}: there is nobody to erase; a repeat of `erase-user` finds nobody, too",
+            args.user
+        );
+        return Err(Failure::new(Exit::NotFound, what).into());
     }
     output::record(if args.json { Output::Json } else { context.output }, &erased)?;
     for Unsettled { product, round, channel } in &erased.unsettled {

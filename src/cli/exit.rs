@@ -1,5 +1,7 @@
 //! How a command ends: its exit code, and one line on stderr when it fails.
 
+mod meaning;
+
 use std::{fmt, io, iter, process::ExitCode};
 
 use crate::{
@@ -102,6 +104,9 @@ impl Failure {
                 Exit::Unreachable,
                 format!("Redis at {at} does not answer: {}; {check}", plain(&error.to_string())),
             ),
+            RedisError::Refused(error) if error.details().contains("Invalid frame type") => {
+                Self::new(Exit::Failure, format!("what answers at {at} is no Redis; {check}"))
+            }
             RedisError::Refused(error) => {
                 Self::new(Exit::Failure, format!("Redis at {at} refuses the command: {error}; {check}"))
             }
@@ -117,7 +122,7 @@ impl Failure {
         let check = "check --mysql-url / RESTOCK_MYSQL_URL";
         if mysql::is_unreachable(error) {
             let why = match error {
-                sqlx::Error::Io(error) => error.to_string(),
+                sqlx::Error::Io(error) => plain(&error.to_string()).to_owned(),
                 error => error.to_string(),
             };
             Self::new(Exit::Unreachable, format!("MySQL at {at} does not answer: {why}; {check}"))
@@ -280,6 +285,9 @@ fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// The words for people in an error of the operating system as the client of Redis shows it.
 fn plain(text: &str) -> &str {
+    if text.contains("failed to lookup address information") {
+        return "cannot look up the host";
+    }
     let message = text.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"'));
     message.map_or_else(|| text.trim_end_matches('.'), |(message, _)| message)
 }

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use super::{Context, exit::is_mysql_unreachable, output};
 use crate::{
-    ids::{Channel, ProductId, ProductRef},
-    mysql::{action::Deed, product::ProductRow},
+    ids::{Channel, Partition, ProductId, ProductRef},
+    mysql::{
+        action::{Deed, Upshot},
+        product::ProductRow,
+    },
     producer::{Alone, CanceledLane, PausedProduct, Producer, ProducerError},
     redis::{Patience, Redis},
 };
@@ -27,6 +30,14 @@ impl Hands {
         match self {
             Self::Both(_, product) => product.id,
             Self::Alone(alone) => alone.product(),
+        }
+    }
+
+    /// Redis, and where the product lies.
+    pub(super) fn redis(&self) -> (&Redis, Partition) {
+        match self {
+            Self::Both(producer, product) => (&producer.stores().redis, producer.stores().partition_of(product.id)),
+            Self::Alone(alone) => alone.redis(),
         }
     }
 
@@ -87,11 +98,11 @@ impl Context {
     ///
     /// # Errors
     /// As [`Context::act`].
-    pub(super) async fn act_with(
+    pub(super) async fn act_with<U: Into<Upshot> + Clone>(
         &self,
         hands: &Hands,
         deed: &Deed,
-        work: impl Future<Output = anyhow::Result<String>>,
+        work: impl Future<Output = anyhow::Result<U>>,
     ) -> anyhow::Result<()> {
         match hands {
             Hands::Both(producer, _) => self.act(&producer.stores().mysql, deed, work).await,

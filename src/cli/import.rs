@@ -5,6 +5,7 @@ use std::{fs, time::Duration};
 use chrono::Utc;
 use clap::Subcommand;
 use indicatif::ProgressBar;
+use serde::Serialize;
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -25,23 +26,38 @@ pub struct Args {
 enum What {
     /// id,name and, if you like, sku,stock
     Products(FileArgs),
-    /// product_id or sku; user_id; created_at (RFC 3339, or without an offset as UTC)
+    /// product_id or sku; user_id; created_at (RFC 3339, or without an offset as UTC, as MySQL exports it)
     Subscriptions(FileArgs),
 }
 
 #[derive(Debug, clap::Args)]
 struct FileArgs {
-    /// The CSV file, also .gz; - = stdin
+    /// The CSV file, - = stdin; plain or compressed with gzip
     file: String,
     /// Import the good lines when there are bad ones
     #[arg(long)]
     skip_bad: bool,
 }
 
+/// What an import did, for programs.
+#[derive(Debug, Default, Serialize)]
+struct Imported {
+    lines: u64,
+    imported: u64,
+    /// There already, and left as they are.
+    kept: u64,
+    /// Bad lines.
+    skipped: u64,
+    /// Moved by microseconds; null for products.
+    moved: Option<u64>,
+    /// Behind the cursor of an open round; null for products.
+    behind: Option<u64>,
+}
+
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let (pool, _) = context.mysql().await?;
     let catalogue = Catalogue::load(&pool).await?;
-    match args.what {
+    let done = match args.what {
         What::Products(args) => {
             let source = Source::parse(&args.file);
             let (bar, name) = (reading_bar(&source), source.clone());
@@ -51,13 +67,15 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
                     .await??;
             bar.finish_and_clear();
             judge(&name, &checked.bad, &checked.unused_columns, args.skip_bad)?;
-            let bar = writing_bar(checked.rows());
+            let (bar, lines) = (writing_bar(checked.rows()), checked.rows() + checked.bad.count);
             let (bad, done) = (checked.bad.count, import::import_products(&pool, checked, |rows| bar.inc(rows)).await?);
             bar.finish_and_clear();
             output::note(&format!(
                 "{name}: {} products added, {} existed already and were left as they are, {bad} bad lines",
                 done.added, done.kept
             ));
+            let (imported, kept) = (done.added, done.kept);
+            Imported { lines, imported, kept, skipped: bad, ..Imported::default() }
         }
         What::Subscriptions(args) => {
             let source = Source::parse(&args.file);
@@ -68,7 +86,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             let checked = spawn_blocking(check).await??;
             bar.finish_and_clear();
             judge(&name, &checked.bad, &checked.unused_columns, args.skip_bad)?;
-            let bar = writing_bar(checked.rows());
+            let (bar, lines) = (writing_bar(checked.rows()), checked.rows() + checked.bad.count);
             let (bad, done) =
                 (checked.bad.count, import::import_subscriptions(&pool, checked, |rows| bar.inc(rows)).await?);
             bar.finish_and_clear();
@@ -83,8 +101,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
                     done.behind
                 ));
             }
+            let (moved, behind) = (Some(done.moved), Some(done.behind));
+            Imported { lines, imported: done.added, kept: done.kept, skipped: bad, moved, behind }
         }
-    }
+    };
+    output::for_programs(context.output, &done)?;
     Ok(Exit::Done)
 }
 

@@ -1,16 +1,24 @@
 //! `restock-cli completions` and `man`: what is made of the command line itself, without any store.
 
+mod page;
+
 use std::{
+    fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, CommandFactory};
 use clap_complete::Shell;
-use clap_mangen::Man;
 
-use super::{Command, exit::Exit, output};
+use self::page::Page;
+use super::{
+    Command,
+    command::{self, Cli},
+    exit::Exit,
+    output,
+};
 use crate::{
     channel::ChannelOptions,
     config::{Backends, Logging},
@@ -45,14 +53,18 @@ pub(super) fn run(command: &Command) -> Option<anyhow::Result<Exit>> {
 
 fn complete(shell: Shell) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut super::command::with_examples(), "restock-cli", &mut script);
+    clap_complete::generate(shell, &mut shown(&command::with_examples()), "restock-cli", &mut script);
     print(&script)
 }
 
+/// The command line without what is hidden: clap's completions would offer that, too.
+fn shown(whole: &clap::Command) -> clap::Command {
+    let program = program("restock-cli", "").propagate_version(true).args(whole.get_arguments().cloned());
+    program.subcommands(whole.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned())
+}
+
 fn page() -> anyhow::Result<Exit> {
-    let mut page = Vec::new();
-    Man::new(super::command::with_examples()).render(&mut page)?;
-    print(&page)
+    print(&Page::of(&built(Cli::command()))?.text)
 }
 
 fn print(text: &[u8]) -> anyhow::Result<Exit> {
@@ -63,12 +75,27 @@ fn print(text: &[u8]) -> anyhow::Result<Exit> {
 fn pages(folder: &Path) -> anyhow::Result<Exit> {
     let cannot =
         || format!("the manual cannot be written to {}; give a folder that this user may write", folder.display());
-    std::fs::create_dir_all(folder).with_context(cannot)?;
-    for program in [super::command::with_examples(), worker(), flusher()] {
-        clap_mangen::generate_to(program, folder).with_context(cannot)?;
+    fs::create_dir_all(folder).with_context(cannot)?;
+    for program in [Cli::command(), worker(), flusher()] {
+        write(&built(program), folder).with_context(cannot)?;
     }
     output::note(&format!("the manual is in {0}; read it with `man {0}/restock-cli.1`", folder.display()));
     Ok(Exit::Done)
+}
+
+/// With the options that every command has in each of them.
+fn built(program: clap::Command) -> clap::Command {
+    let mut program = program.disable_help_subcommand(true);
+    program.build();
+    program
+}
+
+fn write(command: &clap::Command, folder: &Path) -> io::Result<()> {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        write(sub, folder)?;
+    }
+    let Page { file, text } = Page::of(command)?;
+    fs::write(folder.join(file), text)
 }
 
 /// The options of the other programs are known here, their `main` is not.

@@ -1,12 +1,16 @@
 //! `restock-cli migrate`: makes the database, the schema and the first settings. Can be run again at any time.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
 use super::{Context, exit::Exit, output};
 use crate::{
     config::Backends,
     ids::Channel,
     mysql::{
         connect, schema,
-        setting::{KNOWN_CHANNELS, Name, PARTITIONS_MAX, RATE_MAX, Settings},
+        setting::{KNOWN_CHANNELS, Name, PARTITIONS_MAX, RATE_MAX, SettingError, Settings},
     },
 };
 
@@ -31,7 +35,40 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let stored = prepare(&context.backends, &first).await?;
     let settings = Name::ALL.map(|name| format!("{}={}", name.as_str(), stored.value(name)));
     output::note(&format!("the schema is up to date; {}", settings.join(" ")));
+    let kept = differing(&context.given.settings, &first, &stored)?;
+    for name in &kept {
+        let (name, value) = (name.as_str(), stored.value(*name));
+        output::note(&format!("{name} stays {value}: see `restock-cli settings set`"));
+    }
+    let kept = kept.into_iter().map(Name::as_str).collect();
+    output::for_programs(
+        context.output,
+        &Migrated { schema: schema::newest_known(), settings: stored.entries().into_iter().collect(), kept },
+    )?;
     Ok(Exit::Done)
+}
+
+/// What there is now, for programs.
+#[derive(Debug, Serialize)]
+struct Migrated {
+    /// The version of the schema.
+    schema: i64,
+    settings: BTreeMap<String, String>,
+    /// Settings that were given with another value than the stored one, which stands.
+    kept: Vec<&'static str>,
+}
+
+/// Those of the `given` settings of which another value is stored.
+///
+/// # Errors
+/// When it is one that cannot be changed later.
+fn differing(given: &[Name], first: &Settings, stored: &Settings) -> Result<Vec<Name>, SettingError> {
+    let differ = given.iter().copied().filter(|name| first.value(*name) != stored.value(*name));
+    let differ: Vec<Name> = differ.collect();
+    if differ.contains(&Name::Partitions) {
+        return Err(SettingError::Fixed { name: Name::Partitions.as_str(), stored: stored.value(Name::Partitions) });
+    }
+    Ok(differ)
 }
 
 /// Makes what is missing: the database, its schema, and of the settings those that are not stored; answers the stored.

@@ -29,6 +29,7 @@ pub mod resume;
 pub mod servers;
 pub mod service;
 pub mod settings;
+mod standing;
 pub mod status;
 pub mod stock;
 pub mod subscribe;

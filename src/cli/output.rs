@@ -7,7 +7,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::report::Unreadable;
+use crate::{ids::Channel, report::Unreadable};
 
 /// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,6 +73,24 @@ pub fn note_unreadable(lanes: &[Unreadable]) {
     for Unreadable { lane, error } in lanes {
         note(&format!("lane {lane}: {error}; see `restock-cli verify {}`", lane.product));
     }
+}
+
+/// Prints what a command did, for programs; people were told it by [`note`].
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn for_programs<T: Serialize>(output: Output, value: &T) -> anyhow::Result<()> {
+    match output {
+        Output::Table => Ok(()),
+        Output::Json => json(value),
+    }
+}
+
+/// Says that a channel tells nobody, and why.
+pub(super) fn note_unworked(channel: &Channel) {
+    note(&format!(
+        "channel {channel}: no worker gave a sign of life in the last minute, so nobody is told; start restock-worker"
+    ));
 }
 
 /// Prints a JSON document and a newline.

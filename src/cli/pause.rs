@@ -1,8 +1,10 @@
 //! `restock-cli pause` and `unpause`: one product stands still, or everything does.
 
+use serde::Serialize;
+
 use super::{Context, exit::Exit, output};
 use crate::{
-    ids::ProductRef,
+    ids::{ProductId, ProductRef},
     mysql::{
         action::Deed,
         setting::{self, Name},
@@ -14,6 +16,20 @@ use crate::{
 pub struct Args {
     /// 42, or sku:85123A; without it, all sending
     pub product: Option<ProductRef>,
+}
+
+/// What stands still now, or goes on, for programs.
+#[derive(Debug, Serialize)]
+struct Held {
+    /// Null for all sending.
+    product: Option<ProductId>,
+    paused: bool,
+    /// Whether it was not so before.
+    changed: bool,
+    /// Open lanes of the product; null for all sending, and where nothing changed.
+    open: Option<u32>,
+    /// Those of them that stand still only when what is in flight is settled.
+    in_flight: Option<u32>,
 }
 
 pub(super) async fn pause(context: &Context, args: Args) -> anyhow::Result<Exit> {
@@ -38,12 +54,17 @@ fn verb(paused: bool) -> &'static str {
 async fn set_product(context: &Context, name: &ProductRef, paused: bool) -> anyhow::Result<Exit> {
     let hands = context.hands(name).await?;
     let product = hands.product();
+    let mut held = Held { product: Some(product), paused, changed: false, open: None, in_flight: None };
     let work = async {
-        let said = hands.pause(paused).await?.to_string();
+        let done = hands.pause(paused).await?;
+        held.changed = done.changed;
+        (held.open, held.in_flight) = done.changed.then_some((done.open, done.held)).unzip();
+        let said = done.to_string();
         output::note(&format!("product {product} {said}"));
         Ok(said)
     };
     context.act_with(&hands, &Deed::of_product(verb(paused), product), work).await?;
+    output::for_programs(context.output, &held)?;
     Ok(Exit::Done)
 }
 
@@ -63,5 +84,7 @@ async fn set_all(context: &Context, paused: bool) -> anyhow::Result<Exit> {
         Ok(said.to_owned())
     };
     context.act(&pool, &Deed::of_all(verb(paused)), work).await?;
+    let changed = before.paused != paused;
+    output::for_programs(context.output, &Held { product: None, paused, changed, open: None, in_flight: None })?;
     Ok(Exit::Done)
 }

@@ -73,7 +73,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             let (rounds, outcomes) = (pruned.rounds, pruned.outcomes);
             Ok(format!("deleted {rounds} rounds before {} with {outcomes} outcomes", rfc3339(args.before)))
         };
-        context.act(&pool, &Deed::of_all("prune"), work).await?;
+        context.act(&pool, &Deed::of_all("history prune"), work).await?;
     }
     output::record(if args.json { Output::Json } else { context.output }, &pruned)?;
     Ok(Exit::Done)

@@ -55,6 +55,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     for (name, value, _) in &rates {
         setting::check(name, value)?;
     }
+    super::settings::refuse_repeats(rates.iter().map(|(name, ..)| name.as_str()))?;
     for (name, value, what) in rates {
         let work = async {
             setting::set(&pool, &name, &value).await?;

@@ -3,12 +3,13 @@
 use super::{
     Context,
     exit::Exit,
-    output::{self, Record, or_dash},
+    output::{self, Output, Record, or_dash},
+    standing,
     wait::{self, Watch},
 };
 use crate::{
-    ids::{Channel, ProductRef, time_us},
-    mysql::action::Deed,
+    ids::{Channel, ProductRef, Round, time_us},
+    mysql::action::{Deed, Upshot},
     producer::{Producer, Resume, WouldResume},
 };
 
@@ -65,9 +66,14 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         continued = producer.resume_all(product, args.channel.as_ref(), how).await?;
         let said: Vec<String> = continued.iter().map(ToString::to_string).collect();
         said.iter().for_each(|line| output::note(&format!("product {product}: {line}")));
-        Ok(said.join("; "))
+        let rounds: Vec<Round> = continued.iter().map(|lane| lane.round).collect();
+        Ok(Upshot::of_rounds(said.join("; "), &rounds))
     };
     context.act(&stores.mysql, &deed, work).await?;
+    if context.output == Output::Json {
+        let done = continued.iter().map(|lane| (lane.channel.clone(), lane.round, lane.to_string())).collect();
+        output::json(&standing::look(&stores.redis, stores.partition_of(product), product, done).await?)?;
+    }
     if !args.wait {
         return Ok(Exit::Done);
     }

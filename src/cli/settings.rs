@@ -1,5 +1,7 @@
 //! `restock-cli settings`: what all processes of the deployment share.
 
+use std::collections::BTreeSet;
+
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -52,6 +54,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let (pool, mut settings) = context.mysql().await?;
     if let Some(Action::Set { values }) = args.action {
         let wishes = values.iter().map(|value| read(value)).collect::<anyhow::Result<Vec<_>>>()?;
+        refuse_repeats(wishes.iter().map(|(name, _)| *name))?;
         let deed = Deed::of_all("settings set");
         let work = async {
             for (name, value) in wishes {
@@ -68,6 +71,20 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let rows: Vec<Setting> = settings.entries().into_iter().map(|(name, value)| Setting { name, value }).collect();
     output::records(context.output, &rows)?;
     Ok(Exit::Done)
+}
+
+/// Which of two values is meant is not for us to guess.
+pub(super) fn refuse_repeats<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("`{name}` is given twice; nothing was changed: give it once"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A setting and its value, if they can be stored: nothing is, unless all can.

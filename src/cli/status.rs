@@ -11,9 +11,10 @@ use super::{
     Context,
     exit::Exit,
     output::{self, Output, Record, or_dash},
+    wait,
 };
 use crate::{
-    ids::{ProductRef, time_us},
+    ids::{LaneId, ProductRef, time_us},
     mysql::refused::Refused,
     report::status::{self, StatusRow},
 };
@@ -96,5 +97,12 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         ));
     }
     output::records(context.output, &overview.rows)?;
+    if let Some(redis) = sources.redis.as_ref().filter(|_| overview.is_live && context.output == Output::Table) {
+        let open = overview.rows.iter().filter(|row| row.status.is_open() && !row.paused);
+        let lanes: Vec<LaneId> =
+            open.map(|row| LaneId { product: row.product, channel: row.channel.clone() }).collect();
+        let unworked = wait::unworked(redis, sources.settings.partitions, lanes.iter()).await;
+        unworked.iter().for_each(output::note_unworked);
+    }
     Ok(Exit::Done)
 }

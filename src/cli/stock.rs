@@ -13,7 +13,7 @@ use super::{
 use crate::{
     ids::{ProductId, ProductRef, Sku},
     limit::STOCK_MAX,
-    mysql::product::ProductRow,
+    mysql::{action::Deed, product::ProductRow},
     redis::scripts::StockChange,
 };
 
@@ -88,13 +88,22 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 async fn change(context: &Context, name: &ProductRef, change: StockChange) -> anyhow::Result<Exit> {
     match context.hands(name).await? {
         Hands::Both(producer, mut product) => {
-            // What MySQL knows of it lags behind by what is not yet flushed.
-            product.stock = producer.change_stock(product.id, change).await?;
+            let (action, said) = match change {
+                StockChange::Set(pieces) => ("stock set", format!("set to {pieces}")),
+                StockChange::Add(pieces) => ("stock add", format!("added {pieces}")),
+            };
+            let deed = Deed::of_product(action, product.id);
+            let work = async {
+                // What MySQL knows of it lags behind by what is not yet flushed.
+                product.stock = producer.change_stock(product.id, change).await?;
+                Ok(format!("{said}, now {}", product.stock))
+            };
+            context.act(&producer.stores().mysql, &deed, work).await?;
             output::record(context.output, &product)?;
         }
         Hands::Alone(alone) => {
             let view = alone.change_stock(change).await?;
-            context.note_no_mysql("done in Redis alone");
+            context.note_no_mysql("done in Redis alone, and not recorded in `actions`");
             let row = StockRow { id: alone.product(), sku: None, name: None, stock: view.stock, round: view.round };
             output::record(context.output, &row)?;
         }

@@ -1,12 +1,14 @@
 //! `restock-cli subscribe` and `unsubscribe`.
 
+use serde::Serialize;
+
 use super::{
     Context,
     exit::{Exit, Failure},
     output,
 };
 use crate::{
-    ids::{ProductRef, UserId},
+    ids::{ProductId, ProductRef, UserId},
     mysql::subscription,
 };
 
@@ -30,6 +32,24 @@ pub struct UnsubscribeArgs {
     users: Vec<UserId>,
 }
 
+/// What `subscribe` did, for programs.
+#[derive(Debug, Serialize)]
+struct Subscribed {
+    product: ProductId,
+    subscribed: u64,
+    back: u64,
+    already: u64,
+}
+
+/// What `unsubscribe` did, for programs.
+#[derive(Debug, Serialize)]
+struct Unsubscribed {
+    product: ProductId,
+    unsubscribed: u64,
+    already: u64,
+    unknown: Vec<UserId>,
+}
+
 pub(super) async fn subscribe(context: &Context, args: SubscribeArgs) -> anyhow::Result<Exit> {
     let (pool, _) = context.mysql().await?;
     let product = context.product(&pool, &args.product).await?;
@@ -38,6 +58,8 @@ pub(super) async fn subscribe(context: &Context, args: SubscribeArgs) -> anyhow:
         "product {}: {} subscribed, {} back at the end of the line, {} in line already",
         product.id, done.added, done.returned, done.kept
     ));
+    let subscription::Subscribed { added: subscribed, returned: back, kept: already } = done;
+    output::for_programs(context.output, &Subscribed { product: product.id, subscribed, back, already })?;
     Ok(Exit::Done)
 }
 
@@ -46,6 +68,9 @@ pub(super) async fn unsubscribe(context: &Context, args: UnsubscribeArgs) -> any
     let product = context.product(&pool, &args.product).await?;
     let done = subscription::unsubscribe(&pool, product.id, &args.users).await?;
     let told = format!("product {}: {} unsubscribed, {} had been before", product.id, done.ended, done.kept);
+    let subscription::Unsubscribed { ended: unsubscribed, kept: already, unknown } = done;
+    let done = Unsubscribed { product: product.id, unsubscribed, already, unknown };
+    output::for_programs(context.output, &done)?;
     if done.unknown.is_empty() {
         output::note(&told);
         return Ok(Exit::Done);

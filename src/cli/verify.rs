@@ -113,8 +113,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let mut repaired = Vec::new();
     if args.repair && !args.dry_run && report.findings.iter().any(|finding| finding.mend.is_some()) {
         let deed = match scope {
-            Scope::All => Deed::of_all("verify"),
-            Scope::Product(product) => Deed::of_product("verify", product),
+            Scope::All => Deed::of_all("verify --repair"),
+            Scope::Product(product) => Deed::of_product("verify --repair", product),
         };
         let work = async {
             (report, repaired) = repair(&verifier, scope, std::mem::take(&mut report)).await?;

@@ -20,11 +20,15 @@ use crate::{
         request::{self, RequestState},
     },
     redis::{Redis, lane::LaneView},
+    report::workers,
     round::{Counts, Stamp, Status},
 };
 
 /// How often the lanes are looked at.
 const POLL: Duration = Duration::from_millis(200);
+
+/// Workers that were started together with the command have begun by then.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// One lane of the round that is waited for.
 #[derive(Debug)]
@@ -117,6 +121,7 @@ pub(super) async fn until_ended(
     mut watches: Vec<Watch>,
 ) -> anyhow::Result<Exit> {
     let (bar, mut poll) = (progress_bar(), poll());
+    let mut unworked_after = Some(Instant::now() + SILENCE);
     loop {
         poll.tick().await;
         for watch in watches.iter_mut().filter(|watch| watch.status.is_open()) {
@@ -126,12 +131,27 @@ pub(super) async fn until_ended(
             }
         }
         show(&bar, &watches);
+        if let Some(redis) = redis.filter(|_| unworked_after.is_some_and(|moment| Instant::now() >= moment)) {
+            unworked_after = None;
+            let lanes = watches.iter().filter(|watch| watch.status.is_open()).map(|watch| &watch.lane);
+            let unworked = unworked(redis, partitions, lanes).await;
+            bar.suspend(|| unworked.iter().for_each(output::note_unworked));
+        }
         if watches.iter().all(|watch| !watch.status.is_open()) {
             bar.finish_and_clear();
             until_recorded(mysql, &watches).await?;
             return Ok(gravest(watches.iter().map(|watch| watch.status)));
         }
     }
+}
+
+/// The channels of these lanes that nobody works, as far as Redis says.
+pub(super) async fn unworked(redis: &Redis, partitions: u16, lanes: impl Iterator<Item = &LaneId>) -> Vec<Channel> {
+    let places = lanes.map(|lane| (lane.channel.clone(), Partition::of(lane.product, partitions)));
+    workers::unworked(redis, places).await.unwrap_or_else(|error| {
+        tracing::debug!(%error, "not known whether anybody works them");
+        Vec::new()
+    })
 }
 
 /// Gives the flusher a moment, so that `history` right after this shows what has just ended; no longer, as it may be

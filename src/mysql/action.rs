@@ -4,6 +4,7 @@
 //! died in between stays without a result.
 
 use chrono::NaiveDateTime;
+use nix::unistd::{Uid, User};
 use sqlx::{FromRow, MySqlExecutor, MySqlPool, Row, mysql::MySqlRow};
 
 use super::decode_error;
@@ -19,12 +20,15 @@ const RESULT_CHARS_MAX: usize = 255;
 pub struct Operator(String);
 
 impl Operator {
-    /// The system's user: who called sudo, else whose process it is.
+    /// The system's user: who called sudo, else whom the environment names, else whose process it is. The environment names
+    /// nobody under cron, systemd and in containers.
     #[must_use]
     pub fn of_system() -> Self {
         let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter().filter_map(|name| std::env::var(name).ok());
         let named = named.filter_map(|name| name.parse().ok()).next();
-        named.unwrap_or_else(|| Self(format!("uid {}", rustix::process::getuid().as_raw())))
+        let uid = Uid::current();
+        let owner = || User::from_uid(uid).ok().flatten().and_then(|user| user.name.parse().ok());
+        named.or_else(owner).unwrap_or_else(|| Self(format!("uid {uid}")))
     }
 
     /// The name.
@@ -71,6 +75,30 @@ impl Deed {
     #[must_use]
     pub fn of_product(action: &'static str, product: ProductId) -> Self {
         Self { product: Some(product), ..Self::of_all(action) }
+    }
+}
+
+/// What came of a deed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upshot {
+    /// In words.
+    pub result: String,
+    /// The round that it was about, where that is known only now.
+    pub round: Option<Round>,
+}
+
+impl Upshot {
+    /// Of something that was done to these rounds: one on several channels is the round of the deed.
+    #[must_use]
+    pub fn of_rounds(result: String, rounds: &[Round]) -> Self {
+        let first = rounds.first().copied();
+        Self { result, round: first.filter(|first| rounds.iter().all(|round| round == first)) }
+    }
+}
+
+impl From<String> for Upshot {
+    fn from(result: String) -> Self {
+        Self { result, round: None }
     }
 }
 
@@ -133,25 +161,31 @@ pub async fn open(db: impl MySqlExecutor<'_>, operator: &Operator, deed: &Deed) 
 ///
 /// # Errors
 /// Those of MySQL.
-pub async fn close(db: impl MySqlExecutor<'_>, id: i64, result: &str) -> sqlx::Result<()> {
-    let result: String = result.chars().take(RESULT_CHARS_MAX).collect();
-    sqlx::query("UPDATE operator_action SET result = ? WHERE id = ?").bind(result).bind(id).execute(db).await.map(drop)
+pub async fn close(db: impl MySqlExecutor<'_>, id: i64, upshot: &Upshot) -> sqlx::Result<()> {
+    let result: String = upshot.result.chars().take(RESULT_CHARS_MAX).collect();
+    sqlx::query("UPDATE operator_action SET result = ?, restock_round = COALESCE(?, restock_round) WHERE id = ?")
+        .bind(result)
+        .bind(upshot.round.map(|round| round.0))
+        .bind(id)
+        .execute(db)
+        .await
+        .map(drop)
 }
 
-/// Does something by hand between [`open`] and [`close`]; `words` says what came of it.
+/// Does something by hand between [`open`] and [`close`]; `upshot` says what came of it.
 ///
 /// # Errors
 /// Those of the work; those of MySQL, before anything is done.
-pub async fn record<T, E: From<sqlx::Error>>(
+pub async fn record<T, E: From<sqlx::Error>, U: Into<Upshot>>(
     pool: &MySqlPool,
     operator: &Operator,
     deed: &Deed,
     work: impl Future<Output = Result<T, E>>,
-    words: impl FnOnce(&Result<T, E>) -> String,
+    upshot: impl FnOnce(&Result<T, E>) -> U,
 ) -> Result<T, E> {
     let row = open(pool, operator, deed).await?;
     let done = work.await;
-    if let Err(error) = close(pool, row, &words(&done)).await {
+    if let Err(error) = close(pool, row, &upshot(&done).into()).await {
         tracing::warn!(%error, row, "the row about what was done stays open");
     }
     done

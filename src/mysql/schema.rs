@@ -132,7 +132,9 @@ pub async fn check(pool: &MySqlPool) -> Result<(), SchemaError> {
     }
 }
 
-fn newest_known() -> i64 {
+/// The version of the schema that this program makes.
+#[must_use]
+pub fn newest_known() -> i64 {
     MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 

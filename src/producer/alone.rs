@@ -39,6 +39,12 @@ impl Alone {
         self.product
     }
 
+    /// Redis, and where the product lies.
+    #[must_use]
+    pub fn redis(&self) -> (&Redis, Partition) {
+        (&self.redis, self.partition)
+    }
+
     /// The enabled channels, as Redis was told last.
     #[must_use]
     pub fn channels(&self) -> &[Channel] {

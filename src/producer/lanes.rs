@@ -26,6 +26,16 @@ pub struct CanceledLane {
     pub done: Cancellation,
 }
 
+impl CanceledLane {
+    /// Which round was open.
+    #[must_use]
+    pub fn round(&self) -> Round {
+        match self.done {
+            Cancellation::Ended(round) | Cancellation::Told(round) => round,
+        }
+    }
+}
+
 impl fmt::Display for CanceledLane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let channel = &self.channel;

@@ -15,6 +15,7 @@
 //! | [`product`] | what is in stock now |
 //! | [`rate`] | the pace, and what is used of it |
 //! | [`rounds`] | the rounds of a product, and how long an open one still takes |
+//! | [`workers`] | whether anybody works a channel |
 
 pub mod dead;
 pub mod forecast;
@@ -27,6 +28,7 @@ pub mod rate;
 pub mod rounds;
 pub mod status;
 pub mod why;
+pub mod workers;
 
 pub use live::Unreadable;
 

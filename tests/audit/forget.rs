@@ -45,8 +45,13 @@ async fn an_erased_person_is_nowhere_and_the_rounds_still_add_up() {
     let kept = "SELECT result FROM operator_action WHERE action = 'erase-user'";
     let said = "erased a person: 2 subscriptions, 1 outcomes, 2 mentions";
     assert_eq!(shop.value(kept).await.as_deref(), Some(said));
-    let again = json(&shop, &["erase-user", "1030"]).await;
-    assert_eq!((&again["subscriptions"], &again["outcomes"], &again["mentions"]), (&json!(0), &json!(0), &json!(0)));
+    for again in [&["erase-user", "1030"][..], &["erase-user", "1030", "--dry-run"]] {
+        let (code, stdout, stderr) = shop.cli(again).await;
+        assert!(
+            code == 3 && stdout.is_empty() && stderr.contains("nothing names user 1030"),
+            "{code} {stdout} {stderr}"
+        );
+    }
     let rows = "SELECT CONCAT_WS(' ', COUNT(*), SUM(user_id = 0)) FROM product_user_notification_history";
     assert_eq!(shop.value(rows).await.as_deref(), Some("1030 1"));
     shop.found(&[]).await;

@@ -94,7 +94,7 @@ async fn the_command_finds_says_what_it_would_do_mends_and_keeps_who_did_it() {
     assert_eq!(shop.cli(&["verify", "42"]).await.0, 0);
     let (_, actions) = json(shop.cli(&["actions", "--output", "json"]).await);
     assert_eq!(actions.as_array().map(Vec::len), Some(1), "what changed nothing is not kept: {actions}");
-    assert_eq!((&actions[0]["by"], &actions[0]["action"]), (&"ann".into(), &"verify".into()));
+    assert_eq!((&actions[0]["by"], &actions[0]["action"]), (&"ann".into(), &"verify --repair".into()));
     assert_eq!(actions[0]["result"], "mended 1, left 0: lane_without_entry");
     assert_eq!(shop.cli(&["verify", "999"]).await.0, 3);
     let _worker = shop.worker(&[]);

@@ -34,6 +34,26 @@ async fn an_unreachable_redis_is_5_but_requests_are_kept() {
 }
 
 #[tokio::test]
+async fn a_wrong_address_is_told_in_words() {
+    let shop = Shop::open().await;
+    let at = |redis_url: &str, mysql_url: &str| Shop {
+        redis_url: redis_url.to_owned(),
+        mysql_url: mysql_url.to_owned(),
+        namespace: shop.namespace.clone(),
+    };
+    let stock = ["stock", "set", "42", "1"];
+    let nowhere = at("redis://no-such-host.invalid", &shop.mysql_url).run(&stock).await;
+    nowhere.fails(5, &["Redis at no-such-host.invalid:6379", "cannot look up the host", "--redis-url"]);
+    assert!(!nowhere.stderr.contains("kind:"), "{nowhere:?}");
+    let nowhere = at(&shop.redis_url, "mysql://root@no-such-host.invalid/restock").run(&stock).await;
+    nowhere.fails(5, &["MySQL at no-such-host.invalid:3306", "cannot look up the host", "--mysql-url"]);
+    let mysql = url::Url::parse(&shop.mysql_url).expect("a URL");
+    let port = mysql.port().expect("a port of its own");
+    let other = at(&format!("redis://127.0.0.1:{port}"), &shop.mysql_url).run(&stock).await;
+    other.fails(1, &[&format!("what answers at 127.0.0.1:{port} is no Redis"), "--redis-url"]);
+}
+
+#[tokio::test]
 async fn a_missing_or_old_schema_names_migrate() {
     let shop = Shop::empty().await;
     shop.run(&["status"]).await.fails(1, &["`restock-cli migrate`"]);
@@ -73,6 +93,8 @@ async fn of_several_settings_none_is_stored_unless_all_can_be() {
     let shop = Shop::open().await;
     shop.run(&["settings", "set", "rate=100", "chanels=file"]).await.fails(2, &["chanels"]);
     shop.run(&["rate", "set", "200", "webhook=fast"]).await.fails(2, &["rate.webhook"]);
+    shop.run(&["settings", "set", "rate=5", "rate=6"]).await.fails(2, &["`rate` is given twice"]);
+    shop.run(&["rate", "set", "5", "webhook=3", "6"]).await.fails(2, &["`rate` is given twice"]);
     assert_eq!(shop.json(&["rate"]).await[0]["limit"], 500);
     shop.done(&["--by", "ann", "settings", "set", "rate=100", "channels=file"]).await;
     let deed = &shop.json(&["actions"]).await[0];

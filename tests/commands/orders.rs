@@ -55,8 +55,12 @@ async fn a_line_that_redis_refuses_is_named_and_the_others_go_on() {
         ended.stderr.contains("1 of 2 lines were refused") && ended.stderr.contains("line 1: product 7"),
         "{ended:?}"
     );
-    let rows: Value = serde_json::from_str(&ended.stdout).expect("what was accepted is printed");
-    assert_eq!(rounds(&rows), [(42, json!(1))]);
+    let rows: Value = serde_json::from_str(&ended.stdout).expect("a row for each line is printed");
+    assert_eq!(rounds(&rows), [(7, json!(null)), (42, json!(1))]);
+    let error = rows[0]["error"].as_str().expect("why it was refused");
+    assert!(error.contains("stdin, line 1: product 7") && rows[1]["error"].is_null(), "{rows}");
+    let table = shop.run_with(&["enqueue", "--from", "-"], "7\n42\n").await;
+    assert_eq!((table.code, table.stdout.lines().count()), (4, 2), "{table:?}");
 }
 
 #[tokio::test]
@@ -107,7 +111,9 @@ async fn a_dry_run_says_what_would_happen_and_changes_nothing() {
     shop.run(&["resume", "42", "--dry-run"]).await.fails(4, &["no stock"]);
     assert_eq!(shop.json(&["status", "42"]).await[0]["status"], "CANCELED_BY_ADMIN");
     // What only asks is not kept.
-    assert_eq!(shop.json(&["actions", "42"]).await.as_array().map(Vec::len), Some(1));
+    let kept = shop.json(&["actions", "42"]).await;
+    let kept: Vec<_> = kept.as_array().expect("an array").iter().map(|row| row["action"].as_str()).collect();
+    assert_eq!(kept, [Some("stock set"), Some("cancel")]);
 }
 
 #[tokio::test]

@@ -137,7 +137,7 @@ impl Shop {
     }
 
     /// With this text on stdin.
-    pub async fn run_with(&self, args: &[&str], stdin: &str) -> Ended {
+    pub async fn run_with(&self, args: &[&str], stdin: impl AsRef<[u8]>) -> Ended {
         finish(self.program(CLI).args(args), stdin).await
     }
 
@@ -166,13 +166,13 @@ impl Shop {
     }
 }
 
-/// Runs a program to its end, with this text on stdin.
-pub async fn finish(command: &mut Command, stdin: &str) -> Ended {
+/// Runs a program to its end, with these bytes on stdin.
+pub async fn finish(command: &mut Command, stdin: impl AsRef<[u8]>) -> Ended {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     let mut input = child.stdin.take().expect("stdin is a pipe");
     // Who does not read stdin may have ended already.
-    let _ = input.write_all(stdin.as_bytes()).await;
+    let _ = input.write_all(stdin.as_ref()).await;
     drop(input);
     let Output { status, stdout, stderr } = child.wait_with_output().await.expect("the program ends");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints UTF-8");

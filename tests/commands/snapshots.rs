@@ -3,6 +3,7 @@
 //! The words lie in `snapshots/`, one file per test, with times, addresses and random names masked. When they are meant
 //! to change, `INSTA_UPDATE=always make test` writes them anew; the difference is for the reader of the commit.
 
+mod by_hand;
 mod help;
 mod transcripts;
 
@@ -21,11 +22,16 @@ const MASKS: &[(&str, &str)] = &[
 
 /// Compares a text with the snapshot of this name.
 fn compare(name: &str, text: &str) {
+    compare_masked(name, text, &[]);
+}
+
+/// As [`compare`], with masks of its own, which come first.
+fn compare_masked(name: &str, text: &str, masks: &[(&str, &str)]) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("snapshots");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    for (pattern, mask) in MASKS {
+    for (pattern, mask) in masks.iter().chain(MASKS) {
         settings.add_filter(pattern, *mask);
     }
     settings.bind(|| insta::assert_snapshot!(name, text));

@@ -1,11 +1,15 @@
 //! `--wait`: how each end of a round shows in the exit code, with a worker and a flusher as processes.
 
-use std::time::Duration;
+use std::{process::Stdio, time::Duration};
 
 use restock::demo::receiver::{Reaction, Receiver};
-use tokio::{process::Child, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Child,
+    time::timeout,
+};
 
-use super::shop::{FLUSHER, Shop, WORKER};
+use super::shop::{CLI, FLUSHER, Shop, WORKER};
 
 /// Far more than any of these rounds takes.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -100,6 +104,36 @@ async fn a_round_that_a_newer_one_overtakes_is_13() {
         scene.shop.done(&["enqueue", "42"]).await;
     });
     assert!(code == 13 && said.contains("SUPERSEDED"), "{code}: {said}");
+}
+
+#[tokio::test]
+async fn that_no_worker_lives_is_said_once() {
+    let scene = Scene::set(|| Reaction::accept().after(Duration::from_millis(300))).await;
+    let mut wait = scene.shop.program(CLI);
+    let mut wait = wait.args(["enqueue", "42", "--wait"]).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut lines = BufReader::new(wait.stderr.take().expect("a pipe")).lines();
+    let warning = "channel webhook: no worker gave a sign of life";
+    let heard = async {
+        while let Some(line) = lines.next_line().await.expect("text") {
+            if line.starts_with(warning) {
+                return line;
+            }
+        }
+        panic!("it ended in silence");
+    };
+    let line = timeout(DEADLINE, heard).await.expect("it says so");
+    assert!(line.ends_with("start restock-worker"), "{line}");
+    let status = scene.shop.done(&["status"]).await;
+    assert!(status.stderr.contains(warning) && status.stdout.contains("QUEUED"), "{status:?}");
+    assert_eq!(scene.shop.done(&["status", "--output", "json"]).await.stderr, "");
+    let _worker = scene.worker();
+    scene.received(1).await;
+    let status = scene.shop.done(&["status"]).await;
+    assert!(!status.stderr.contains(warning) && status.stdout.contains("IN_PROGRESS"), "{status:?}");
+    assert_eq!(timeout(DEADLINE, wait.wait()).await.expect("it ends").expect("a code").code(), Some(0));
+    while let Some(line) = lines.next_line().await.expect("text") {
+        assert!(!line.starts_with(warning), "said twice");
+    }
 }
 
 #[tokio::test]

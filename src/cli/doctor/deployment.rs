@@ -1,18 +1,13 @@
 //! The deployment: clocks, settings that contradict each other, and whether flushers and workers keep up.
 
-use std::collections::BTreeMap;
-
 use super::sheet::{Level, Sheet};
 use crate::{
     channel::ChannelOptions,
     clock::wall_us,
     ids::Partition,
     mysql::setting::Settings,
-    redis::{
-        Redis,
-        inspect::{JobStream, job_streams},
-        scripts::TOTAL,
-    },
+    redis::{Redis, inspect::job_streams, scripts::TOTAL},
+    report::workers::{self, Signs},
     stores::{StoreError, Stores},
     sync::{BACKLOG_MAX, Lead},
     worker::WorkerOptions,
@@ -28,8 +23,6 @@ const ANSWER_MS: u64 = 300;
 const LEASE_MS_MIN: u64 = 3_000;
 /// The log may wait this long, ms.
 const LAG_WARN_MS: u64 = 10_000;
-/// A live worker gives a sign of life every few seconds, ms.
-const ALIVE_MS: u64 = 60_000;
 /// Pending this long without a renewal: nobody took it over, ms.
 const PENDING_MS: u64 = 60_000;
 /// Pending entries of one stream that are looked at.
@@ -168,15 +161,7 @@ async fn examine_streams(stores: &Stores, sheet: &mut Sheet) -> Result<(), Store
 
 async fn examine_workers(stores: &Stores, sheet: &mut Sheet) -> Result<(), StoreError> {
     for channel in &stores.settings.channels {
-        let mut idle_ms: BTreeMap<String, u64> = BTreeMap::new();
-        for stream in stores.partitions().flat_map(|partition| -> [JobStream; 2] { job_streams(partition, channel) }) {
-            for consumer in stores.redis.read_consumers(&stream).await? {
-                let least = idle_ms.entry(consumer.name).or_insert(u64::MAX);
-                *least = (*least).min(consumer.idle_ms);
-            }
-        }
-        let alive = idle_ms.values().filter(|ms| **ms < ALIVE_MS).count();
-        let gone = idle_ms.len() - alive;
+        let Signs { alive, gone } = workers::signs(&stores.redis, channel, stores.partitions()).await?;
         let level = if alive == 0 { Level::Fail } else { Level::Ok };
         let detail = format!("channel {channel}: {alive} give signs of life, {gone} do not");
         sheet.judge("workers", level, detail, "start restock-worker; nobody is told by this channel without one");

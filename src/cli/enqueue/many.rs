@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use indicatif::ProgressBar;
+use serde::Serialize;
 
 use super::{
     Args,
@@ -13,7 +14,7 @@ use crate::{
         Context,
         context::CONNECTIONS_MAX,
         exit::{Exit, Failure},
-        output::{self, Record, or_dash},
+        output::{self, Output, Record, or_dash},
         wait::{self, Watch},
     },
     ids::ProductRef,
@@ -91,6 +92,33 @@ fn note_pause(sources: &Sources) {
     }
 }
 
+/// A line of the file, for programs.
+#[derive(Debug, Serialize)]
+struct LineRow {
+    #[serde(flatten)]
+    row: Accepted,
+    /// Why it was refused; the others go on.
+    error: Option<String>,
+}
+
+/// Prints what became of the lines, and answers those that were accepted; it fails when any was refused.
+fn print<'a>(context: &Context, rows: &'a [LineRow]) -> anyhow::Result<Vec<&'a LineRow>> {
+    let (refused, accepted): (Vec<&LineRow>, Vec<&LineRow>) = rows.iter().partition(|row| row.error.is_some());
+    let waiting = accepted.iter().filter(|line| line.row.round.is_none()).count();
+    if waiting > 0 {
+        output::note(&format!("{waiting} requests wait in the outbox: a restock-flusher makes them rounds"));
+    }
+    match context.output {
+        Output::Table => output::records(Output::Table, &accepted.iter().map(|line| line.row).collect::<Vec<_>>())?,
+        Output::Json => output::json(rows)?,
+    }
+    if let Some(first) = refused.first().and_then(|line| line.error.as_ref()) {
+        let what = format!("{} of {} lines were refused, the others accepted; {first}", refused.len(), rows.len());
+        return Err(Failure::new(Exit::Conflict, what).into());
+    }
+    Ok(accepted)
+}
+
 /// Accepts all restocks of a file, or none; then makes each a round.
 pub(super) async fn enqueue_all(context: &Context, path: &Path, args: &Args) -> anyhow::Result<Exit> {
     let (mysql, settings) = Stores::open_record(&context.backends, CONNECTIONS_MAX).await?;
@@ -108,7 +136,7 @@ pub(super) async fn enqueue_all(context: &Context, path: &Path, args: &Args) -> 
     let redis = context.redis_if_up().await?;
     let (partitions, mut channels) = (settings.partitions, settings.channels.clone());
     let producer = redis.clone().map(|redis| Producer::new(Stores { redis, mysql: mysql.clone(), settings }));
-    let (mut rows, mut refused) = (Vec::new(), Vec::new());
+    let mut rows: Vec<LineRow> = Vec::with_capacity(requests.len());
     for (line, request) in lines.iter().zip(&requests) {
         let waiting = Accepted { product: request.product, round: request.round, request: Some(request.id) };
         let pushed = match &producer {
@@ -117,31 +145,24 @@ pub(super) async fn enqueue_all(context: &Context, path: &Path, args: &Args) -> 
         };
         bar.inc(1);
         match pushed {
-            Ok(accepted) => rows.push(accepted),
+            Ok(accepted) => rows.push(LineRow { row: accepted, error: None }),
             Err(
                 error @ (ProducerError::NoStock { .. }
                 | ProducerError::AboveMost { .. }
                 | ProducerError::KeyConflict { .. }),
             ) => {
-                refused.push(format!("{name}, line {}: {error}", line.number));
+                let error = Some(format!("{name}, line {}: {error}", line.number));
+                rows.push(LineRow { row: Accepted { round: None, ..waiting }, error });
             }
             Err(error) => {
-                let left = requests.len() - rows.len() - refused.len();
+                let left = requests.len() - rows.len();
                 let end = format!("the outbox keeps this and what follows, {left} in all");
                 return Err(orders::of_line(&name, line.number, &error.into(), &context.backends, &end).into());
             }
         }
     }
     bar.finish_and_clear();
-    let waiting = rows.iter().filter(|row| row.round.is_none()).count();
-    if waiting > 0 {
-        output::note(&format!("{waiting} requests wait in the outbox: a restock-flusher makes them rounds"));
-    }
-    output::records(context.output, &rows)?;
-    if let Some(first) = refused.first() {
-        let what = format!("{} of {} lines were refused, the others accepted; {first}", refused.len(), lines.len());
-        return Err(Failure::new(Exit::Conflict, what).into());
-    }
+    let accepted = print(context, &rows)?;
     if !args.wait {
         return Ok(Exit::Done);
     }
@@ -149,7 +170,7 @@ pub(super) async fn enqueue_all(context: &Context, path: &Path, args: &Args) -> 
         channels = producer.channels().to_vec();
     }
     let mut watches = Vec::new();
-    for row in &rows {
+    for LineRow { row, .. } in accepted {
         let round = match (row.round, row.request) {
             (Some(round), _) => round,
             (None, Some(request)) => wait::until_accepted(&mysql, request).await?,

@@ -1,16 +1,13 @@
 //! Reading CSV: named columns, whole lines, line numbers.
 
-use std::{
-    fs::File,
-    io::{self, BufReader, Read},
-};
+use std::{fs::File, io};
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
-use flate2::read::MultiGzDecoder;
 
-use super::Source;
+use super::{Source, bytes::Bytes};
 
-const BUFFER_BYTES: usize = 256 * 1024;
+/// Read at a time.
+pub(super) const BUFFER_BYTES: usize = 256 * 1024;
 
 /// What makes the whole input unusable.
 pub(super) enum Fault {
@@ -30,7 +27,7 @@ impl From<csv::Error> for Fault {
 
 /// An open CSV with a heading.
 pub(super) struct CsvFile {
-    reader: Reader<Box<dyn Read + Send>>,
+    reader: Reader<Bytes>,
     columns: Vec<String>,
     record: ByteRecord,
 }
@@ -38,17 +35,14 @@ pub(super) struct CsvFile {
 impl CsvFile {
     /// Opens the input and reads the heading. `on_bytes` hears how many bytes of the file were read each time.
     pub(super) fn open(source: &Source, on_bytes: impl Fn(u64) + Send + 'static) -> Result<Self, Fault> {
-        let bytes: Box<dyn Read + Send> = match source {
-            Source::Stdin => Box::new(Counted { inner: io::stdin(), on_bytes }),
+        let bytes = match source {
+            Source::Stdin => Bytes::of(io::stdin(), false, on_bytes),
             Source::File(path) => {
-                let counted = Counted { inner: File::open(path).map_err(Fault::Io)?, on_bytes };
-                if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz")) {
-                    Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, counted)))
-                } else {
-                    Box::new(counted)
-                }
+                let is_named_gz = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+                Bytes::of(File::open(path).map_err(Fault::Io)?, is_named_gz, on_bytes)
             }
         };
+        let bytes = bytes.map_err(Fault::Io)?;
         let mut reader = ReaderBuilder::new().flexible(true).buffer_capacity(BUFFER_BYTES).from_reader(bytes);
         let heading = reader.byte_headers()?;
         let columns: Vec<String> =
@@ -113,18 +107,5 @@ impl<'a> Line<'a> {
         std::str::from_utf8(bytes)
             .map(str::trim)
             .map_err(|_| format!("field {} is not UTF-8; save the file as UTF-8", column + 1))
-    }
-}
-
-struct Counted<R, F> {
-    inner: R,
-    on_bytes: F,
-}
-
-impl<R: Read, F: Fn(u64)> Read for Counted<R, F> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        (self.on_bytes)(u64::try_from(count).unwrap_or(0));
-        Ok(count)
     }
 }

@@ -7,6 +7,7 @@
 //! Nothing is written before the last line has been read: one bad line, and nothing is imported. The good ones wait in
 //! an unnamed temporary file, so that memory does not grow with the input and stdin needs to be read only once.
 
+mod bytes;
 mod csv_file;
 mod place;
 mod products;
@@ -16,6 +17,7 @@ mod write;
 
 use std::{fmt, io, path::PathBuf};
 
+use bytes::GzipFault;
 use csv_file::Fault;
 pub use products::{CheckedProducts, ImportedProducts, check_products, import_products};
 pub use subscriptions::{Catalogue, CheckedSubscriptions, check_subscriptions};
@@ -29,9 +31,9 @@ const BAD_SHOWN_MAX: usize = 10;
 /// Where the CSV comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// Standard input; not compressed.
+    /// Standard input, plain or compressed with gzip.
     Stdin,
-    /// A file; one whose name ends in `.gz` is decompressed.
+    /// A file, plain or compressed with gzip; one whose name ends in `.gz` must be.
     File(PathBuf),
 }
 
@@ -96,6 +98,14 @@ pub enum ImportError {
         /// Why.
         error: io::Error,
     },
+    /// What is or should be compressed cannot be decompressed to its end.
+    #[error("{name}: {what}; nothing was imported: make or copy it again")]
+    Gzip {
+        /// Which input.
+        name: Source,
+        /// What is wrong.
+        what: String,
+    },
     /// The heading lacks a column, or names one twice.
     #[error("{name}: {what}; nothing was imported: mend the heading")]
     Heading {
@@ -116,11 +126,14 @@ impl ImportError {
     /// Whether the input is to blame.
     #[must_use]
     pub fn is_input(&self) -> bool {
-        matches!(self, Self::Unreadable { .. } | Self::Heading { .. })
+        matches!(self, Self::Unreadable { .. } | Self::Gzip { .. } | Self::Heading { .. })
     }
 
     fn of_fault(name: &Source, fault: Fault) -> Self {
         match fault {
+            Fault::Io(error) if let Some(fault) = GzipFault::of(&error) => {
+                Self::Gzip { name: name.clone(), what: fault.to_string() }
+            }
             Fault::Io(error) => Self::Unreadable { name: name.clone(), error },
             Fault::Heading(what) => Self::Heading { name: name.clone(), what },
         }

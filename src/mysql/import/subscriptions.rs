@@ -149,7 +149,17 @@ impl<'a> Checker<'a> {
         let field = |column: Option<usize>| column.map(|column| line.text(column)).transpose();
         if let Some(id) = field(self.product)?.filter(|id| !id.is_empty()) {
             let id: ProductId = id.parse().map_err(text)?;
-            return if self.catalogue.ids.contains(&id) { Ok(id) } else { Err(format!("there is no product {id}")) };
+            if !self.catalogue.ids.contains(&id) {
+                return Err(format!("there is no product {id}"));
+            }
+            // A code that is nobody's may be the shop's own; one that is another's makes it unclear who is meant.
+            let code: Option<Sku> = field(self.sku)?.and_then(|code| code.parse().ok());
+            return match code.and_then(|code| Some((self.catalogue.by_sku(&code)?, code))) {
+                Some((other, code)) if other != id => {
+                    Err(format!("it names product {id}, and sku `{code}` is product {other}"))
+                }
+                _ => Ok(id),
+            };
         }
         match field(self.sku)? {
             None | Some("") => Err("it names no product".to_owned()),
@@ -165,11 +175,11 @@ fn text(error: impl ToString) -> String {
     error.to_string()
 }
 
-/// RFC 3339, or without an offset as UTC; what is finer than a microsecond is cut off.
+/// RFC 3339, or without an offset as UTC, also as MySQL writes it, with a space; what is finer than a microsecond is cut off.
 fn parse_time(text: &str) -> Result<Place, String> {
     let at = match DateTime::parse_from_rfc3339(text) {
         Ok(at) => at.naive_utc(),
-        Err(_) => NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map_err(|_| {
+        Err(_) => without_offset(text).map_err(|_| {
             let shown = text.chars().take(80).collect::<String>();
             format!("created_at `{}` is not a time such as 2026-01-31T12:00:00.000001Z", shown.escape_debug())
         })?,
@@ -179,16 +189,26 @@ fn parse_time(text: &str) -> Result<Place, String> {
     if place > Place(0) { Ok(place) } else { Err(format!("created_at `{text}` is before 1970")) }
 }
 
+fn without_offset(text: &str) -> chrono::ParseResult<NaiveDateTime> {
+    NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f")
+        .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn times_are_utc_with_or_without_an_offset() {
-        for text in ["2026-01-31T12:00:00.5Z", "2026-01-31T21:00:00.500000+09:00", "2026-01-31T12:00:00.5"] {
+        for text in [
+            "2026-01-31T12:00:00.5Z",
+            "2026-01-31T21:00:00.500000+09:00",
+            "2026-01-31T12:00:00.5",
+            "2026-01-31 12:00:00.500000",
+        ] {
             assert_eq!(parse_time(text), Ok(Place(1_769_860_800_500_000)), "{text}");
         }
-        assert!(parse_time("2026-01-31T12:00:00").is_ok());
+        assert!(parse_time("2026-01-31T12:00:00").is_ok() && parse_time("2026-01-31 12:00:00").is_ok());
         for bad in ["", "2026-01-31", "31.01.2026 12:00", "2026-02-30T00:00:00Z", "1969-12-31T23:59:59Z", "now"] {
             assert!(parse_time(bad).is_err(), "{bad}");
         }

@@ -5,9 +5,8 @@ use tokio::process::Command;
 use super::compare;
 use crate::shop::CLI;
 
-/// Options that every command has: they are pinned once, in the help of the program.
-const GLOBAL: &[&str] =
-    &["--redis-url", "--mysql-url", "--namespace", "--log-format", "--log ", "--output", "--by", "--help", "--version"];
+/// Over the options that every command has: they are pinned once, in the help of the program.
+const EVERYWHERE: &str = "Connection and output:";
 
 async fn help(path: &[String]) -> String {
     let mut command = Command::new(CLI);
@@ -26,21 +25,27 @@ fn subcommands(help: &str) -> Vec<String> {
     names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").map(str::to_owned).collect()
 }
 
-/// The help without the options that every command has. An option reaches up to the next one.
+/// The two options that clap adds to every command.
+const OF_CLAP: &str = "  -h, --help
+          Print help (see a summary with '-h')
+
+  -V, --version
+          Print version
+
+";
+
+/// The help without the options that every command has.
 fn own(help: &str) -> String {
     let (mut kept, mut is_dropping) = (Vec::new(), false);
     for line in help.lines() {
-        let is_option = line.trim_start().starts_with('-') && line.len() - line.trim_start().len() <= 6;
-        if is_option {
-            is_dropping = GLOBAL.iter().any(|name| format!("{line} ").contains(name));
-        } else if !line.is_empty() && !line.starts_with(' ') {
-            is_dropping = false;
+        if !line.is_empty() && !line.starts_with(' ') {
+            is_dropping = line == EVERYWHERE;
         }
         if !is_dropping {
             kept.push(line);
         }
     }
-    kept.join("\n")
+    kept.join("\n").replace(OF_CLAP, "")
 }
 
 #[tokio::test]
@@ -54,6 +59,7 @@ async fn every_command_explains_itself_with_an_example() {
         while let Some(path) = paths.pop() {
             let said = help(&path).await;
             assert!(said.contains("Example: restock-cli "), "{path:?} has no example");
+            assert!(said.contains(EVERYWHERE), "{path:?}");
             text += &format!("$ restock-cli {} --help\n{}\n", path.join(" "), own(&said));
             paths.extend(subcommands(&said).into_iter().rev().map(|name| [path.as_slice(), &[name]].concat()));
         }

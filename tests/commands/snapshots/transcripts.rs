@@ -6,10 +6,15 @@ use super::compare;
 use crate::shop::Shop;
 
 /// Runs a line as a shell would split it, and writes down what came of it.
-async fn run(shop: &Shop, transcript: &mut String, line: &str) {
+pub(super) async fn run(shop: &Shop, transcript: &mut String, line: &str) {
+    run_with(shop, transcript, line, "").await;
+}
+
+/// As [`run`], with this text on stdin.
+pub(super) async fn run_with(shop: &Shop, transcript: &mut String, line: &str, stdin: &str) {
     let arguments: Vec<String> = line.split_whitespace().map(|word| word.replace('_', " ")).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let ended = shop.run(&arguments).await;
+    let ended = shop.run_with(&arguments, stdin).await;
     writeln!(transcript, "$ restock-cli {line}\n{}", ended.stdout.trim_end()).expect("a text can be written");
     if !ended.stderr.is_empty() {
         writeln!(transcript, "stderr: {}", ended.stderr.trim_end()).expect("a text can be written");
@@ -37,8 +42,8 @@ async fn the_shop() {
         "product list",
         "product list --output json",
         "product show sku:47566 --output json",
-        "stock set 42 9",
-        "stock add 42 -4 --output json",
+        "stock set 42 9 --by ann",
+        "stock add 42 -4 --output json --by ann",
         "stock show 7",
         "subscribe 42 1001 1002 1003",
         "subscribe 42 1001",
