@@ -185,7 +185,8 @@ async fn old_rounds_go_and_what_a_next_round_needs_stays() {
         assert_eq!(left(&shop, table).await.as_deref(), Some("50:3,51:2,51:3,52:3,52:4"), "{table}");
     }
     assert_eq!(json(&shop, &prune).await, json!({ "rounds": 0, "outcomes": 0, "dry_run": false }));
-    let kept = "SELECT GROUP_CONCAT(result ORDER BY id SEPARATOR '; ') FROM operator_action WHERE action = 'prune'";
+    let kept =
+        "SELECT GROUP_CONCAT(result ORDER BY id SEPARATOR '; ') FROM operator_action WHERE action = 'history prune'";
     let said = shop.value(kept).await.expect("two rows");
     assert!(
         said.starts_with("deleted 5 rounds before 2024-03-01T00:00:00.000000Z with 10 outcomes; deleted 0"),
