@@ -68,6 +68,11 @@ pub fn connect_lazily(url: &SecretString, connections_max: u32) -> sqlx::Result<
     let pool = MySqlPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // With either of the two the pool looks after its idle connections as often as it counted of them, and that count
+        // can for a moment be below zero (sqlx 0.9): the task then spins for good, on a thread that nothing can stop.
+        // Connections that the server closed meanwhile are found when they are taken, and replaced.
+        .idle_timeout(None)
+        .max_lifetime(None)
         .after_connect(|connection, _| Box::pin(prepare(connection)));
     Ok(pool.connect_lazy_with(options(url)?))
 }
