@@ -117,7 +117,10 @@ pub(super) async fn resume(
     api.ready()?.live_product(product).await?;
     let deed = Deed { channel: channel.clone(), ..Deed::of_product(how.action(), product) };
     let shared = api.clone();
-    let work = async move { Ok(shared.ready()?.producer.resume_all(product, channel.as_ref(), how).await?) };
+    let work = async move {
+        let producer = shared.ready()?.exact_producer().await?;
+        Ok(producer.resume_all(product, channel.as_ref(), how).await?)
+    };
     let lanes = api.act(caller, deed, work, |lanes| in_words(lanes)).await?;
     let lane =
         |lane: Continued| ContinuedLane { product, round: lane.round, channel: lane.channel, skipped: lane.skipped };
@@ -165,7 +168,7 @@ pub(super) async fn cancel(
     let deed = Deed { channel: channel.clone(), ..Deed::of_product("cancel", product) };
     let (shared, reason) = (api.clone(), format!("canceled by {}", caller.by.as_str()));
     let work = async move {
-        let producer = &shared.ready()?.producer;
+        let producer = shared.ready()?.exact_producer().await?;
         // A channel that is not enabled any more may still have an open round.
         let channels = channel.map_or_else(|| producer.channels().to_vec(), |channel| vec![channel]);
         Ok(producer.cancel_all(product, &channels, &reason).await?)
@@ -232,7 +235,7 @@ async fn set_paused(
     api.ready()?.live_product(product).await?;
     let deed = Deed::of_product(if paused { "pause" } else { "unpause" }, product);
     let shared = api.clone();
-    let work = async move { Ok(shared.ready()?.producer.pause(product, paused).await?) };
+    let work = async move { Ok(shared.ready()?.exact_producer().await?.pause(product, paused).await?) };
     let done = api.act(caller, deed, work, ToString::to_string).await?;
     let PausedProduct { paused, changed, open, held } = done;
     Ok(Json(PausedView { product, paused, changed, open, held }))
