@@ -10,10 +10,12 @@ use axum::{
     http::{HeaderMap, HeaderName, header, request::Parts},
 };
 use futures_util::StreamExt;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use tokio::time::timeout_at;
 
 use super::{
     Api,
+    guard::Deadline,
     problem::{Kind, Problem},
 };
 use crate::ids::{ProductId, Round, UserId};
@@ -99,7 +101,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Given<T> {
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         check_type(&parts.headers, "application/json")?;
-        read_json(&read_body(&parts.headers, body, api.options.body_bytes_max).await?).map(Self)
+        read_json(&read_body(&parts, body, api.options.body_bytes_max).await?).map(Self)
     }
 }
 
@@ -108,7 +110,7 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for Perhaps<T> {
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let body = read_body(&parts.headers, body, api.options.body_bytes_max).await?;
+        let body = read_body(&parts, body, api.options.body_bytes_max).await?;
         if body.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -142,7 +144,23 @@ pub(super) fn broken_off() -> Problem {
     Problem::new(Kind::BadRequest, "the body broke off")
 }
 
-async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
+/// Waits for the body as long as there is time to do something with it.
+pub(super) async fn in_time<T>(
+    deadline: Deadline,
+    read: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    let late = |_| Problem::new(Kind::SlowBody, "the body did not come in time, and nothing was done; send it at once");
+    timeout_at(deadline.0, read).await.map_err(late)?
+}
+
+async fn read_body(parts: &Parts, body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
+    let Some(deadline) = parts.extensions.get::<Deadline>() else {
+        return Err(Problem::internal(&"a route without a time limit"));
+    };
+    in_time(*deadline, read_chunks(&parts.headers, body, bytes_max)).await
+}
+
+async fn read_chunks(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > bytes_max) {
         return Err(too_large(bytes_max));
