@@ -2,12 +2,12 @@
 
 mod whole;
 
-use std::{str::FromStr, sync::Arc};
+use std::{error::Error, iter::successors, str::FromStr, sync::Arc};
 
 use axum::{
     body::Body,
     extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
-    http::{HeaderMap, HeaderName, header, request::Parts},
+    http::{HeaderMap, HeaderName, Uri, header, request::Parts},
 };
 use futures_util::StreamExt;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -76,17 +76,24 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        match Query::try_from_uri(&parts.uri) {
-            Ok(Query(asked)) => Ok(Self(asked)),
-            Err(error) => {
-                let text = error.body_text();
-                let text = text.trim_start_matches("Failed to deserialize query string: ");
-                let field = unknown_field(text).or_else(|| text.split_once(": ").map(|(field, _)| field));
-                let detail = text.split_once(": ").map_or(text, |(_, detail)| detail);
-                Err(Problem::of_field(Kind::BadRequest, field.unwrap_or("query"), detail))
-            }
-        }
+        read_query(&parts.uri).map(Self)
     }
+}
+
+/// What serde says of a query, with the name of the parameter it was at.
+type QueryError = serde_path_to_error::Error<serde::de::value::Error>;
+
+fn read_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+    let error = match Query::try_from_uri(uri) {
+        Ok(Query(asked)) => return Ok(asked),
+        Err(error) => error,
+    };
+    let causes = successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
+    let Some(error) = causes.into_iter().find_map(<dyn Error>::downcast_ref::<QueryError>) else {
+        return Err(Problem::of_field(Kind::BadRequest, "query", error.body_text()));
+    };
+    let (path, detail) = (error.path().to_string(), error.inner().to_string());
+    Err(Problem::of_field(Kind::BadRequest, field_at(path, &detail, "query"), detail))
 }
 
 /// A JSON body.
@@ -178,6 +185,10 @@ async fn read_chunks(headers: &HeaderMap, body: Body, bytes_max: usize) -> Resul
 
 /// Reads one JSON value and nothing behind it.
 pub(super) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    // serde would take the items of a list for the fields, in their order.
+    if text.trim_ascii_start().starts_with(b"[") && serde_json::from_slice::<IgnoredAny>(text).is_ok() {
+        return Err(Problem::of_field(Kind::InvalidFields, "body", "it is an object, and no list"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -186,12 +197,7 @@ pub(super) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> 
             return Problem::of_field(Kind::BadRequest, "body", format!("it is not JSON: {inner}"));
         }
         let detail = inner.to_string();
-        let field = match unknown_field(&detail) {
-            Some(field) => field.to_owned(),
-            None if path == "." => "body".to_owned(),
-            None => path,
-        };
-        Problem::of_field(Kind::InvalidFields, field, detail)
+        Problem::of_field(Kind::InvalidFields, field_at(path, &detail, "body"), detail)
     })?;
     match deserializer.end() {
         Ok(()) => Ok(read),
@@ -199,13 +205,25 @@ pub(super) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> 
     }
 }
 
-/// The name in what serde says of a field that it does not know, or that is there twice or not at all.
-fn unknown_field(text: &str) -> Option<&str> {
-    let at = ["unknown field `", "duplicate field `", "missing field `"].iter().find_map(|start| {
-        let at = text.find(start)?;
-        Some(&text[at + start.len()..])
-    })?;
-    at.split_once('`').map(|(field, _)| field)
+/// Which field is to blame: the one where it went wrong, or the one that serde names; else the whole.
+fn field_at(path: String, detail: &str, whole: &str) -> String {
+    match named_field(detail) {
+        Some(field) => field.to_owned(),
+        None if path == "." => whole.to_owned(),
+        None => path,
+    }
+}
+
+/// The name in what serde says of a field that it does not know, or that is there twice or not at all. Only what it says
+/// first is its own: behind that may stand what the caller sent.
+fn named_field(text: &str) -> Option<&str> {
+    if let Some(rest) = text.strip_prefix("unknown field `") {
+        // The name is the caller's, and may hold anything.
+        let ends = ["`, expected ", "`, there are no fields"];
+        return ends.iter().find_map(|end| rest.rsplit_once(end)).map(|(field, _)| field);
+    }
+    let rest = ["duplicate field `", "missing field `"].iter().find_map(|start| text.strip_prefix(start))?;
+    rest.split_once('`').map(|(field, _)| field)
 }
 
 /// A header that may be given once.
@@ -240,15 +258,34 @@ mod tests {
             ("{", StatusCode::BAD_REQUEST, "body"),
             (r#"{"quantity":1} x"#, StatusCode::BAD_REQUEST, "body"),
             ("[]", StatusCode::UNPROCESSABLE_ENTITY, "body"),
+            ("[7]", StatusCode::UNPROCESSABLE_ENTITY, "body"),
+            ("[7", StatusCode::BAD_REQUEST, "body"),
             ("{}", StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
             (r#"{"quantity":"1"}"#, StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
             (r#"{"quantity":-1}"#, StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
             (r#"{"quantity":1,"quantity":2}"#, StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
             (r#"{"quantity":1,"colour":"red"}"#, StatusCode::UNPROCESSABLE_ENTITY, "colour"),
+            (r#"{"quantity":1,"a`, b":"red"}"#, StatusCode::UNPROCESSABLE_ENTITY, "a`, b"),
+            (r#"{"quantity":"unknown field `colour`, expected"}"#, StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
         ] {
             let problem = read_json::<Wish>(text.as_bytes()).expect_err(text);
             assert!(problem.detail().starts_with(&format!("{field}: ")), "{text}: {}", problem.detail());
             assert_eq!(problem.into_response().status(), status, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_query_is_named() {
+        for (query, field) in [
+            ("quantity=x", "quantity"),
+            ("quantity=1&quantity=2", "quantity"),
+            ("quantity=1&colour=red", "colour"),
+            ("quantity=1&a:%20unknown%20field%20%60b=1", "a: unknown field `b"),
+            ("", "quantity"),
+        ] {
+            let uri = format!("/?{query}").parse().expect("a URI");
+            let problem = read_query::<Wish>(&uri).expect_err(query);
+            assert!(problem.detail().starts_with(&format!("{field}: ")), "{query}: {}", problem.detail());
         }
     }
 }
