@@ -184,6 +184,11 @@ pub(super) async fn cancel(
     Ok((StatusCode::ACCEPTED, Json(lanes.into_iter().map(lane).collect())))
 }
 
+/// Nothing: all lanes of a product stand still together.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoWish {}
+
 /// A product that stands still, or goes on.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PausedView {
@@ -202,12 +207,14 @@ pub(super) struct PausedView {
 #[utoipa::path(
     post, path = "/admin/products/{productId}/notifications/pause", tag = "Admin", operation_id = "pause",
     params(("productId" = ProductId, Path, description = "The product's number")),
+    request_body(content = Option<NoWish>),
     responses((status = 200, description = "It stands still, or did before", body = PausedView))
 )]
 pub(super) async fn pause(
     State(api): State<Arc<Api>>,
     At(product): At<ProductId>,
     caller: Caller,
+    Perhaps(NoWish {}): Perhaps<NoWish>,
 ) -> Result<Json<PausedView>, Problem> {
     set_paused(&api, product, caller, true).await
 }
@@ -216,12 +223,14 @@ pub(super) async fn pause(
 #[utoipa::path(
     post, path = "/admin/products/{productId}/notifications/unpause", tag = "Admin", operation_id = "unpause",
     params(("productId" = ProductId, Path, description = "The product's number")),
+    request_body(content = Option<NoWish>),
     responses((status = 200, description = "It goes on, or did before", body = PausedView))
 )]
 pub(super) async fn unpause(
     State(api): State<Arc<Api>>,
     At(product): At<ProductId>,
     caller: Caller,
+    Perhaps(NoWish {}): Perhaps<NoWish>,
 ) -> Result<Json<PausedView>, Problem> {
     set_paused(&api, product, caller, false).await
 }
