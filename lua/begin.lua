@@ -28,7 +28,7 @@
 --   with a `retry_of` the cursor is that of the FAILED who are told again, and ahead is empty
 -- Reply look <from> <ahead>  first begin of a round that goes on after `from`: look there and begin again
 -- Reply busy <ms>            somebody else's lease runs that much longer
--- Reply stale                the entry stands for nothing any more and is gone
+-- Reply stale                the entry stands for nothing any more, or for a lane that cannot be read, and is gone
 -- Reply canceled             the round was to be canceled and has ended as CANCELED_BY_ADMIN
 -- Reply paused               the product is paused: the lane stands still
 -- Reply buried               given up: CANCELED_BY_ERROR, on the dead stream
@@ -53,7 +53,8 @@ local function held()
     may_start and '1' or '' }
 end
 
-if get(lane, 'entry') ~= ARGV[1] or not (get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS') then
+local open = get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS'
+if get(lane, 'entry') ~= ARGV[1] or not open or not is_sound(lane) then
   delete_entry(lane, ARGV[1])
   save(lane)
   return { 'stale' }

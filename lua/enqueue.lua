@@ -18,17 +18,21 @@
 -- ARGV[4] id of the row in restock_request, or empty
 -- ARGV[5] entries in the log at which nothing is accepted
 -- ARGV[6] the enabled channels, `name,…`, in the order of the keys
--- ARGV[7] W3C traceparent of whoever follows this restock, or empty
+-- ARGV[7] the most units that a product can have, well below 2^53
+-- ARGV[8] W3C traceparent of whoever follows this restock, or empty
 --
 -- Reply queued <round>       accepted
 -- Reply known <round>        accepted before under this key
 -- Reply no_stock <stock>     refused: there is nothing to announce
+-- Reply above <most>         refused: the stock would be above the most
 -- Reply conflict <quantity>  refused: the key was used with this other quantity
 -- Reply full                 nothing was written: MySQL is behind
 -- Reply channels <names>     nothing was written: these are the enabled channels
 -- Reply absent               nothing was written: check the product against MySQL
 -- Reply aged                 nothing was written: check the product against MySQL
 -- Cost: O(channels).
+
+local REFUSALS = { no_stock = 'no stock to announce', above = 'the stock would be above ' .. ARGV[7] }
 
 local keyed = ARGV[3] ~= ''
 local seen = redis.call('GET', KEYS[5])
@@ -76,18 +80,25 @@ if seen then
     log_request('ACCEPTED', value, '')
     return { 'known', value }
   end
-  log_request('REFUSED', '', 'no stock to announce')
-  return { 'no_stock', value }
+  log_request('REFUSED', '', REFUSALS[verdict])
+  return { verdict, value }
 end
 if redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[5]) then
   return { 'full' }
 end
 
+local function refuse(verdict, value)
+  remember(verdict, value)
+  log_request('REFUSED', '', REFUSALS[verdict])
+  return { verdict, value }
+end
+
 local stock = tonumber(product.stock) + tonumber(ARGV[2])
 if stock <= 0 then
-  remember('no_stock', whole(stock))
-  log_request('REFUSED', '', 'no stock to announce')
-  return { 'no_stock', whole(stock) }
+  return refuse('no_stock', whole(stock))
+end
+if stock > tonumber(ARGV[7]) then
+  return refuse('above', ARGV[7])
 end
 
 local round = whole(tonumber(product.round) + 1)
@@ -99,7 +110,7 @@ local function follow(lane, field)
   if field == 'waiting_trace' and current ~= '' then
     put(lane, 'trace', get(lane, 'round') .. ' ' .. current)
   end
-  local trace = ARGV[7] ~= '' and (round .. ' ' .. ARGV[7]) or ''
+  local trace = ARGV[8] ~= '' and (round .. ' ' .. ARGV[8]) or ''
   if get(lane, field) ~= trace then
     put(lane, field, trace)
   end

@@ -110,7 +110,7 @@ for i = 0, (#KEYS - 3) / 3 - 1 do
       adopt_unbegun(lane, state)
     end
   end
-  if get(lane, 'status') ~= '' and get(lane, 'epoch') ~= ARGV[5] and not (state and same(lane.fields, state)) then
+  if get(lane, 'status') ~= '' and is_sound(lane) and get(lane, 'epoch') ~= ARGV[5] and not (state and same(lane.fields, state)) then
     log_round(lane)
     log_waiting(lane)
   end

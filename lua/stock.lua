@@ -1,8 +1,9 @@
 -- Sets or changes a product's stock, and signals when it is gone.
 --
--- Invariant: stock is never below zero; every change is logged; a change that names a state is made to that state or
--- not at all, so that one that comes late cannot bring back a stock that is gone. No tag comes again while Redis keeps
--- its data, nor after a restart that lost the last of it; one that lost all begins with the state that MySQL has.
+-- Invariant: stock is never below zero, and never above what Lua counts exactly; every change is logged; a change that
+-- names a state is made to that state or not at all, so that one that comes late cannot bring back a stock that is gone.
+-- No tag comes again while Redis keeps its data, nor after a restart that lost the last of it; one that lost all begins
+-- with the state that MySQL has.
 --
 -- include shared/lane.lua
 -- include shared/product.lua
@@ -15,10 +16,12 @@
 -- ARGV[1] product id
 -- ARGV[2] set or add
 -- ARGV[3] units
--- ARGV[4] the tag that the product must have, or empty
+-- ARGV[4] the most units that a product can have, well below 2^53
+-- ARGV[5] the tag that the product must have, or empty
 --
 -- Reply ok <stock> <tag>     the new stock and the tag of that state; or what they were after this call before
 -- Reply below <stock>        nothing was written: it would be below zero
+-- Reply above <most>         nothing was written: it would be above the most
 -- Reply moved <stock> <tag>  nothing was written: the product has changed, and is like this now
 -- Reply absent               nothing was written: check the product against MySQL
 -- Reply aged                 nothing was written: check the product against MySQL
@@ -35,7 +38,7 @@ local refusal = distrust(product)
 if refusal then
   return { refusal }
 end
-if ARGV[4] ~= '' and ARGV[4] ~= tag_of(product) then
+if ARGV[5] ~= '' and ARGV[5] ~= tag_of(product) then
   return { 'moved', product.stock, tag_of(product) }
 end
 local stock = tonumber(ARGV[3])
@@ -44,6 +47,9 @@ if ARGV[2] == 'add' then
 end
 if stock < 0 then
   return { 'below', product.stock }
+end
+if stock > tonumber(ARGV[4]) then
+  return { 'above', ARGV[4] }
 end
 local _, now_ms = now()
 change_product(KEYS[1], KEYS[2], KEYS[3], ARGV[1], product, { stock = whole(stock) }, now_ms)

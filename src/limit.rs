@@ -1,4 +1,4 @@
-//! The limits that all workers share.
+//! The limits that everybody shares.
 
 /// How fast all workers together may start attempts on one channel: within its own rate, and within what all channels
 /// have together.
@@ -16,3 +16,6 @@ pub struct Limit {
 
 /// The largest window that a worker can be given: the most people that it authorised and has not settled, per lane.
 pub const WINDOW_MAX: u32 = 5_000;
+
+/// The most pieces that a product can have: far above any stock, and far below 2^53, up to which Lua counts exactly.
+pub const STOCK_MAX: i64 = 1_000_000_000_000;

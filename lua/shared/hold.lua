@@ -1,7 +1,7 @@
 -- The calls of one hold of a lane: who may make them, and what is answered twice.
 --
 -- Invariant: only the holder of the token settles, one call after the other, each from the cursor that the
--- last one left. A call that the client sent twice is answered from the lane's memory.
+-- last one left, and only a lane that is as a holder leaves it. A call that the client sent twice is answered from the lane's memory.
 
 -- Returns nil when the call may go on, else the reply to give.
 local function check_hold(lane)
@@ -12,6 +12,9 @@ local function check_hold(lane)
   end
   if get(lane, 'seq') == seq and get(lane, 'reply') ~= '' then
     return cjson.decode(get(lane, 'reply'))
+  end
+  if get(lane, 'status') ~= 'IN_PROGRESS' or not is_sound(lane) then
+    return { 'lost' }
   end
   if not current or count(lane, 'seq') + 1 ~= tonumber(seq) or get(lane, position(lane)) ~= cursor then
     return { 'lost' }

@@ -45,6 +45,29 @@ local function put(lane, field, value)
   lane.writes[#lane.writes + 1] = value
 end
 
+local STATUSES = { QUEUED = true, IN_PROGRESS = true, COMPLETED = true, CANCELED_BY_SOLD_OUT = true,
+  CANCELED_BY_ERROR = true, CANCELED_BY_ADMIN = true, SUPERSEDED = true }
+
+-- Whether MySQL could take what is logged of the lane: not when somebody has changed a field by hand. Who went on with
+-- such a lane would fill the log with what is only set aside, and lose in it what became of the people.
+local function is_sound(lane)
+  for _, field in ipairs({ 'from', 'cursor', 'upto', 'queued_at', 'started_at', 'ended_at', 'waiting_at', 'waiting',
+    'last_user', 'blocked_user' }) do
+    local text = get(lane, field)
+    if #text > 19 or string.find(text, '%D') then
+      return false
+    end
+  end
+  for _, field in ipairs({ 'product', 'round', 'epoch' }) do
+    if not string.find(get(lane, field), '^%d+$') then
+      return false
+    end
+  end
+  local retry_of = get(lane, 'retry_of')
+  return STATUSES[get(lane, 'status')] and (retry_of == '' or STATUSES[retry_of])
+    and not string.find(get(lane, 'ahead'), '[^%d,]')
+end
+
 -- While those who FAILED in a round are told again, `retry_of` holds the status that the round had before, and
 -- `retry_cursor` is the last of them settled; the cursor of the round stands still.
 local function is_retrying(lane)

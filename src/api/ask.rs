@@ -183,11 +183,11 @@ async fn read_chunks(headers: &HeaderMap, body: Body, bytes_max: usize) -> Resul
     Ok(whole)
 }
 
-/// Reads one JSON value and nothing behind it.
+/// Reads one JSON object, or what stands for none, and nothing behind it.
 pub(super) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
-    // serde would take the items of a list for the fields, in their order.
+    // serde would take an array for the fields in their order.
     if text.trim_ascii_start().starts_with(b"[") && serde_json::from_slice::<IgnoredAny>(text).is_ok() {
-        return Err(Problem::of_field(Kind::InvalidFields, "body", "it is an object, and no list"));
+        return Err(Problem::of_field(Kind::InvalidFields, "body", "it is an object, not an array"));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
@@ -258,8 +258,8 @@ mod tests {
             ("{", StatusCode::BAD_REQUEST, "body"),
             (r#"{"quantity":1} x"#, StatusCode::BAD_REQUEST, "body"),
             ("[]", StatusCode::UNPROCESSABLE_ENTITY, "body"),
-            ("[7]", StatusCode::UNPROCESSABLE_ENTITY, "body"),
-            ("[7", StatusCode::BAD_REQUEST, "body"),
+            (" [1]", StatusCode::UNPROCESSABLE_ENTITY, "body"),
+            ("[1", StatusCode::BAD_REQUEST, "body"),
             ("{}", StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
             (r#"{"quantity":"1"}"#, StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
             (r#"{"quantity":-1}"#, StatusCode::UNPROCESSABLE_ENTITY, "quantity"),

@@ -43,7 +43,7 @@ use crate::{
 )]
 pub(super) async fn pending(State(api): State<Arc<Api>>) -> Result<Json<Vec<PendingRow>>, Problem> {
     let ready = api.ready()?;
-    Ok(Json(pending::entries(ready.redis()?, &ready.sources().settings).await?))
+    Ok(Json(pending::entries(ready.redis()?, &ready.sources().settings).await?.rows))
 }
 
 /// Which dead letters.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{from_fn, from_fn_with_state},
     routing::{get, post},
 };
@@ -21,7 +21,11 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{Api, admin, auth, bulk, deployment, guard, problem, product, restock, round, stock, subscription};
+use super::{
+    Api, admin, auth, bulk, deployment, guard,
+    problem::{self, Problem},
+    product, restock, round, stock, subscription,
+};
 use crate::observe::{self, Observer};
 
 /// Where all paths are; those that other systems of this kind have at the root are there too.
@@ -83,6 +87,8 @@ pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>, observer: Observ
         .merge(at_the_root)
         .with_state(api.clone())
         .merge(documents(description))
+        // One of our own, or what is merged after the layers would bring one that they do not surround.
+        .fallback(async || Problem::of_status(StatusCode::NOT_FOUND))
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(from_fn_with_state(limits, guard::limit));
     let router = router.layer(from_fn(observe::track));

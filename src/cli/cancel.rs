@@ -3,6 +3,7 @@
 use super::{
     Context,
     exit::Exit,
+    hands::Hands,
     output::{self, Record, or_dash},
 };
 use crate::{
@@ -40,24 +41,31 @@ impl Record for WouldCancel {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    if args.dry_run {
+        return preview(context, &args).await;
+    }
+    let hands = context.hands(&args.product).await?;
+    let product = hands.product();
+    let channels = args.channel.as_ref().map_or_else(|| hands.channels(), |channel| vec![channel.clone()]);
+    let deed = Deed { channel: args.channel, ..Deed::of_product("cancel", product) };
+    let work = cancel(&hands, &channels, format!("canceled by {}", context.by.as_str()));
+    context.act_with(&hands, &deed, work).await?;
+    Ok(Exit::Done)
+}
+
+/// Says what would end, at least one round.
+async fn preview(context: &Context, args: &Args) -> anyhow::Result<Exit> {
     let producer = Producer::new(context.stores().await?);
     let product = context.product(&producer.stores().mysql, &args.product).await?.id;
-    let channels = match &args.channel {
-        Some(channel) => vec![channel.clone()],
-        None => producer.channels().to_vec(),
-    };
-    if args.dry_run {
-        output::records(context.output, &producer.would_cancel_all(product, &channels).await?)?;
-        return Ok(Exit::Done);
-    }
-    let deed = Deed { channel: args.channel, ..Deed::of_product("cancel", product) };
-    let reason = format!("canceled by {}", context.by.as_str());
-    let work = async {
-        let lanes = producer.cancel_all(product, &channels, &reason).await?;
-        let said: Vec<String> = lanes.iter().map(ToString::to_string).collect();
-        said.iter().for_each(|line| output::note(&format!("product {product}: {line}")));
-        Ok(said.join("; "))
-    };
-    context.act(&producer.stores().mysql, &deed, work).await?;
+    let channels = args.channel.as_ref().map_or_else(|| producer.channels().to_vec(), |channel| vec![channel.clone()]);
+    output::records(context.output, &producer.would_cancel_all(product, &channels).await?)?;
     Ok(Exit::Done)
+}
+
+/// Ends what is open, at least one round, and says what it did.
+async fn cancel(hands: &Hands, channels: &[Channel], reason: String) -> anyhow::Result<String> {
+    let lanes = hands.cancel_all(channels, &reason).await?;
+    let said: Vec<String> = lanes.iter().map(ToString::to_string).collect();
+    said.iter().for_each(|line| output::note(&format!("product {}: {line}", hands.product())));
+    Ok(said.join("; "))
 }

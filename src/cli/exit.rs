@@ -147,6 +147,11 @@ impl Failure {
     }
 }
 
+/// Whether a command failed because MySQL does not answer.
+pub(super) fn is_mysql_unreachable(error: &anyhow::Error) -> bool {
+    error.chain().find_map(mysql_error).is_some_and(mysql::is_unreachable)
+}
+
 /// MySQL's error, when this is one or only passes one on.
 fn mysql_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a sqlx::Error> {
     if let Some(error) = cause.downcast_ref::<sqlx::Error>() {
@@ -262,7 +267,8 @@ fn code_of_producer(error: &ProducerError) -> Option<Exit> {
         | ProducerError::NothingToCancel { .. }
         | ProducerError::NotEnabled { .. }
         | ProducerError::Moved { .. }
-        | ProducerError::BelowZero { .. } => Some(Exit::Conflict),
+        | ProducerError::BelowZero { .. }
+        | ProducerError::AboveMost { .. } => Some(Exit::Conflict),
         ProducerError::Backlog | ProducerError::Unsettled(_) | ProducerError::Store(_) => Some(Exit::Failure),
         ProducerError::Setting(error) => code_of_setting(error),
     }

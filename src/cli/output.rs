@@ -7,6 +7,8 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use crate::report::Unreadable;
+
 /// The form of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -64,6 +66,13 @@ pub fn line(text: &str) -> anyhow::Result<()> {
 pub fn note(text: &str) {
     // With stderr gone there is nobody to tell.
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Names what Redis holds and nobody can read: it was changed by hand.
+pub fn note_unreadable(lanes: &[Unreadable]) {
+    for Unreadable { lane, error } in lanes {
+        note(&format!("lane {lane}: {error}; see `restock-cli verify {}`", lane.product));
+    }
 }
 
 /// Prints a JSON document and a newline.

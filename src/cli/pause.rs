@@ -7,7 +7,6 @@ use crate::{
         action::Deed,
         setting::{self, Name},
     },
-    producer::Producer,
 };
 
 /// Options of `pause` and `unpause`.
@@ -37,14 +36,14 @@ fn verb(paused: bool) -> &'static str {
 }
 
 async fn set_product(context: &Context, name: &ProductRef, paused: bool) -> anyhow::Result<Exit> {
-    let producer = Producer::new(context.stores().await?);
-    let product = context.product(&producer.stores().mysql, name).await?.id;
+    let hands = context.hands(name).await?;
+    let product = hands.product();
     let work = async {
-        let said = producer.pause(product, paused).await?.to_string();
+        let said = hands.pause(paused).await?.to_string();
         output::note(&format!("product {product} {said}"));
         Ok(said)
     };
-    context.act(&producer.stores().mysql, &Deed::of_product(verb(paused), product), work).await?;
+    context.act_with(&hands, &Deed::of_product(verb(paused), product), work).await?;
     Ok(Exit::Done)
 }
 

@@ -3,6 +3,7 @@
 use super::{
     Context,
     exit::Exit,
+    hands::both_or_alone,
     output::{self, Record, or_dash},
 };
 use crate::{
@@ -43,8 +44,18 @@ impl Record for PendingRow {
 }
 
 pub(super) async fn run(context: &Context) -> anyhow::Result<Exit> {
-    let stores = context.stores().await?;
-    let rows = pending::entries(&stores.redis, &stores.settings).await?;
-    output::records(context.output, &rows)?;
+    let both = async {
+        let stores = context.stores().await?;
+        Ok(pending::entries(&stores.redis, &stores.settings).await?)
+    };
+    let alone = async {
+        let redis = context.redis_alone().await?;
+        let pending = pending::entries_of(&redis, redis.mirrored_everywhere().await.ok()??).await.ok()?;
+        context.note_no_mysql("this is what Redis was told of the channels last");
+        Some(pending)
+    };
+    let pending = both_or_alone(both, alone).await?;
+    output::note_unreadable(&pending.unreadable);
+    output::records(context.output, &pending.rows)?;
     Ok(Exit::Done)
 }

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     ids::{ParseError, ProductId, ProductRef, Sku},
+    limit::STOCK_MAX,
     mysql::product::{self, NewProduct, ProductRow},
 };
 
@@ -35,7 +36,8 @@ enum Action {
         #[arg(long)]
         sku: Option<Sku>,
         /// Pieces in stock
-        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..), allow_negative_numbers = true)]
+        #[arg(long, default_value_t = 0, allow_negative_numbers = true,
+              value_parser = clap::value_parser!(i64).range(0..=STOCK_MAX))]
         stock: i64,
     },
     /// List products by number

@@ -97,7 +97,11 @@ async fn lanes(
         }
         None => {
             let pending = pending::entries(&stores.redis, &stores.settings).await?;
-            pending.into_iter().filter_map(|row| Some(LaneId { product: row.product?, channel: row.channel })).collect()
+            pending
+                .rows
+                .into_iter()
+                .filter_map(|row| Some(LaneId { product: row.product?, channel: row.channel }))
+                .collect()
         }
     };
     Ok(lanes.into_iter().filter(|lane| only.is_none_or(|only| lane.channel == *only)).collect())

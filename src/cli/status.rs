@@ -84,6 +84,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     if !overview.is_live {
         context.note_no_redis();
     }
+    output::note_unreadable(&overview.unreadable);
     if overview.is_all_paused {
         output::note("all sending is paused; `restock-cli unpause` lets it go on");
     }

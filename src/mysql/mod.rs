@@ -68,9 +68,8 @@ pub fn connect_lazily(url: &SecretString, connections_max: u32) -> sqlx::Result<
     let pool = MySqlPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // With either of the two the pool looks after its idle connections as often as it counted of them, and that count
-        // can for a moment be below zero (sqlx 0.9): the task then spins for good, on a thread that nothing can stop.
-        // Connections that the server closed meanwhile are found when they are taken, and replaced.
+        // Either of these starts a task that, now and then, spins for ever and keeps the process from ending, because sqlx
+        // 0.9.0 may count its idle connections below zero (https://github.com/launchbadge/sqlx/issues/3645).
         .idle_timeout(None)
         .max_lifetime(None)
         .after_connect(|connection, _| Box::pin(prepare(connection)));

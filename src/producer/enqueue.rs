@@ -114,7 +114,7 @@ impl Producer {
     /// Makes a row of the outbox a round now, unless it is one already.
     ///
     /// # Errors
-    /// [`ProducerError::NoStock`], [`ProducerError::KeyConflict`], and those of the stores; none for a Redis that does
+    /// [`ProducerError::NoStock`], [`ProducerError::AboveMost`], [`ProducerError::KeyConflict`], and those of the stores; none for a Redis that does
     /// not answer, or a MySQL that is behind: the relay goes on with the row.
     pub async fn push(&self, row: &Request) -> Result<Accepted, ProducerError> {
         let accepted = |round| Accepted { product: row.product, round, request: Some(row.id) };
@@ -136,8 +136,8 @@ impl Producer {
     /// Announces a restock without the outbox: only Redis' own persistence keeps it until it is flushed.
     ///
     /// # Errors
-    /// [`ProducerError::NotFound`], [`ProducerError::NoStock`], [`ProducerError::KeyConflict`],
-    /// [`ProducerError::Backlog`], and those of the stores. Whether it counts is then known only with a key.
+    /// [`ProducerError::NotFound`], [`ProducerError::NoStock`], [`ProducerError::AboveMost`],
+    /// [`ProducerError::KeyConflict`], [`ProducerError::Backlog`], and those of the stores. Whether it counts is then known only with a key.
     pub async fn enqueue_direct(
         &self,
         product: ProductId,
@@ -221,6 +221,7 @@ fn answer(call: &Enqueue<'_>, enqueued: Enqueued) -> Result<Answer, ProducerErro
     match enqueued {
         Enqueued::Queued(round) | Enqueued::Known(round) => Ok(Answer::Round(round)),
         Enqueued::NoStock(stock) => Err(ProducerError::NoStock { product, stock }),
+        Enqueued::Above(most) => Err(ProducerError::AboveMost { product, most }),
         Enqueued::Conflict(quantity) => {
             let key = call.key.unwrap_or_default().to_owned();
             Err(ProducerError::KeyConflict { product, key, quantity: i64::from(quantity) })

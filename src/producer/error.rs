@@ -112,6 +112,14 @@ pub enum ProducerError {
         /// The stock as it is.
         stock: i64,
     },
+    /// More pieces than a product can have.
+    #[error("product {product} cannot have more than {most} pieces; give fewer")]
+    AboveMost {
+        /// Which product.
+        product: ProductId,
+        /// The most pieces that a product can have.
+        most: i64,
+    },
     /// Redis kept asking for a check, or for other channels.
     #[error("product {0} is being changed by too many at once; try again")]
     Unsettled(ProductId),

@@ -5,6 +5,7 @@
 //!
 //! Whatever Redis holds no more, or holds from before it was restarted, is checked against MySQL and asked again.
 
+mod alone;
 mod enqueue;
 mod error;
 mod lanes;
@@ -24,6 +25,7 @@ use crate::{
     stores::{Checked, Stores},
 };
 
+pub use alone::Alone;
 pub use enqueue::{Accepted, Order, accept, accept_all, enqueue_known};
 pub use error::ProducerError;
 pub use lanes::{CanceledLane, Cancellation, PausedProduct};
@@ -84,13 +86,14 @@ impl Producer {
     /// Changes the stock and answers what it is then. At 0 the sending stops.
     ///
     /// # Errors
-    /// [`ProducerError::BelowZero`], [`ProducerError::NotFound`], and those of the stores.
+    /// [`ProducerError::BelowZero`], [`ProducerError::AboveMost`], [`ProducerError::NotFound`], and those of the stores.
     pub async fn change_stock(&self, product: ProductId, change: StockChange) -> Result<i64, ProducerError> {
         let partition = self.stores.partition_of(product);
         for _ in 0..TRIES_MAX {
             match self.stores.redis.change_stock(partition, product, change).await? {
                 StockChanged::Ok(stock) => return Ok(stock),
                 StockChanged::Below(stock) => return Err(ProducerError::BelowZero { product, stock }),
+                StockChanged::Above(most) => return Err(ProducerError::AboveMost { product, most }),
                 StockChanged::Unchecked => self.check(product).await?,
             }
         }
@@ -110,6 +113,7 @@ impl Producer {
             match self.stores.redis.set_stock(partition, product, units, tag).await? {
                 StockSet::Ok(stock) => return Ok(stock),
                 StockSet::Moved(stock) => return Err(ProducerError::Moved { product, stock }),
+                StockSet::Above(most) => return Err(ProducerError::AboveMost { product, most }),
                 StockSet::Unchecked => self.check(product).await?,
             }
         }

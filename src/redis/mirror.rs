@@ -44,10 +44,24 @@ impl Redis {
     pub async fn mirrored(&self, product: ProductId) -> Result<Option<(Partition, Vec<Channel>)>, RedisError> {
         let Some(partitions) = self.mirrored_partitions().await? else { return Ok(None) };
         let partition = Partition::of(product, partitions);
-        let channels: Option<String> = self.client.hget(self.keys.meta(partition), "channels").await?;
-        let channels: Option<Vec<Channel>> =
-            channels.and_then(|names| names.split(',').map(|name| name.parse().ok()).collect());
-        Ok(channels.map(|channels| (partition, channels)))
+        let channels = self.mirrored_channels(partition).await?;
+        Ok(channels.as_deref().and_then(parse_list).map(|channels| (partition, channels)))
+    }
+
+    /// The enabled channels of every partition; `None` where they are not mirrored.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn mirrored_everywhere(&self) -> Result<Option<Vec<(Partition, Vec<Channel>)>>, RedisError> {
+        let Some(partitions) = self.mirrored_partitions().await? else { return Ok(None) };
+        let mut all = Vec::new();
+        for partition in (0..partitions).map(Partition) {
+            let Some(channels) = self.mirrored_channels(partition).await?.as_deref().and_then(parse_list) else {
+                return Ok(None);
+            };
+            all.push((partition, channels));
+        }
+        Ok(Some(all))
     }
 
     /// Whether Redis holds this product and it was checked against MySQL under the server's present run.
@@ -83,4 +97,8 @@ impl Redis {
         let _: () = self.client.hset(self.keys.meta(partition), ("newest_request", request)).await?;
         Ok(())
     }
+}
+
+fn parse_list(names: &str) -> Option<Vec<Channel>> {
+    names.split(',').map(|name| name.parse().ok()).collect()
 }

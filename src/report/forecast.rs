@@ -32,7 +32,7 @@ pub struct Forecast {
 /// # Errors
 /// Those of MySQL; those of Redis other than that it does not answer.
 pub async fn of_restock(sources: &Sources, product: &ProductRow) -> Result<Forecast, ReportError> {
-    let (rows, _) = status::rounds(sources, Some(product.id)).await?;
+    let rows = status::rounds(sources, Some(product.id)).await?.rows;
     let newest = line::newest_active(&sources.mysql, product.id).await?;
     let (mut most, mut messages) = (0, 0);
     if let Some(newest) = newest {

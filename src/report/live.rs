@@ -15,7 +15,21 @@ const BATCH: usize = 500;
 const BATCH_ROWS: i64 = 500;
 
 /// Lanes as Redis holds them.
-pub(super) type Live = BTreeMap<LaneId, LaneView>;
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    pub(super) lanes: BTreeMap<LaneId, LaneView>,
+    /// Of these MySQL's state stands.
+    pub(super) unreadable: Vec<Unreadable>,
+}
+
+/// A lane in Redis that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which lane.
+    pub lane: LaneId,
+    /// What is wrong with it, for people.
+    pub error: String,
+}
 
 /// The lanes of one product, or of all that Redis or MySQL knows.
 pub(super) async fn read(
@@ -36,11 +50,16 @@ pub(super) async fn read(
     for lane in lanes {
         by_partition.entry(Partition::of(lane.product, settings.partitions)).or_default().push(lane);
     }
-    let mut live = Live::new();
+    let mut live = Live::default();
     for (partition, lanes) in by_partition {
         for lanes in lanes.chunks(BATCH) {
-            let views = redis.read_lanes(partition, lanes).await?;
-            live.extend(lanes.iter().cloned().zip(views).filter_map(|(lane, view)| Some((lane, view?))));
+            let views = redis.read_each_lane(partition, lanes).await?;
+            for (lane, view) in lanes.iter().cloned().zip(views) {
+                match view {
+                    Ok(view) => live.lanes.extend(view.map(|view| (lane, view))),
+                    Err(error) => live.unreadable.push(Unreadable { lane, error: error.to_string() }),
+                }
+            }
         }
     }
     Ok(live)
@@ -63,7 +82,11 @@ async fn products_in(redis: &Redis, partitions: u16) -> Result<Vec<ProductId>, R
 }
 
 /// MySQL's rows, and instead of them Redis' for the lanes where that is newer.
-pub(super) async fn merge(mysql: &MySqlPool, rows: Vec<RoundRow>, live: Live) -> sqlx::Result<Vec<RoundRow>> {
+pub(super) async fn merge(
+    mysql: &MySqlPool,
+    rows: Vec<RoundRow>,
+    live: BTreeMap<LaneId, LaneView>,
+) -> sqlx::Result<Vec<RoundRow>> {
     let mut lanes: BTreeMap<LaneId, Vec<RoundRow>> = BTreeMap::new();
     for row in rows {
         lanes.entry(row.state.lane.clone()).or_default().push(row);
@@ -108,7 +131,7 @@ pub(super) struct Known<'a> {
 }
 
 /// MySQL's rounds, those of Redis that are newer in their place, and those that MySQL has not heard of; in order.
-pub(super) fn overlay(rows: Vec<RoundRow>, lanes: &Live) -> Vec<Known<'_>> {
+pub(super) fn overlay(rows: Vec<RoundRow>, lanes: &BTreeMap<LaneId, LaneView>) -> Vec<Known<'_>> {
     let mut known: Vec<Known<'_>> = rows.into_iter().map(|row| Known { row, live: None }).collect();
     for (lane, view) in lanes {
         let states = std::iter::once(view.state(lane)).chain(view.waiting_state(lane));

@@ -28,6 +28,8 @@ pub mod rounds;
 pub mod status;
 pub mod why;
 
+pub use live::Unreadable;
+
 use sqlx::MySqlPool;
 
 use crate::{

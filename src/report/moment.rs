@@ -102,8 +102,9 @@ async fn ask(redis: &Redis, partitions: u16, rows: &[StatusRow]) -> Result<Engin
         let (entries, oldest_ms) = redis.log_lag(partition).await?;
         lag = Lag { entries: lag.entries + entries, oldest_ms: lag.oldest_ms.max(oldest_ms) };
         let lanes = open.remove(&partition).unwrap_or_default();
-        let read = redis.read_lanes(partition, &lanes).await?;
-        views.extend(lanes.into_iter().zip(read).filter_map(|(lane, view)| Some((lane, view?))));
+        // Of what cannot be read MySQL's row stands.
+        let read = redis.read_each_lane(partition, &lanes).await?;
+        views.extend(lanes.into_iter().zip(read).filter_map(|(lane, view)| Some((lane, view.ok()??))));
     }
     let now_us = redis.now_ms(Partition(0)).await? * 1000;
     Ok(Engine { used: redis.pace_use(TOTAL).await?.last_second, lag, views, now_us })

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::ReportError;
+use super::{ReportError, Unreadable};
 use crate::{
     ids::{Channel, LaneId, Partition, Place, ProductId, Round},
     mysql::setting::Settings,
@@ -52,37 +52,62 @@ pub struct PendingRow {
     pub current: bool,
 }
 
+/// What is pending.
+#[derive(Debug, Clone, Default)]
+pub struct Pending {
+    /// The entries.
+    pub rows: Vec<PendingRow>,
+    /// Lanes that Redis holds and nobody can read: of their entries only what XPENDING shows is known.
+    pub unreadable: Vec<Unreadable>,
+}
+
 /// Every pending entry of every channel, by partition, channel and stream, in the order of XPENDING.
 ///
 /// # Errors
 /// Those of Redis.
-pub async fn entries(redis: &Redis, settings: &Settings) -> Result<Vec<PendingRow>, ReportError> {
-    let mut rows = Vec::new();
-    for partition in (0..settings.partitions).map(Partition) {
-        for channel in &settings.channels {
-            for stream in job_streams(partition, channel) {
-                rows.extend(of_stream(redis, &stream).await?);
+pub async fn entries(redis: &Redis, settings: &Settings) -> Result<Pending, ReportError> {
+    let channels = &settings.channels;
+    let lists = (0..settings.partitions).map(|partition| (Partition(partition), channels.clone())).collect();
+    entries_of(redis, lists).await
+}
+
+/// As [`entries`], of these channels in these partitions.
+///
+/// # Errors
+/// Those of Redis.
+pub async fn entries_of(redis: &Redis, lists: Vec<(Partition, Vec<Channel>)>) -> Result<Pending, ReportError> {
+    let mut pending = Pending::default();
+    for (partition, channels) in lists {
+        for channel in channels {
+            for stream in job_streams(partition, &channel) {
+                add_stream(redis, &stream, &mut pending).await?;
             }
         }
     }
-    Ok(rows)
+    Ok(pending)
 }
 
-async fn of_stream(redis: &Redis, stream: &JobStream) -> Result<Vec<PendingRow>, RedisError> {
-    let mut rows = Vec::new();
+async fn add_stream(redis: &Redis, stream: &JobStream, pending: &mut Pending) -> Result<(), RedisError> {
     let mut after = None;
     loop {
         let PendingPage { key, entries, now_ms } = redis.pending(stream, after.as_deref(), PAGE_ENTRIES).await?;
-        let Some(last) = entries.last() else { return Ok(rows) };
+        let Some(last) = entries.last() else { return Ok(()) };
         after = Some(last.pending.id.clone());
         let lanes: Vec<LaneId> = entries
             .iter()
             .filter_map(|entry| Some(LaneId { product: entry.product?, channel: stream.channel.clone() }))
             .collect();
-        let mut views = redis.read_lanes(stream.partition, &lanes).await?.into_iter();
+        let read = redis.read_each_lane(stream.partition, &lanes).await?;
+        let mut views = lanes.into_iter().zip(read).map(|(lane, view)| match view {
+            Ok(view) => view,
+            Err(error) => {
+                pending.unreadable.push(Unreadable { lane, error: error.to_string() });
+                None
+            }
+        });
         for entry in entries {
             let view = entry.product.and_then(|_| views.next().flatten());
-            rows.push(row(entry, view, stream, &key, now_ms));
+            pending.rows.push(row(entry, view, stream, &key, now_ms));
         }
     }
 }

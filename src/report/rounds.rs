@@ -1,5 +1,7 @@
 //! The rounds of a product, and how long an open one still takes.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -9,8 +11,9 @@ use super::{
     status::StatusRow,
 };
 use crate::{
-    ids::{Channel, ProductId, Round, Sku},
+    ids::{Channel, LaneId, ProductId, Round, Sku},
     mysql::{history, line, refused},
+    redis::lane::LaneView,
     round::{RoundState, Status},
 };
 
@@ -120,13 +123,13 @@ async fn live_lanes(
     product: ProductId,
     before: Option<Round>,
     limit: u32,
-) -> Result<(live::Live, bool), ReportError> {
-    let Some(redis) = &sources.redis else { return Ok((live::Live::new(), false)) };
+) -> Result<(BTreeMap<LaneId, LaneView>, bool), ReportError> {
+    let Some(redis) = &sources.redis else { return Ok((BTreeMap::new(), false)) };
     // Lanes of channels that are no longer enabled are known by their rows only.
     let rows = history::rounds_before(&sources.mysql, product, before, limit).await?;
     match live::read(redis, &sources.settings, Some(product), &rows).await {
-        Err(error) if error.is_unreachable() => Ok((live::Live::new(), false)),
-        read => Ok((read?, true)),
+        Err(error) if error.is_unreachable() => Ok((BTreeMap::new(), false)),
+        read => Ok((read?.lanes, true)),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ReportError, Sources, live};
+use super::{ReportError, Sources, live, live::Unreadable};
 use crate::{
     ids::{Channel, Place, ProductId, Round, Sku, UserId, time_us},
     mysql::{
@@ -28,7 +28,7 @@ pub struct StatusRow {
     pub status: Status,
     /// The time in line of the last person settled.
     pub cursor: Option<Place>,
-    /// The last person settled.
+    /// The person at the cursor.
     pub last_user: Option<UserId>,
     /// People in (from, upto]; null while QUEUED.
     pub total: Option<u64>,
@@ -94,6 +94,8 @@ pub struct Overview {
     pub rows: Vec<StatusRow>,
     /// Whether Redis was asked too; else this is what MySQL knows, and it may lag.
     pub is_live: bool,
+    /// Lanes that Redis holds and nobody can read: their rows are what MySQL knows.
+    pub unreadable: Vec<Unreadable>,
     /// Whether all sending stands still, whatever the rows say.
     pub is_all_paused: bool,
     /// What MySQL refused, per lane; a lane of which it has nothing else may have no row.
@@ -105,17 +107,21 @@ pub struct Overview {
 /// # Errors
 /// Those of MySQL; those of Redis other than that it does not answer.
 pub async fn lanes(sources: &Sources, product: Option<ProductId>) -> Result<Overview, ReportError> {
-    let (rows, is_live) = rounds(sources, product).await?;
+    let Rounds { rows, is_live, unreadable } = rounds(sources, product).await?;
     let refused = refused::refused(&sources.mysql, product).await?;
     let rows = rows.into_iter().map(|row| StatusRow::new(&refused, row)).collect();
-    Ok(Overview { rows, is_live, is_all_paused: sources.settings.paused, refused })
+    Ok(Overview { rows, is_live, unreadable, is_all_paused: sources.settings.paused, refused })
+}
+
+/// The rounds of lanes.
+pub(super) struct Rounds {
+    pub(super) rows: Vec<RoundRow>,
+    pub(super) is_live: bool,
+    pub(super) unreadable: Vec<Unreadable>,
 }
 
 /// As [`lanes`], with everything that is known of the rounds.
-pub(super) async fn rounds(
-    sources: &Sources,
-    product: Option<ProductId>,
-) -> Result<(Vec<RoundRow>, bool), ReportError> {
+pub(super) async fn rounds(sources: &Sources, product: Option<ProductId>) -> Result<Rounds, ReportError> {
     let before = history::rounds(&sources.mysql, product).await?;
     let live = match &sources.redis {
         None => None,
@@ -126,7 +132,11 @@ pub(super) async fn rounds(
     };
     Ok(match live {
         // Read again after Redis: what was flushed and evicted between the two is found in MySQL.
-        Some(live) => (live::merge(&sources.mysql, history::rounds(&sources.mysql, product).await?, live).await?, true),
-        None => (before, false),
+        Some(live) => {
+            let rows = history::rounds(&sources.mysql, product).await?;
+            let rows = live::merge(&sources.mysql, rows, live.lanes).await?;
+            Rounds { rows, is_live: true, unreadable: live.unreadable }
+        }
+        None => Rounds { rows: before, is_live: false, unreadable: Vec::new() },
     })
 }

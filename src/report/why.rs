@@ -2,6 +2,8 @@
 
 mod reason;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -68,10 +70,10 @@ pub async fn person(sources: &Sources, product: ProductId, user: UserId) -> Resu
     let mysql = &sources.mysql;
     let mut rows = history::newest_rounds(mysql, product, ROUNDS_MAX).await?;
     let lanes = match &sources.redis {
-        None => live::Live::new(),
+        None => BTreeMap::new(),
         Some(redis) => match live::read(redis, &sources.settings, Some(product), &rows).await {
-            Err(error) if error.is_unreachable() => live::Live::new(),
-            read => read?,
+            Err(error) if error.is_unreachable() => BTreeMap::new(),
+            read => read?.lanes,
         },
     };
     if !lanes.is_empty() {

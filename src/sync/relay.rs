@@ -157,7 +157,9 @@ impl Relay {
                 channels: &self.stores.settings.channels,
             };
             match self.stores.redis.enqueue(&enqueue).await? {
-                Enqueued::Queued(_) | Enqueued::Known(_) | Enqueued::NoStock(_) => return Ok(Pushed::Taken),
+                Enqueued::Queued(_) | Enqueued::Known(_) | Enqueued::NoStock(_) | Enqueued::Above(_) => {
+                    return Ok(Pushed::Taken);
+                }
                 Enqueued::Conflict(other) => {
                     return Ok(Pushed::Refused(format!("the key was used with the quantity {other}")));
                 }

@@ -16,7 +16,7 @@ pub(super) fn compare_product(product: ProductId, record: &Record, live: &Live, 
     let subject = Subject::Product(product);
     let Some(view) = live.product else {
         let is_open = |(_, view): &(LaneId, Option<LaneView>)| view.as_ref().is_some_and(|view| view.status.is_open());
-        if !live.lanes.iter().any(is_open) {
+        if live.product_error.is_some() || !live.lanes.iter().any(is_open) {
             return Vec::new();
         }
         let finding = Finding::new(Kind::ProductAbsent, subject, "Redis holds an open lane of it and not the product");

@@ -25,6 +25,8 @@ pub enum Kind {
     PendingOrphaned,
     /// An entry that was acknowledged by hand: nobody is ever given it again.
     EntryUnclaimable,
+    /// A product whose fields in Redis cannot be read.
+    ProductUnreadable,
     /// Redis holds a product that MySQL does not have.
     ProductUnknown,
     /// Redis holds lanes of a product and not the product.
@@ -73,6 +75,8 @@ pub enum Kind {
     OrderBroken,
     /// The counts of a round are not those of its outcomes.
     CountDiffers,
+    /// The last user of a round is not who stands at its cursor.
+    LastUserDiffers,
     /// A round that has ended and whose people were never counted.
     TotalMissing,
     /// Requests of the outbox that nobody relays.
@@ -96,6 +100,7 @@ impl Kind {
             Self::EntryOrphaned => "entry_orphaned",
             Self::PendingOrphaned => "pending_orphaned",
             Self::EntryUnclaimable => "entry_unclaimable",
+            Self::ProductUnreadable => "product_unreadable",
             Self::ProductUnknown => "product_unknown",
             Self::ProductAbsent => "product_absent",
             Self::ProductBehind => "product_behind",
@@ -120,6 +125,7 @@ impl Kind {
             Self::OutcomeWithoutRound => "outcome_without_round",
             Self::OrderBroken => "order_broken",
             Self::CountDiffers => "count_differs",
+            Self::LastUserDiffers => "last_user_differs",
             Self::TotalMissing => "total_missing",
             Self::RequestStuck => "request_stuck",
             Self::RowRefused => "row_refused",
@@ -145,6 +151,10 @@ impl Kind {
             Self::EntryUnreadable | Self::EntryOrphaned | Self::PendingOrphaned | Self::EntryUnclaimable => {
                 "run `restock-cli verify --repair`; do not acknowledge or delete entries by hand"
             }
+            Self::ProductUnreadable => {
+                "`restock-cli stock set P N` writes its stock anew; for another field delete its key in Redis and run \
+                 `restock-cli verify --repair`: MySQL rebuilds it"
+            }
             Self::ProductUnknown => "add the product again with `restock-cli product add`, or delete its keys in Redis",
             Self::ProductAbsent | Self::LaneWithoutEntry | Self::LanePauseDiffers => {
                 "run `restock-cli verify --repair`"
@@ -164,7 +174,7 @@ impl Kind {
                 "see `restock-cli history P --round R`; end its row by hand once you know what became of it"
             }
             Self::RoundMissing => "MySQL lost rows: restore them from a backup, or accept that this round is not known",
-            Self::RoundBounds | Self::ChainBroken | Self::CountDiffers => {
+            Self::RoundBounds | Self::ChainBroken | Self::CountDiffers | Self::LastUserDiffers => {
                 "somebody changed a row by hand, or MySQL was set back: compare with a backup"
             }
             Self::PersonLost => {

@@ -20,6 +20,8 @@ use crate::{
 /// A product with its lanes, as Redis holds them.
 pub(super) struct Live {
     pub(super) product: Option<ProductView>,
+    /// Why the product cannot be read, though it is there.
+    pub(super) product_error: Option<RedisError>,
     pub(super) lanes: Vec<(LaneId, Option<LaneView>)>,
     /// Lanes whose entry is on its stream.
     with_entry: BTreeSet<LaneId>,
@@ -112,6 +114,11 @@ impl Verifier {
         if let Some(view) = &live.product {
             seen.insert(None, view.stamp);
         }
+        findings.extend(
+            live.product_error
+                .as_ref()
+                .map(|error| Finding::new(Kind::ProductUnreadable, Subject::Product(product), error.to_string())),
+        );
         findings.extend(compare_product(product, &record, &live, before));
         for (lane, view) in &live.lanes {
             let Some(view) = view else {
@@ -148,8 +155,11 @@ impl Verifier {
             lanes.iter().filter_map(|(lane, view)| Some((lane.clone(), view.as_ref()?.entry.clone()?))).collect();
         let alive = redis.have_entries(partition, &named).await?;
         let with_entry = named.into_iter().zip(alive).filter(|(_, alive)| *alive).map(|((lane, _), _)| lane).collect();
-        let product = redis.read_product(partition, product).await?;
-        Ok(Live { product, lanes, with_entry, unreadable, now_ms })
+        let (product, product_error) = match redis.read_product(partition, product).await {
+            Err(error @ RedisError::Unreadable { .. }) => (None, Some(error)),
+            product => (product?, None),
+        };
+        Ok(Live { product, product_error, lanes, with_entry, unreadable, now_ms })
     }
 
     /// What a lane needs to go on.

@@ -6,7 +6,7 @@
 //! | `streams` | groups, entries, what is pending, consumers |
 //! | `live`, `compare` | what Redis holds against MySQL, and each lane against its entry, its owner, its product |
 //! | `rounds` | the rounds of MySQL: none missing, each where the one before stopped |
-//! | `people`, `order` | who has an outcome in a round: holes, repeats, order, counts |
+//! | `people`, `order`, `last_user` | who has an outcome in a round: holes, repeats, order, counts, the last one |
 //! | [`mend`] | repairs, through the same scripts that the processes use |
 //!
 //! Nothing is stopped for it. What looks wrong is looked at again, after the log was flushed up to what was seen, and
@@ -16,6 +16,7 @@
 mod compare;
 mod finding;
 mod kind;
+mod last_user;
 mod live;
 pub mod mend;
 mod order;

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use chrono::NaiveDateTime;
 
 use super::{
-    Finding, Kind, Verifier,
+    Finding, Kind, Verifier, last_user,
     order::{Order, Tally},
     rounds::subject,
 };
@@ -93,6 +93,8 @@ struct Count {
     counts: Counts,
     stray: Tally,
     order: Order,
+    /// Whose outcome lies at the cursor.
+    last_user: Option<UserId>,
 }
 
 impl Verifier {
@@ -114,8 +116,8 @@ impl Verifier {
         let ahead: BTreeSet<Place> = state.ahead.iter().copied().collect();
         // Whoever was ahead in a round whose row was pruned is not known any more.
         let is_judged = state.from.is_none() || before.is_some();
-        let mut count =
-            Count { counts: Counts::default(), stray: Tally::default(), order: Order::new(self.window_max) };
+        let order = Order::new(self.window_max);
+        let mut count = Count { counts: Counts::default(), stray: Tally::default(), order, last_user: None };
         let mut lost = Tally::default();
         let mut owed = line.next().await?;
         while let Some(row) = outcomes.next().await? {
@@ -139,6 +141,11 @@ impl Verifier {
         }
         if is_judged {
             scan.findings.extend(lost.finding(Kind::PersonLost, state, "people have no outcome"));
+        }
+        if let (None, Some(before), Some(cursor)) = (count.last_user, goes_on, state.cursor)
+            && inherited.contains(&cursor)
+        {
+            count.last_user = self.user_at(before, cursor).await?;
         }
         let findings = count.findings(state).filter(|finding| match finding.kind {
             // The outcomes of those who are told again change while they are read.
@@ -219,6 +226,9 @@ impl Count {
     fn see(&mut self, row: &PersonRow, state: &RoundState, upto: Option<Place>, ahead: &BTreeSet<Place>) {
         let is_behind = Some(row.place) <= upto;
         let is_ahead = ahead.contains(&row.place);
+        if Some(row.place) == state.cursor {
+            self.last_user = Some(row.user);
+        }
         let is_within = Some(row.place) > state.from && Some(row.place) <= state.upto;
         // What an open round has beyond its cursor was settled after its row was read.
         if !is_within || (!is_behind && !is_ahead && !state.status.is_open()) {
@@ -247,6 +257,6 @@ impl Count {
         let stray = self.stray.finding(Kind::OutcomeStray, state, "outcomes lie outside of what the round has passed");
         let what = "people were told before somebody far ahead of them was settled";
         let order = self.order.broken.finding(Kind::OrderBroken, state, what);
-        [differs, stray, order].into_iter().flatten()
+        [differs, stray, order, last_user::differs(state, self.last_user)].into_iter().flatten()
     }
 }

@@ -146,10 +146,11 @@ impl Window {
             self.seats.pop_front();
             self.first += 1;
             self.cursor = Some(seat.place);
+            // Also who was settled in an earlier hold: the two must name the same person.
+            settlement.last_user = Some(seat.user);
             if let State::Settled(outcome, at_us) = seat.state {
                 self.settled_ahead -= 1;
                 self.refused_in_a_row = if outcome == Outcome::Failed { self.refused_in_a_row + 1 } else { 0 };
-                settlement.last_user = Some(seat.user);
                 settlement.people.push(seat.settled(outcome, at_us));
             }
         }
@@ -234,6 +235,7 @@ mod tests {
         window.settle(second, Outcome::Sent, 1);
         let settlement = window.take_prefix();
         assert_eq!((settlement.cursor, places(&settlement), settlement.ahead), (Some(Place(3)), vec![2], vec![]));
+        assert_eq!(settlement.last_user, Some(UserId(3)), "who is at the cursor");
     }
 
     #[test]

@@ -57,6 +57,7 @@ async fn the_restock_of_the_description_and_that_at_the_root_are_the_same() {
     reused.fails(422, "key-reused", "Idempotency-Key");
     api.post("/api/products/7/notifications/re-stock", "").await.fails(409, "no-stock", "");
     api.post("/api/products/7/notifications/re-stock", "null").await.fails(409, "no-stock", "");
+    api.post("/api/products/7/notifications/re-stock", "[]").await.fails(422, "invalid-fields", "body");
     api.post("/api/products/999/notifications/re-stock", "").await.fails(404, "not-found", "");
 
     let request = format!("/api/products/42/requests/{}", first.body["request"]);

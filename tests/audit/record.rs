@@ -36,7 +36,9 @@ async fn who_was_imported_behind_a_round_was_not_owed_anything_by_it() {
 async fn a_cursor_changed_in_mysql_is_written_again() {
     let (shop, _flushing) = Shop::after_a_round(30).await;
     shop.execute("UPDATE product_notification_history SET cursor_place = '2024-01-01 00:00:00.000009'").await;
-    shop.found_and_mended(&[Kind::LaneDiffers]).await;
+    shop.found_and_mended(&[Kind::LaneDiffers, Kind::LastUserDiffers]).await;
+    shop.execute("UPDATE product_notification_history SET last_user_id = 29").await;
+    shop.found_and_mended(&[Kind::LaneDiffers, Kind::LastUserDiffers]).await;
     shop.execute("UPDATE product SET stock = 77").await;
     shop.found_and_mended(&[Kind::ProductDiffers]).await;
     assert_eq!(shop.value("SELECT CAST(stock AS CHAR) FROM product").await.as_deref(), Some("10"));
@@ -252,4 +254,42 @@ async fn who_was_ahead_in_a_round_that_was_cut_off_is_not_owed_another_outcome()
         .await;
     shop.execute("UPDATE product_notification_history SET ahead = '' WHERE restock_round = 1").await;
     shop.found(&[Kind::OutcomeStray, Kind::CountDiffers, Kind::PersonLost]).await;
+}
+
+#[tokio::test]
+async fn the_last_user_of_a_round_is_the_one_at_its_cursor_also_when_an_earlier_round_told_them() {
+    let shop = Shop::open().await;
+    shop.product(50, 5, 4).await;
+    shop.execute("UPDATE product SET restock_round = 2").await;
+    let place = |n: i64| format!("'2024-01-01 00:00:00.00000{n}'");
+    for (round, status, from, cursor, ahead) in [
+        (1, "CANCELED_BY_ERROR", "NULL".to_owned(), place(1), "1704067200000004"),
+        (2, "COMPLETED", place(1), place(4), ""),
+    ] {
+        shop.execute(&format!(
+            "INSERT INTO product_notification_history (product_id, restock_round, channel, status, from_place,
+               cursor_place, upto_place, ahead, sent_count, epoch, version, total, started_at, ended_at)
+             VALUES (50, {round}, 'null', '{status}', {from}, {cursor}, {}, '{ahead}', 2, 1, {round}, 0, '2024-02-01',
+               '2024-02-01')",
+            place(4)
+        ))
+        .await;
+    }
+    for (round, person) in [(1, 1), (1, 4), (2, 2), (2, 3)] {
+        shop.execute(&format!(
+            "INSERT INTO product_user_notification_history (product_id, restock_round, channel, place, user_id, outcome, sent_at)
+             VALUES (50, {round}, 'null', {}, {person}, 'SENT', '2024-02-01')",
+            place(person)
+        ))
+        .await;
+    }
+    let names = "UPDATE product_notification_history SET last_user_id =";
+    shop.execute(&format!("{names} IF(restock_round = 1, 1, 4)")).await;
+    shop.found(&[]).await;
+    shop.execute(&format!("{names} 3")).await;
+    let report = shop.found(&[Kind::LastUserDiffers, Kind::LastUserDiffers]).await;
+    assert!(report.findings[1].detail.contains("user 3, and user 4 is at its cursor"), "{report:?}");
+    // Whoever was erased may be anybody.
+    shop.execute("UPDATE product_user_notification_history SET user_id = 0 WHERE user_id IN (1, 4)").await;
+    shop.found(&[]).await;
 }

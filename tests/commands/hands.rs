@@ -110,7 +110,8 @@ async fn pending_shows_what_xpending_shows_and_a_dead_owners_lane_is_reclaimed()
     assert_eq!((&row["product"], &row["round"], &row["channel"]), (&json!(42), &json!(1), &json!("null")));
     assert_eq!((&row["status"], &row["deliveries"], &row["current"]), (&json!("IN_PROGRESS"), &json!(1), &json!(true)));
     assert_eq!(row["owner"], row["consumer"]);
-    assert!(row["lease_ms"].as_i64().is_some_and(|ms| (50_000..=60_000).contains(&ms)), "{row}");
+    // The clock is read first, and the lease may be renewed before it is.
+    assert!(row["lease_ms"].as_i64().is_some_and(|ms| (50_000..61_000).contains(&ms)), "{row}");
     let (stream, entry) = (row["stream"].as_str().expect("text"), row["entry"].as_str().expect("text"));
     let shown = shop.redis(&format!("XPENDING {stream} workers - + 10")).await;
     assert!(shown.contains(entry) && shown.contains(row["consumer"].as_str().expect("text")), "{shown}");

@@ -3,16 +3,20 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alone;
+mod cursor;
 mod dead;
 mod direct;
 mod failures;
 mod hands;
+mod limits;
 mod orders;
 mod pauses;
 mod rounds;
 mod shop;
 mod snapshots;
 mod terminal;
+mod unreadable;
 mod up;
 mod usage;
 mod waiting;

@@ -25,6 +25,24 @@ async fn tell(bench: &Bench, field: &str) {
 }
 
 #[tokio::test]
+async fn a_lane_that_cannot_be_read_is_nobodys_and_is_not_logged() {
+    for (field, value) in
+        [("status", "GARBAGE"), ("last_user", "GARBAGE"), ("upto", "later"), ("round", "-1"), ("ahead", "x")]
+    {
+        let (bench, mut begun) = Bench::held().await;
+        let lane_key = bench.redis.keys().lane(P0, &lane());
+        bench.set(&lane_key, field, value).await;
+        let log = format!("XLEN {}", bench.redis.keys().log(P0));
+        let before = bench.raw(&log).await;
+        assert_eq!(advance(&mut begun, up_to(told([1]))).await, Advanced::Lost, "{field}");
+        let held = bench.jobs().pending_after(Line::Fresh, "0", 9).await.expect("Redis answers");
+        let begin = bench.begin(&held[0], 60_000, FirstLook::default()).await;
+        assert!(matches!(begin, BeginReply::Stale), "{field}: {begin:?}");
+        assert_eq!((bench.entries().await, bench.raw(&log).await), (0, before), "{field}");
+    }
+}
+
+#[tokio::test]
 async fn people_are_authorised_while_there_is_stock_and_settled_in_order() {
     let (bench, mut begun) = Bench::held().await;
     assert_eq!(begun.upto, Some(place(100)), "16 digits survive Lua");

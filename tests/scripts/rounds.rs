@@ -2,6 +2,7 @@
 
 use restock::{
     ids::{Round, UserId},
+    limit::STOCK_MAX,
     outcome::Outcome,
     redis::scripts::{
         Advance, Before, Canceled, Enqueue, Enqueued, Evict, Evicted, Finish, Hydrated, Relogged, Resumed, Settlement,
@@ -144,6 +145,26 @@ async fn stock_never_falls_below_zero() {
     let empty = Bench::open().await;
     let absent = empty.redis.change_stock(P0, PRODUCT, StockChange::Set(1)).await;
     assert_eq!(absent.expect("Redis answers"), StockChanged::Unchecked);
+}
+
+#[tokio::test]
+async fn stock_never_rises_above_what_is_counted_exactly() {
+    let bench = Bench::with_stock(5).await;
+    let change = async |change| bench.redis.change_stock(P0, PRODUCT, change).await.expect("Redis answers");
+    for far in [STOCK_MAX + 1, (1 << 53) + 1, i64::MAX] {
+        assert_eq!(change(StockChange::Set(far)).await, StockChanged::Above(STOCK_MAX));
+        assert_eq!(change(StockChange::Add(far)).await, StockChanged::Above(STOCK_MAX));
+    }
+    assert_eq!(change(StockChange::Set(STOCK_MAX - 2)).await, StockChanged::Ok(STOCK_MAX - 2));
+    assert_eq!(change(StockChange::Add(1)).await, StockChanged::Ok(STOCK_MAX - 1));
+    let hash = format!("HGETALL {}", bench.redis.keys().product(P0, PRODUCT));
+    let before = bench.raw(&hash).await;
+    assert_eq!(bench.enqueue(2).await, Enqueued::Above(STOCK_MAX));
+    assert_eq!(bench.enqueue_with(2, Some("k"), 1_000).await, Enqueued::Above(STOCK_MAX));
+    assert_eq!((bench.raw(&hash).await, bench.entries().await), (before, 0));
+    assert_eq!(change(StockChange::Set(5)).await, StockChanged::Ok(5));
+    assert_eq!(bench.enqueue_with(2, Some("k"), 1_000).await, Enqueued::Above(STOCK_MAX), "it stays refused");
+    assert_eq!(bench.enqueue(2).await, Enqueued::Queued(Round(1)));
 }
 
 #[tokio::test]

@@ -136,6 +136,9 @@ impl From<ProducerError> for Problem {
                 format!("product {product} has {} in stock now; look at it again", stock.units),
             ),
             ProducerError::BelowZero { .. } => Self::of_field(Kind::InvalidFields, "stock", "it cannot be below zero"),
+            ProducerError::AboveMost { most, .. } => {
+                Self::of_field(Kind::InvalidFields, "stock", format!("a product has {most} pieces at most"))
+            }
             error @ (ProducerError::Backlog | ProducerError::Unsettled(_)) => {
                 tracing::warn!(%error, "a request was turned away");
                 Self::new(Kind::Overloaded, "too much happens here at once; ask again")

@@ -17,6 +17,7 @@ use crate::{
         wait::{self, Watch},
     },
     ids::ProductRef,
+    limit::STOCK_MAX,
     mysql::request,
     producer::{self, Accepted, Order, Producer, ProducerError},
     report::{
@@ -74,9 +75,12 @@ async fn preview(sources: &Sources, Line { row, order, .. }: &Line) -> anyhow::R
         return Ok(Forecast { product, people: 0, seconds: Some(0.0), stock: row.stock });
     }
     let forecast = forecast::of_restock(sources, row).await?;
-    let stock = forecast.stock + i64::from(order.quantity);
+    let stock = forecast.stock.saturating_add(i64::from(order.quantity));
     if stock <= 0 {
         return Err(ProducerError::NoStock { product, stock }.into());
+    }
+    if stock > STOCK_MAX {
+        return Err(ProducerError::AboveMost { product, most: STOCK_MAX }.into());
     }
     Ok(forecast)
 }
@@ -114,7 +118,11 @@ pub(super) async fn enqueue_all(context: &Context, path: &Path, args: &Args) -> 
         bar.inc(1);
         match pushed {
             Ok(accepted) => rows.push(accepted),
-            Err(error @ (ProducerError::NoStock { .. } | ProducerError::KeyConflict { .. })) => {
+            Err(
+                error @ (ProducerError::NoStock { .. }
+                | ProducerError::AboveMost { .. }
+                | ProducerError::KeyConflict { .. }),
+            ) => {
                 refused.push(format!("{name}, line {}: {error}", line.number));
             }
             Err(error) => {

@@ -94,16 +94,18 @@ impl Eye {
     }
 }
 
-/// Resolves when somebody ends this process.
-async fn told_to_end() -> io::Result<()> {
+/// Resolves when somebody ends this process. From this call on, not from the first poll: a signal that comes in between
+/// would end the process with the terminal as it is.
+fn told_to_end() -> io::Result<impl Future<Output = ()>> {
     let [mut interrupt, mut terminate, mut hangup] =
         [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?];
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
 }
 
 fn looking_ended() -> anyhow::Error {
@@ -121,11 +123,11 @@ struct Document<'a> {
 /// Lines of what is new; with JSON a document per look, each on a line.
 async fn print(context: &Context, mut looks: mpsc::Receiver<Looked>) -> anyhow::Result<Exit> {
     let (mut before, mut speeds, mut trouble) = (None, Speeds::default(), None);
-    let ended = told_to_end();
+    let ended = told_to_end()?;
     tokio::pin!(ended);
     loop {
         let looked = tokio::select! {
-            ended = &mut ended => return ended.map(|()| Exit::Done).map_err(Into::into),
+            () = &mut ended => return Ok(Exit::Done),
             looked = looks.recv() => looked.ok_or_else(looking_ended)?,
         };
         let at = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -170,14 +172,14 @@ impl Drop for Screen {
 
 async fn show(context: &Context, mut looks: mpsc::Receiver<Looked>) -> anyhow::Result<Exit> {
     let mut look = Look::new(&context.backends, output::has_colours());
-    let ended = told_to_end();
+    let ended = told_to_end()?;
     tokio::pin!(ended);
     let mut screen = Screen::take()?;
     let mut wishes = listen_to_keys();
     loop {
         screen.0.draw(|frame| screen::draw(frame, &mut look))?;
         tokio::select! {
-            ended = &mut ended => return ended.map(|()| Exit::Done).map_err(Into::into),
+            () = &mut ended => return Ok(Exit::Done),
             wish = wishes.recv() => match wish {
                 // Without a keyboard nobody could ask it to end.
                 None | Some(Wish::Quit) => return Ok(Exit::Done),

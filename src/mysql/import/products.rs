@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     ids::{ProductId, Sku},
+    limit::STOCK_MAX,
     mysql::product::{NewProduct, parse_name},
 };
 
@@ -120,11 +121,9 @@ impl<'a> Checker<'a> {
         };
         let stock = match self.stock.map(|column| line.text(column)).transpose()? {
             None | Some("") => 0,
-            Some(pieces) => pieces
-                .parse()
-                .ok()
-                .filter(|pieces| *pieces >= 0)
-                .ok_or_else(|| format!("stock `{}` is not a whole number from 0", pieces.escape_debug()))?,
+            Some(pieces) => pieces.parse().ok().filter(|pieces| (0..=STOCK_MAX).contains(pieces)).ok_or_else(|| {
+                format!("stock `{}` is not a whole number from 0 to {STOCK_MAX}", pieces.escape_debug())
+            })?,
         };
         if let Some(before) = self.line_of_id.get(&id) {
             return Err(format!("id {id} is on line {before} already"));

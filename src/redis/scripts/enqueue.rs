@@ -5,14 +5,15 @@ use std::sync::LazyLock;
 use super::{Arity, Redis, Script, call_name, text};
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId, Round},
+    limit::STOCK_MAX,
     redis::RedisError,
     trace,
 };
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
-    let replies = &["queued", "known", "no_stock", "conflict", "full", "channels", "absent", "aged"];
+    let replies = &["queued", "known", "no_stock", "above", "conflict", "full", "channels", "absent", "aged"];
     let source = include_str!("../../../lua/enqueue.lua");
-    Script::new("enqueue", source, Arity::exactly(5).and_each(3), Arity::exactly(7), replies)
+    Script::new("enqueue", source, Arity::exactly(5).and_each(3), Arity::exactly(8), replies)
 });
 
 /// One `enqueue` call.
@@ -43,6 +44,8 @@ pub enum Enqueued {
     Known(Round),
     /// Refused: there is nothing to announce; the stock it would have had.
     NoStock(i64),
+    /// Refused: the stock would be above this, the most that a product can have.
+    Above(i64),
     /// Refused: the key was used with this other quantity.
     Conflict(u32),
     /// Nothing was written: MySQL is behind.
@@ -78,6 +81,7 @@ impl Redis {
             text(enqueue.request),
             enqueue.backlog_max.to_string(),
             channel_list(enqueue.channels),
+            STOCK_MAX.to_string(),
             // Of the work under way, as a trace is: a caller has nothing to do with it.
             text(trace::current()),
         ];
@@ -86,6 +90,7 @@ impl Redis {
             "queued" => Enqueued::Queued(reply.parse(1)?),
             "known" => Enqueued::Known(reply.parse(1)?),
             "no_stock" => Enqueued::NoStock(reply.parse(1)?),
+            "above" => Enqueued::Above(reply.parse(1)?),
             "conflict" => Enqueued::Conflict(reply.parse(1)?),
             "full" => Enqueued::Full,
             "channels" => Enqueued::Channels(reply.word(1).to_owned()),

@@ -71,7 +71,7 @@ impl Hold {
 pub struct Settlement {
     /// The last person settled without a gap before them; the cursor as it was when nobody was.
     pub cursor: Option<Place>,
-    /// The last user settled in this round up to the cursor, if any since the last call.
+    /// The user at the cursor; none when it has not moved since the last call.
     pub last_user: Option<UserId>,
     /// Everybody settled, also beyond the cursor when those are in `ahead`.
     pub people: Vec<Settled>,

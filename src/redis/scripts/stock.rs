@@ -5,12 +5,19 @@ use std::sync::LazyLock;
 use super::{Arity, Redis, Reply, Script, call_name};
 use crate::{
     ids::{Partition, ProductId},
+    limit::STOCK_MAX,
     redis::{RedisError, stock::Stock},
 };
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let source = include_str!("../../../lua/stock.lua");
-    Script::new("stock", source, Arity::exactly(5), Arity::exactly(4), &["ok", "below", "moved", "absent", "aged"])
+    Script::new(
+        "stock",
+        source,
+        Arity::exactly(5),
+        Arity::exactly(5),
+        &["ok", "below", "above", "moved", "absent", "aged"],
+    )
 });
 
 /// A change of stock, in units.
@@ -29,6 +36,8 @@ pub enum StockChanged {
     Ok(i64),
     /// Refused: it would be below zero; the stock as it is.
     Below(i64),
+    /// Refused: it would be above this, the most that a product can have.
+    Above(i64),
     /// Check the product against MySQL and call again.
     Unchecked,
 }
@@ -40,6 +49,8 @@ pub enum StockSet {
     Ok(Stock),
     /// Refused: the product has changed since, and is like this.
     Moved(Stock),
+    /// Refused: it would be above this, the most that a product can have.
+    Above(i64),
     /// Check the product against MySQL and call again.
     Unchecked,
 }
@@ -59,6 +70,7 @@ impl Redis {
         Ok(match reply.verdict() {
             "ok" => StockChanged::Ok(reply.parse(1)?),
             "below" => StockChanged::Below(reply.parse(1)?),
+            "above" => StockChanged::Above(reply.parse(1)?),
             "absent" | "aged" => StockChanged::Unchecked,
             _ => return Err(reply.unknown()),
         })
@@ -80,6 +92,7 @@ impl Redis {
         Ok(match reply.verdict() {
             "ok" => StockSet::Ok(stock(&reply)?),
             "moved" => StockSet::Moved(stock(&reply)?),
+            "above" => StockSet::Above(reply.parse(1)?),
             "absent" | "aged" => StockSet::Unchecked,
             _ => return Err(reply.unknown()),
         })
@@ -104,7 +117,7 @@ impl Redis {
             StockChange::Set(units) => ("set", units),
             StockChange::Add(units) => ("add", units),
         };
-        let args = vec![product.to_string(), verb.to_owned(), units.to_string(), tag.to_owned()];
-        self.run(&SCRIPT, keys, args).await
+        let (product, most) = (product.to_string(), STOCK_MAX.to_string());
+        self.run(&SCRIPT, keys, vec![product, verb.to_owned(), units.to_string(), most, tag.to_owned()]).await
     }
 }
