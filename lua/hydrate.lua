@@ -2,7 +2,8 @@
 --
 -- Invariant: newer state is never overwritten, and no round is given out twice; an installed lane has no holder, and
 -- its epoch is above both the one in Redis and the one in MySQL. Every open lane that is not paused leaves with a live
--- entry. What Redis keeps and MySQL has otherwise is logged again.
+-- entry. What Redis keeps and MySQL has otherwise is logged again. A product that Redis holds from before a restart
+-- gets another tag: changes after the one that it has may have been lost. One that Redis does not hold has MySQL's.
 --
 -- include shared/lane.lua
 -- include shared/round.lua
@@ -71,9 +72,14 @@ local function adopt_unbegun(lane, state)
 end
 
 local _, now_ms = now()
-local changes = { epoch = ARGV[5], run = server_run(), tag = tag_of(product) }
-if not product.stock or older(product, tonumber(ARGV[6]), tonumber(ARGV[4])) then
+local changes = { epoch = ARGV[5], run = server_run() }
+local is_older = product.stock and older(product, tonumber(ARGV[6]), tonumber(ARGV[4]))
+if not product.stock then
   changes.tag = ARGV[6] .. '-' .. ARGV[4]
+elseif product.run == changes.run and not is_older then
+  changes.tag = tag_of(product)
+end
+if not product.stock or is_older then
   changes.stock = ARGV[2]
   changes.paused = ARGV[7]
   changes.round = whole(math.max(tonumber(product.round or '0') or 0, tonumber(ARGV[3])))

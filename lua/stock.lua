@@ -2,6 +2,8 @@
 --
 -- Invariant: stock is never below zero, and never above what Lua counts exactly; every change is logged; a change that
 -- names a state is made to that state or not at all, so that one that comes late cannot bring back a stock that is gone.
+-- No tag comes again while Redis keeps its data, nor after a restart that lost the last of it; one that lost all begins
+-- with the state that MySQL has.
 --
 -- include shared/lane.lua
 -- include shared/product.lua

@@ -11,9 +11,13 @@ local function distrust(product)
   return nil
 end
 
--- The name of a product's state: another one after every change. Installed under a new epoch it keeps its name.
+-- The name of a product's state: another one after every change, epoch-version unless it was installed with the name
+-- that it had. A tag of another version was left behind by a script that knows nothing of tags.
 local function tag_of(product)
-  return product.tag or ((product.epoch or '') .. '-' .. (product.version or ''))
+  if product.tag and product.tagged == product.version then
+    return product.tag
+  end
+  return (product.epoch or '') .. '-' .. (product.version or '')
 end
 
 -- Writes the product's new state and logs it.
@@ -25,7 +29,8 @@ local function change_product(key, log, products, id, product, changes, now_ms)
   product.paused = product.paused or ''
   product.tag = changes.tag or (product.epoch .. '-' .. product.version)
   redis.call('HSET', key, 'stock', product.stock, 'round', product.round, 'paused', product.paused,
-    'epoch', product.epoch, 'version', product.version, 'run', product.run, 'tag', product.tag)
+    'epoch', product.epoch, 'version', product.version, 'run', product.run,
+    'tag', product.tag, 'tagged', product.version)
   redis.call('ZADD', products, now_ms, id)
   redis.call('XADD', log, '*', 'k', 'product', 'p', id, 'stock', product.stock, 'r', product.round,
     'z', product.paused, 'e', product.epoch, 'v', product.version)

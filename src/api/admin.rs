@@ -117,7 +117,10 @@ pub(super) async fn resume(
     api.ready()?.live_product(product).await?;
     let deed = Deed { channel: channel.clone(), ..Deed::of_product(how.action(), product) };
     let shared = api.clone();
-    let work = async move { Ok(shared.ready()?.producer.resume_all(product, channel.as_ref(), how).await?) };
+    let work = async move {
+        let producer = shared.ready()?.exact_producer().await?;
+        Ok(producer.resume_all(product, channel.as_ref(), how).await?)
+    };
     let lanes = api.act(caller, deed, work, |lanes| in_words(lanes)).await?;
     let lane =
         |lane: Continued| ContinuedLane { product, round: lane.round, channel: lane.channel, skipped: lane.skipped };
@@ -165,7 +168,7 @@ pub(super) async fn cancel(
     let deed = Deed { channel: channel.clone(), ..Deed::of_product("cancel", product) };
     let (shared, reason) = (api.clone(), format!("canceled by {}", caller.by.as_str()));
     let work = async move {
-        let producer = &shared.ready()?.producer;
+        let producer = shared.ready()?.exact_producer().await?;
         // A channel that is not enabled any more may still have an open round.
         let channels = channel.map_or_else(|| producer.channels().to_vec(), |channel| vec![channel]);
         Ok(producer.cancel_all(product, &channels, &reason).await?)
@@ -180,6 +183,11 @@ pub(super) async fn cancel(
     };
     Ok((StatusCode::ACCEPTED, Json(lanes.into_iter().map(lane).collect())))
 }
+
+/// Nothing: all lanes of a product stand still together.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoWish {}
 
 /// A product that stands still, or goes on.
 #[derive(Debug, Serialize, ToSchema)]
@@ -199,12 +207,14 @@ pub(super) struct PausedView {
 #[utoipa::path(
     post, path = "/admin/products/{productId}/notifications/pause", tag = "Admin", operation_id = "pause",
     params(("productId" = ProductId, Path, description = "The product's number")),
+    request_body(content = Option<NoWish>),
     responses((status = 200, description = "It stands still, or did before", body = PausedView))
 )]
 pub(super) async fn pause(
     State(api): State<Arc<Api>>,
     At(product): At<ProductId>,
     caller: Caller,
+    Perhaps(NoWish {}): Perhaps<NoWish>,
 ) -> Result<Json<PausedView>, Problem> {
     set_paused(&api, product, caller, true).await
 }
@@ -213,12 +223,14 @@ pub(super) async fn pause(
 #[utoipa::path(
     post, path = "/admin/products/{productId}/notifications/unpause", tag = "Admin", operation_id = "unpause",
     params(("productId" = ProductId, Path, description = "The product's number")),
+    request_body(content = Option<NoWish>),
     responses((status = 200, description = "It goes on, or did before", body = PausedView))
 )]
 pub(super) async fn unpause(
     State(api): State<Arc<Api>>,
     At(product): At<ProductId>,
     caller: Caller,
+    Perhaps(NoWish {}): Perhaps<NoWish>,
 ) -> Result<Json<PausedView>, Problem> {
     set_paused(&api, product, caller, false).await
 }
@@ -232,7 +244,7 @@ async fn set_paused(
     api.ready()?.live_product(product).await?;
     let deed = Deed::of_product(if paused { "pause" } else { "unpause" }, product);
     let shared = api.clone();
-    let work = async move { Ok(shared.ready()?.producer.pause(product, paused).await?) };
+    let work = async move { Ok(shared.ready()?.exact_producer().await?.pause(product, paused).await?) };
     let done = api.act(caller, deed, work, ToString::to_string).await?;
     let PausedProduct { paused, changed, open, held } = done;
     Ok(Json(PausedView { product, paused, changed, open, held }))

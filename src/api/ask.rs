@@ -2,18 +2,20 @@
 
 mod whole;
 
-use std::{str::FromStr, sync::Arc};
+use std::{error::Error, iter::successors, str::FromStr, sync::Arc};
 
 use axum::{
     body::Body,
     extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
-    http::{HeaderMap, HeaderName, header, request::Parts},
+    http::{HeaderMap, HeaderName, Uri, header, request::Parts},
 };
 use futures_util::StreamExt;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use tokio::time::timeout_at;
 
 use super::{
     Api,
+    guard::Deadline,
     problem::{Kind, Problem},
 };
 use crate::ids::{ProductId, Round, UserId};
@@ -74,17 +76,24 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        match Query::try_from_uri(&parts.uri) {
-            Ok(Query(asked)) => Ok(Self(asked)),
-            Err(error) => {
-                let text = error.body_text();
-                let text = text.trim_start_matches("Failed to deserialize query string: ");
-                let field = unknown_field(text).or_else(|| text.split_once(": ").map(|(field, _)| field));
-                let detail = text.split_once(": ").map_or(text, |(_, detail)| detail);
-                Err(Problem::of_field(Kind::BadRequest, field.unwrap_or("query"), detail))
-            }
-        }
+        read_query(&parts.uri).map(Self)
     }
+}
+
+/// What serde says of a query, with the name of the parameter it was at.
+type QueryError = serde_path_to_error::Error<serde::de::value::Error>;
+
+fn read_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+    let error = match Query::try_from_uri(uri) {
+        Ok(Query(asked)) => return Ok(asked),
+        Err(error) => error,
+    };
+    let causes = successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source());
+    let Some(error) = causes.into_iter().find_map(<dyn Error>::downcast_ref::<QueryError>) else {
+        return Err(Problem::of_field(Kind::BadRequest, "query", error.body_text()));
+    };
+    let (path, detail) = (error.path().to_string(), error.inner().to_string());
+    Err(Problem::of_field(Kind::BadRequest, field_at(path, &detail, "query"), detail))
 }
 
 /// A JSON body.
@@ -99,7 +108,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Given<T> {
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         check_type(&parts.headers, "application/json")?;
-        read_json(&read_body(&parts.headers, body, api.options.body_bytes_max).await?).map(Self)
+        read_json(&read_body(&parts, body, api.options.body_bytes_max).await?).map(Self)
     }
 }
 
@@ -108,7 +117,7 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for Perhaps<T> {
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let body = read_body(&parts.headers, body, api.options.body_bytes_max).await?;
+        let body = read_body(&parts, body, api.options.body_bytes_max).await?;
         if body.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -142,7 +151,23 @@ pub(super) fn broken_off() -> Problem {
     Problem::new(Kind::BadRequest, "the body broke off")
 }
 
-async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
+/// Waits for the body as long as there is time to do something with it.
+pub(super) async fn in_time<T>(
+    deadline: Deadline,
+    read: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    let late = |_| Problem::new(Kind::SlowBody, "the body did not come in time, and nothing was done; send it at once");
+    timeout_at(deadline.0, read).await.map_err(late)?
+}
+
+async fn read_body(parts: &Parts, body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
+    let Some(deadline) = parts.extensions.get::<Deadline>() else {
+        return Err(Problem::internal(&"a route without a time limit"));
+    };
+    in_time(*deadline, read_chunks(&parts.headers, body, bytes_max)).await
+}
+
+async fn read_chunks(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > bytes_max) {
         return Err(too_large(bytes_max));
@@ -160,6 +185,10 @@ async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<
 
 /// Reads one JSON object, or what stands for none, and nothing behind it.
 pub(super) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    // serde would take an array for the fields in their order.
+    if text.trim_ascii_start().starts_with(b"[") && serde_json::from_slice::<IgnoredAny>(text).is_ok() {
+        return Err(Problem::of_field(Kind::InvalidFields, "body", "it is an object, not an array"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -168,30 +197,33 @@ pub(super) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> 
             return Problem::of_field(Kind::BadRequest, "body", format!("it is not JSON: {inner}"));
         }
         let detail = inner.to_string();
-        let field = match unknown_field(&detail) {
-            Some(field) => field.to_owned(),
-            None if path == "." => "body".to_owned(),
-            None => path,
-        };
-        Problem::of_field(Kind::InvalidFields, field, detail)
+        Problem::of_field(Kind::InvalidFields, field_at(path, &detail, "body"), detail)
     })?;
     match deserializer.end() {
-        // serde would take an array for the fields in their order.
-        Ok(()) if text.trim_ascii_start().starts_with(b"[") => {
-            Err(Problem::of_field(Kind::InvalidFields, "body", "it is an object, not an array"))
-        }
         Ok(()) => Ok(read),
         Err(error) => Err(Problem::of_field(Kind::BadRequest, "body", format!("something follows the JSON: {error}"))),
     }
 }
 
-/// The name in what serde says of a field that it does not know, or that is there twice or not at all.
-fn unknown_field(text: &str) -> Option<&str> {
-    let at = ["unknown field `", "duplicate field `", "missing field `"].iter().find_map(|start| {
-        let at = text.find(start)?;
-        Some(&text[at + start.len()..])
-    })?;
-    at.split_once('`').map(|(field, _)| field)
+/// Which field is to blame: the one where it went wrong, or the one that serde names; else the whole.
+fn field_at(path: String, detail: &str, whole: &str) -> String {
+    match named_field(detail) {
+        Some(field) => field.to_owned(),
+        None if path == "." => whole.to_owned(),
+        None => path,
+    }
+}
+
+/// The name in what serde says of a field that it does not know, or that is there twice or not at all. Only what it says
+/// first is its own: behind that may stand what the caller sent.
+fn named_field(text: &str) -> Option<&str> {
+    if let Some(rest) = text.strip_prefix("unknown field `") {
+        // The name is the caller's, and may hold anything.
+        let ends = ["`, expected ", "`, there are no fields"];
+        return ends.iter().find_map(|end| rest.rsplit_once(end)).map(|(field, _)| field);
+    }
+    let rest = ["duplicate field `", "missing field `"].iter().find_map(|start| text.strip_prefix(start))?;
+    rest.split_once('`').map(|(field, _)| field)
 }
 
 /// A header that may be given once.
@@ -233,10 +265,27 @@ mod tests {
             (r#"{"quantity":-1}"#, StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
             (r#"{"quantity":1,"quantity":2}"#, StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
             (r#"{"quantity":1,"colour":"red"}"#, StatusCode::UNPROCESSABLE_ENTITY, "colour"),
+            (r#"{"quantity":1,"a`, b":"red"}"#, StatusCode::UNPROCESSABLE_ENTITY, "a`, b"),
+            (r#"{"quantity":"unknown field `colour`, expected"}"#, StatusCode::UNPROCESSABLE_ENTITY, "quantity"),
         ] {
             let problem = read_json::<Wish>(text.as_bytes()).expect_err(text);
             assert!(problem.detail().starts_with(&format!("{field}: ")), "{text}: {}", problem.detail());
             assert_eq!(problem.into_response().status(), status, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_query_is_named() {
+        for (query, field) in [
+            ("quantity=x", "quantity"),
+            ("quantity=1&quantity=2", "quantity"),
+            ("quantity=1&colour=red", "colour"),
+            ("quantity=1&a:%20unknown%20field%20%60b=1", "a: unknown field `b"),
+            ("", "quantity"),
+        ] {
+            let uri = format!("/?{query}").parse().expect("a URI");
+            let problem = read_query::<Wish>(&uri).expect_err(query);
+            assert!(problem.detail().starts_with(&format!("{field}: ")), "{query}: {}", problem.detail());
         }
     }
 }

@@ -16,7 +16,8 @@ use utoipa::ToSchema;
 
 use super::{
     Api,
-    ask::{At, Whole, broken_off, check_type, read_json, too_large},
+    ask::{At, Whole, broken_off, check_type, in_time, read_json, too_large},
+    guard::Deadline,
     problem::{FieldError, Kind, Problem},
 };
 use crate::{
@@ -73,13 +74,14 @@ pub(super) struct SubscribedMany {
 pub(super) async fn subscribe(
     State(api): State<Arc<Api>>,
     At(product): At<ProductId>,
+    deadline: Deadline,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<SubscribedMany>, Problem> {
     check_type(&headers, NDJSON)?;
     let ready = api.ready()?;
     ready.product(product).await?;
-    let users = read(request).await?;
+    let users = in_time(deadline, read(request)).await?;
     let mysql = ready.producer.stores().mysql.clone();
     let work = async move { subscription::subscribe(&mysql, product, &users).await };
     let Subscribed { added, returned, kept } = api.finish(work).await??;

@@ -3,15 +3,18 @@
 use std::{any::Any, num::NonZeroU32, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    extract::{FromRequestParts, MatchedPath, Query, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 
-use super::problem::{CONTENT_TYPE, Kind, Problem};
+use super::problem::{CONTENT_TYPE, Kind, Problem, Repetition};
 
 /// Answers are for whoever asked, and nothing in them is to be run or shown inside another page.
 const HEADERS: [(HeaderName, &str); 5] = [
@@ -27,13 +30,14 @@ pub(super) async fn dress(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let repetition = Repetition::of(&method, request.headers());
     let mut response = next.run(request).await;
     let status = response.status();
     let is_written = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == CONTENT_TYPE);
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        response = problem.write(&path, response);
+        response = problem.write(&path, repetition, response);
     } else if (status.is_client_error() || status.is_server_error()) && !is_written {
-        response = Problem::of_status(status).write(&path, response);
+        response = Problem::of_status(status).write(&path, repetition, response);
     }
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
@@ -80,15 +84,39 @@ pub(super) async fn limit(State(limits): State<Arc<Limits>>, request: Request, n
     next.run(request).await
 }
 
-/// Gives a request so much time.
-pub(super) async fn hurry(State(most): State<Duration>, request: Request, next: Next) -> Response {
+/// When the answer should be on its way: some time before the request is given up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(pub(super) Instant);
+
+impl<S: Sync> FromRequestParts<S> for Deadline {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let missing = || Problem::internal(&"a route without a time limit");
+        parts.extensions.get::<Self>().copied().ok_or_else(missing)
+    }
+}
+
+/// Gives a request so much time; a tenth of it is kept for the answer.
+pub(super) async fn hurry(State(most): State<Duration>, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(Deadline(Instant::now() + (most - most / 10)));
     match timeout(most, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => {
-            let detail =
-                "it took too long, and may be done yet: ask again, with the same Idempotency-Key if you gave one";
-            Problem::new(Kind::TooSlow, detail).into_response()
-        }
+        Err(_) => Problem::in_doubt(Kind::TooSlow, "it took too long").into_response(),
+    }
+}
+
+/// Turns away parameters where none are read: whoever gives one means something by it.
+pub(super) async fn refuse_parameters(request: Request, next: Next) -> Response {
+    match Query::<Vec<(String, String)>>::try_from_uri(request.uri()) {
+        Ok(Query(given)) => match given.into_iter().next() {
+            None => next.run(request).await,
+            Some((name, _)) => {
+                Problem::of_field(Kind::BadRequest, name, "unknown parameter: nothing is read after the `?`")
+                    .into_response()
+            }
+        },
+        Err(error) => Problem::of_field(Kind::BadRequest, "query", error.body_text()).into_response(),
     }
 }
 

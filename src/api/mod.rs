@@ -197,6 +197,18 @@ impl Api {
 }
 
 impl Ready {
+    /// The producer, with the channels that are enabled by what was last heard.
+    fn producer(&self) -> &Producer {
+        self.producer.follow(&self.settings.borrow().channels);
+        &self.producer
+    }
+
+    /// The producer, with the channels that are enabled at this moment.
+    async fn exact_producer(&self) -> Result<&Producer, Problem> {
+        self.producer.look_up_channels().await?;
+        Ok(&self.producer)
+    }
+
     /// What is read from: MySQL, and Redis while it is connected.
     fn sources(&self) -> Sources {
         let Stores { redis, mysql, .. } = self.producer.stores();

@@ -6,7 +6,7 @@ mod refusal;
 
 use axum::{
     Json,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -37,6 +37,7 @@ pub(super) enum Kind {
     TooLarge,
     UnsupportedMediaType,
     Misdirected,
+    SlowBody,
     InvalidFields,
     KeyReused,
     TooManyRequests,
@@ -68,6 +69,7 @@ impl Kind {
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is of another type")
             }
+            Self::SlowBody => (StatusCode::REQUEST_TIMEOUT, "slow-body", "The body did not come in time"),
             Self::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "misdirected", "Not asked by this name"),
             Self::InvalidFields => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-fields", "A field cannot be used"),
             Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "The key means another restock"),
@@ -89,6 +91,38 @@ pub(super) struct FieldError {
     pub(super) detail: String,
 }
 
+/// What asking once more may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repetition {
+    /// Nothing: it changes nothing.
+    Reads,
+    /// Nothing more than the first time did.
+    SameKey,
+    /// It may do it twice.
+    Doubles,
+}
+
+impl Repetition {
+    /// Of a request as it came.
+    pub(super) fn of(method: &Method, headers: &HeaderMap) -> Self {
+        if method.is_safe() {
+            Self::Reads
+        } else if headers.contains_key("idempotency-key") {
+            Self::SameKey
+        } else {
+            Self::Doubles
+        }
+    }
+
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Reads => "ask again",
+            Self::SameKey => "it may have been done; ask again with the same Idempotency-Key",
+            Self::Doubles => "it may have been done; look before you ask again",
+        }
+    }
+}
+
 /// Why a request was not answered as it wished.
 #[derive(Debug, Clone)]
 pub(super) struct Problem(Box<Inner>);
@@ -99,6 +133,8 @@ struct Inner {
     detail: String,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether it may have been done all the same.
+    is_in_doubt: bool,
 }
 
 /// A problem document.
@@ -130,7 +166,18 @@ impl Problem {
         if matches!(kind, Kind::TooManyRequests | Kind::Unavailable | Kind::Overloaded | Kind::TooSlow) {
             headers.push((header::RETRY_AFTER, HeaderValue::from(COME_AGAIN_S)));
         }
-        Self(Box::new(Inner { kind, detail: detail.into(), errors: Vec::new(), headers }))
+        if kind == Kind::SlowBody {
+            // What is left of the body is not waited for.
+            headers.push((header::CONNECTION, HeaderValue::from_static("close")));
+        }
+        Self(Box::new(Inner { kind, detail: detail.into(), errors: Vec::new(), headers, is_in_doubt: false }))
+    }
+
+    /// It may have been done all the same: what to do is added when it is known what was asked for.
+    pub(super) fn in_doubt(kind: Kind, detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(kind, detail);
+        problem.0.is_in_doubt = true;
+        problem
     }
 
     /// One field is to blame.
@@ -185,8 +232,11 @@ impl Problem {
     }
 
     /// Writes it down, with the headers that are there already.
-    pub(super) fn write(self, instance: &str, mut response: Response) -> Response {
-        let Inner { kind, detail, errors, headers } = *self.0;
+    pub(super) fn write(self, instance: &str, repetition: Repetition, mut response: Response) -> Response {
+        let Inner { kind, mut detail, errors, headers, is_in_doubt } = *self.0;
+        if is_in_doubt {
+            detail = format!("{detail}: {}", repetition.advice());
+        }
         let (status, word, title) = kind.parts();
         let kind = format!("{TYPE}{word}");
         let document = Document { kind, title, status: status.as_u16(), detail, instance: instance.to_owned(), errors };

@@ -1,6 +1,6 @@
 //! Announcing a restock.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 use axum::{
     Json,
@@ -9,18 +9,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout_at;
 use utoipa::ToSchema;
 
 use super::{
     Api,
     ask::{At, Perhaps, Whole, header_text},
     auth::Caller,
+    guard::Deadline,
     problem::{Kind, Problem},
 };
 use crate::{
-    ids::{IdempotencyKey, ProductId, Round},
-    mysql::request::{self, RequestState},
-    producer::{Accepted, accept},
+    ids::{IdempotencyKey, ParseError, ProductId, Round},
+    mysql::request::{self, Request, RequestState},
+    producer::{Accepted, Producer, accept},
 };
 
 /// The header that makes a repeated request count once.
@@ -41,8 +43,8 @@ pub(super) struct Restock {
 /// Announce a restock
 ///
 /// Raises the stock and begins the next round: everybody in line is told, in the order in which they asked. The same
-/// product and key give the same round, however often they are sent. While Redis does not answer the restock is kept and
-/// `round` is null; it becomes a round when Redis is back, and `Location` says then which.
+/// product and key give the same round, however often they are sent. Where it cannot be a round at once, such as while Redis
+/// does not answer, the restock is kept and `round` is null; it becomes one later, and `Location` says then which.
 #[utoipa::path(
     post, path = "/products/{productId}/notifications/re-stock", tag = "Restock", operation_id = "restock",
     params(
@@ -62,6 +64,7 @@ pub(super) async fn restock(
     State(api): State<Arc<Api>>,
     At(product): At<ProductId>,
     _: Caller,
+    deadline: Deadline,
     headers: HeaderMap,
     Perhaps(Restock { quantity }): Perhaps<Restock>,
 ) -> Result<Response, Problem> {
@@ -69,18 +72,21 @@ pub(super) async fn restock(
     let quantity = u32::try_from(quantity.0).ok().filter(|quantity| *quantity <= QUANTITY_MAX);
     let quantity = quantity
         .ok_or_else(|| Problem::of_field(Kind::InvalidFields, "quantity", format!("it is from 0 to {QUANTITY_MAX}")))?;
-    let work = {
-        let api = api.clone();
-        async move {
-            let producer = &api.ready()?.producer;
-            let row = accept(&producer.stores().mysql, product, quantity, key.as_ref()).await?;
-            if producer.stores().redis.is_connected() {
-                return Ok::<_, Problem>(producer.push(&row).await?);
-            }
-            Ok(Accepted { product, round: row.round, request: Some(row.id) })
-        }
+    let accepting = {
+        let mysql = api.ready()?.producer.stores().mysql.clone();
+        async move { accept(&mysql, product, quantity, key.as_ref()).await }
     };
-    let accepted = api.finish(work).await??;
+    let row = api.finish(accepting).await??;
+    let kept = Accepted { product, round: row.round, request: Some(row.id) };
+    let pushing = {
+        let api = api.clone();
+        async move { push(api.ready()?.producer(), &row, kept).await }
+    };
+    // It cannot be lost any more, and whoever asked is told so in time.
+    let accepted = match timeout_at(deadline.0, api.finish(pushing)).await {
+        Ok(pushed) => pushed??,
+        Err(_) => kept,
+    };
     let location = match (accepted.round, accepted.request) {
         (Some(round), _) => format!("/api/products/{product}/rounds/{round}"),
         (None, request) => format!("/api/products/{product}/requests/{}", request.unwrap_or_default()),
@@ -92,12 +98,44 @@ pub(super) async fn restock(
     Ok(response)
 }
 
+/// Makes a row of the outbox a round now. Only what says that it will never be one is a refusal: whatever else goes wrong,
+/// the relay goes on with the row.
+async fn push(producer: &Producer, row: &Request, kept: Accepted) -> Result<Accepted, Problem> {
+    if !producer.stores().redis.is_connected() {
+        return Ok(kept);
+    }
+    match producer.push(row).await {
+        Err(error) if !error.is_final() => {
+            tracing::warn!(request = row.id, %error, "the restock waits in the outbox");
+            Ok(kept)
+        }
+        pushed => Ok(pushed?),
+    }
+}
+
 /// The key as it was given, or the text of the structured string that the IETF draft asks for.
 fn read_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(text) = header_text(headers, KEY)? else { return Ok(None) };
-    let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let key = inner.unwrap_or(text).parse().map_err(|error| Problem::of_field(Kind::BadRequest, KEY, error))?;
-    Ok(Some(key))
+    let bad = |detail: &dyn Display| Problem::of_field(Kind::BadRequest, KEY, detail);
+    let key = match text.strip_prefix('"') {
+        Some(rest) => unquote(rest)
+            .ok_or_else(|| bad(&r#"a quoted key ends with its second `"`, and in it `\` is followed by `"` or `\`"#))?,
+        None => text.to_owned(),
+    };
+    key.parse().map(Some).map_err(|error: ParseError| bad(&error))
+}
+
+/// What a structured string (RFC 8941) says; `rest` is all after its first quote.
+fn unquote(rest: &str) -> Option<String> {
+    let (mut said, mut rest) = (String::new(), rest.strip_suffix('"')?.chars());
+    while let Some(next) = rest.next() {
+        said.push(match next {
+            '"' => return None,
+            '\\' => rest.next().filter(|escaped| matches!(escaped, '"' | '\\'))?,
+            next => next,
+        });
+    }
+    Some(said)
 }
 
 /// A restock that was sent, as it stands.
@@ -158,10 +196,16 @@ mod tests {
 
     #[test]
     fn a_key_is_plain_or_a_structured_string() {
-        for (given, read) in [("order-7", "order-7"), ("\"order-7\"", "order-7"), ("\"", "\""), ("a\"b", "a\"b")] {
+        for (given, read) in [
+            ("order-7", "order-7"),
+            (r#""order-7""#, "order-7"),
+            (r#""a \"b\" \\c""#, r#"a "b" \c"#),
+            (r#"a"b"#, r#"a"b"#),
+            (r"a\b", r"a\b"),
+        ] {
             assert_eq!(key(given).ok().flatten().as_deref(), Some(read), "{given}");
         }
-        for bad in ["", "\"\"", "#7", "\"#7\""] {
+        for bad in ["", r#""""#, "#7", r##""#7""##, r#"""#, r#""a"#, r#""a"b""#, r#""a\x""#, r#""a\""#, r#""a";b=1"#] {
             assert!(key(bad).is_err(), "{bad}");
         }
         assert!(read_key(&HeaderMap::new()).is_ok_and(|key| key.is_none()));

@@ -33,6 +33,9 @@ use crate::{
     },
 };
 
+/// The last microsecond of the year 9999.
+const PLACE_MAX: i64 = 253_402_300_799_999_999;
+
 /// Which rounds.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -204,6 +207,6 @@ fn read_place(text: &str) -> Result<Place, Problem> {
     let at = DateTime::parse_from_rfc3339(text).map_err(|_| {
         Problem::of_field(Kind::BadRequest, "after", "it is a time such as 2026-01-31T12:00:00.000001Z")
     })?;
-    // Nobody stands before the start of the line.
-    Ok(Place(at.timestamp_micros().max(0)))
+    // Nobody stands before the start of the line, nor after the last time that MySQL has.
+    Ok(Place(at.timestamp_micros().clamp(0, PLACE_MAX)))
 }

@@ -69,13 +69,17 @@ pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>, observer: Observ
     let let_admins = from_fn_with_state(api.clone(), auth::let_admins);
     let quick = producers().route_layer(let_producers.clone()).merge(admins().route_layer(let_admins.clone()));
     let quick = quick.route_layer(from_fn_with_state(request_timeout, guard::hurry));
-    let bulk = OpenApiRouter::new().routes(routes!(bulk::subscribe)).route_layer(let_producers.clone());
+    let bulk = OpenApiRouter::new().routes(routes!(bulk::subscribe)).route_layer(from_fn(guard::refuse_parameters));
+    let bulk = bulk.route_layer(let_producers.clone());
     let bulk = bulk.route_layer(from_fn_with_state(bulk_timeout, guard::hurry));
     let (router, mut description) =
         OpenApiRouter::with_openapi(Description::openapi()).nest(PREFIX, quick.merge(bulk)).split_for_parts();
     let at_the_root = Router::new()
-        .route(RESTOCK, post(restock::restock).route_layer(let_producers))
-        .route(RESUME, post(admin::resume).route_layer(let_admins))
+        .route(
+            RESTOCK,
+            post(restock::restock).route_layer(from_fn(guard::refuse_parameters)).route_layer(let_producers),
+        )
+        .route(RESUME, post(admin::resume).route_layer(from_fn(guard::refuse_parameters)).route_layer(let_admins))
         .route_layer(from_fn_with_state(request_timeout, guard::hurry));
     describe(&mut description);
     let limits = Arc::new(guard::Limits::new(api.options.requests_per_second, api.options.in_flight_max));
@@ -97,17 +101,19 @@ pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>, observer: Observ
 const RESTOCK: &str = "/products/{productId}/notifications/re-stock";
 const RESUME: &str = "/admin/products/{productId}/notifications/re-stock";
 
+/// Those that read parameters come last, behind the layer that refuses them.
 fn producers() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(restock::restock))
         .routes(routes!(restock::show_request))
-        .routes(routes!(product::list))
         .routes(routes!(product::show, product::put))
         .routes(routes!(stock::show, stock::put))
-        .routes(routes!(round::list))
         .routes(routes!(round::show))
-        .routes(routes!(round::recipients))
         .routes(routes!(subscription::show, subscription::put, subscription::delete))
+        .route_layer(from_fn(guard::refuse_parameters))
+        .routes(routes!(product::list))
+        .routes(routes!(round::list))
+        .routes(routes!(round::recipients))
 }
 
 fn admins() -> OpenApiRouter<Arc<Api>> {
@@ -117,8 +123,9 @@ fn admins() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(admin::pause))
         .routes(routes!(admin::unpause))
         .routes(routes!(deployment::pending))
-        .routes(routes!(deployment::dead))
         .routes(routes!(deployment::show_rate, deployment::put_rate))
+        .route_layer(from_fn(guard::refuse_parameters))
+        .routes(routes!(deployment::dead))
 }
 
 /// `/openapi.json`, and the page at `/docs` that shows it, which comes from this program alone.
@@ -167,12 +174,12 @@ fn complete(operation: &mut Operation, path: &str, is_admin: bool) {
     operation.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
     let has_body = operation.request_body.is_some();
     let is_named = path.contains('{');
-    let can_be_asked_badly = is_named || has_body || operation.parameters.is_some();
     for (status, needed, what) in [
-        ("400", can_be_asked_badly, "The request cannot be read"),
+        ("400", true, "The request cannot be read"),
         ("401", true, "A token is needed"),
         ("403", is_admin, "This needs the token of an admin"),
         ("404", is_named, "There is no such thing"),
+        ("408", has_body, "The body did not come in time"),
         ("413", has_body, "The body is too large"),
         ("415", has_body, "The body is of another type"),
         ("422", has_body, "A field cannot be used"),

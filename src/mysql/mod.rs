@@ -89,7 +89,20 @@ async fn prepare(connection: &mut MySqlConnection) -> sqlx::Result<()> {
     sqlx::raw_sql(SESSION).execute(connection).await.map(drop)
 }
 
-/// Whether MySQL could not be reached, or went away: worth trying again later.
+/// Whether MySQL takes no writes at the moment, such as while another server takes over.
+#[must_use]
+pub fn is_read_only(error: &sqlx::Error) -> bool {
+    matches!(
+        number(error),
+        Some(
+            1290 // an option such as --read-only
+            | 1792 // a read-only transaction
+            | 1836 // read-only mode
+        )
+    )
+}
+
+/// Whether MySQL could not be reached, went away, or may only be read: worth trying again later.
 #[must_use]
 pub fn is_unreachable(error: &sqlx::Error) -> bool {
     match error {
@@ -98,6 +111,7 @@ pub fn is_unreachable(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(_) if is_read_only(error) => true,
         sqlx::Error::Database(_) => matches!(
             number(error),
             Some(

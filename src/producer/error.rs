@@ -152,6 +152,12 @@ impl ProducerError {
         Self::NothingToCancel { product, channels: channels.to_vec() }
     }
 
+    /// Whether it says that this restock will never be a round, and not only that it is none yet.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::NotFound(_) | Self::NoStock { .. } | Self::KeyConflict { .. } | Self::Refused { .. })
+    }
+
     /// Whether Redis did not answer.
     #[must_use]
     pub fn is_redis_unreachable(&self) -> bool {

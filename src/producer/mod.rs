@@ -66,6 +66,23 @@ impl Producer {
         Arc::clone(&self.channels.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Hears which channels are enabled, from whoever follows the settings.
+    pub fn follow(&self, enabled: &[Channel]) {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if **channels != *enabled {
+            *channels = enabled.into();
+        }
+    }
+
+    /// Asks MySQL which channels are enabled: what is done by hand must miss none that was enabled a moment ago.
+    ///
+    /// # Errors
+    /// Those of MySQL, and [`ProducerError::Setting`].
+    pub async fn look_up_channels(&self) -> Result<(), ProducerError> {
+        self.follow(&Settings::load(&self.stores.mysql).await?.channels);
+        Ok(())
+    }
+
     /// Changes the stock and answers what it is then. At 0 the sending stops.
     ///
     /// # Errors
@@ -142,10 +159,8 @@ impl Producer {
 
     /// MySQL's settings stand, here and in Redis.
     async fn agree_on_channels(&self, product: ProductId) -> Result<(), ProducerError> {
-        let channels = Settings::load(&self.stores.mysql).await?.channels;
+        self.look_up_channels().await?;
         let partition = self.stores.partition_of(product);
-        self.stores.redis.mirror_channels(partition, &channel_list(&channels)).await?;
-        *self.channels.lock().unwrap_or_else(PoisonError::into_inner) = channels.into();
-        Ok(())
+        Ok(self.stores.redis.mirror_channels(partition, &channel_list(&self.channels())).await?)
     }
 }

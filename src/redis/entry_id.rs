@@ -16,6 +16,8 @@ pub struct EntryId {
 impl EntryId {
     /// Before every entry.
     pub const ZERO: Self = Self { ms: 0, seq: 0 };
+    /// Behind every entry.
+    pub const MAX: Self = Self { ms: u64::MAX, seq: u64::MAX };
 }
 
 impl fmt::Display for EntryId {
@@ -28,7 +30,9 @@ impl FromStr for EntryId {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let parts = text.split_once('-').and_then(|(ms, seq)| Some((ms.parse().ok()?, seq.parse().ok()?)));
+        // A sign is no part of an id.
+        let number = |part: &str| if part.starts_with('+') { None } else { part.parse().ok() };
+        let parts = text.split_once('-').and_then(|(ms, seq)| Some((number(ms)?, number(seq)?)));
         let (ms, seq) = parts.ok_or_else(|| ParseError::new("entry id", text, "it is ms-seq"))?;
         Ok(Self { ms, seq })
     }

@@ -13,7 +13,8 @@ use crate::{
 pub struct Stock {
     /// Pieces, not below zero.
     pub units: i64,
-    /// Names the state of the product: another one after every change of it, and never the same again.
+    /// Names the state of the product: another one after every change of it, and never the same again as long as Redis
+    /// does not lose all that it holds.
     pub tag: String,
 }
 
@@ -33,13 +34,15 @@ impl Redis {
         partition: Partition,
         product: ProductId,
     ) -> Result<Option<(Stock, u32)>, RedisError> {
-        let fields = vec!["stock", "round", "epoch", "version", "tag"];
-        type Fields = (Option<i64>, Option<u32>, Option<u64>, Option<u64>, Option<String>);
-        let (units, round, epoch, version, tag): Fields =
+        let fields = vec!["stock", "round", "epoch", "version", "tag", "tagged"];
+        type Fields = (Option<i64>, Option<u32>, Option<u64>, Option<u64>, Option<String>, Option<u64>);
+        let (units, round, epoch, version, tag, tagged): Fields =
             self.client.hmget(self.keys.product(partition, product), fields).await?;
         Ok(units.map(|units| {
             let stamp = Stamp { epoch: epoch.unwrap_or(0), version: version.unwrap_or(0) };
-            (Stock { units, tag: tag.unwrap_or_else(|| tag_of(stamp)) }, round.unwrap_or(0))
+            // As `tag_of` in the scripts.
+            let tag = tag.filter(|_| tagged == version).unwrap_or_else(|| tag_of(stamp));
+            (Stock { units, tag }, round.unwrap_or(0))
         }))
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         refused::{self, RefusedRow},
         setting::KNOWN_CHANNELS,
     },
-    redis::{Redis, RedisError, dead::DeadLetter},
+    redis::{Redis, RedisError, dead::DeadLetter, entry_id::EntryId},
 };
 
 /// Letters, or rows, read at a time.
@@ -49,13 +49,17 @@ impl FromStr for DeadId {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let bad = || ParseError::new("dead letter", text, "it is one of the ids that `restock-cli dead list` shows");
-        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         match text.split(':').collect::<Vec<_>>().as_slice() {
             ["row", id] => id.parse().map(Self::Row).map_err(|_| bad()),
-            [channel, partition, id] if id.split_once('-').is_some_and(|(ms, seq)| is_number(ms) && is_number(seq)) => {
+            [channel, partition, id] => {
                 let channel = channel.parse().map_err(|_| bad())?;
                 let partition = Partition(partition.parse().map_err(|_| bad())?);
-                Ok(Self::Letter { channel, partition, id: (*id).to_owned() })
+                let id: EntryId = id.parse().map_err(|_| bad())?;
+                // Redis gives the greatest id to no entry, and refuses to be asked for what is behind it.
+                if id == EntryId::MAX {
+                    return Err(bad());
+                }
+                Ok(Self::Letter { channel, partition, id: id.to_string() })
             }
             _ => Err(bad()),
         }
@@ -230,7 +234,20 @@ mod tests {
         for good in ["webhook:0:1763700000000-0", "row:17"] {
             assert_eq!(good.parse::<DeadId>().map(|id| id.to_string()), Ok(good.to_owned()));
         }
-        for bad in ["", "17", "row:x", "webhook:0", "webhook:0:+", "webhook:x:1-1", "Web:0:1-1", "webhook:0:1-1:2"] {
+        let greatest = format!("webhook:0:{}", EntryId::MAX);
+        for bad in [
+            "",
+            "17",
+            "row:x",
+            "webhook:0",
+            "webhook:0:+",
+            "webhook:0:+1-1",
+            "webhook:x:1-1",
+            "Web:0:1-1",
+            "webhook:0:1-1:2",
+            "webhook:0:18446744073709551616-0",
+            &greatest,
+        ] {
             assert!(bad.parse::<DeadId>().is_err(), "{bad}");
         }
     }

@@ -36,6 +36,38 @@ async fn a_round_is_paused_canceled_and_goes_on_and_it_is_kept_who_did_it() {
 }
 
 #[tokio::test]
+async fn a_channel_that_was_enabled_a_moment_ago_is_meant_too() {
+    let shop = Shop::open().await;
+    let api = shop.api().await;
+    let at = |what: &str| format!("/api/admin/products/42/notifications/{what}");
+    shop.cli(&["settings", "set", "channels=file,null"]).await;
+    shop.cli(&["enqueue", "42"]).await;
+    assert_eq!(api.post(&at("pause"), "").await.is(200).body["open"], 2);
+    assert_eq!(api.post(&at("unpause"), "").await.is(200).body["open"], 2);
+    let canceled = api.post(&at("cancel"), "").await.is(202);
+    assert_eq!(canceled.body.as_array().map(Vec::len), Some(2), "{canceled:?}");
+    let resumed = api.post(&at("re-stock"), r#"{"channel":"file"}"#).await.is(202);
+    assert_eq!(resumed.body[0]["channel"], "file");
+
+    shop.cli(&["settings", "set", "channels=null"]).await;
+    api.post(&at("re-stock"), r#"{"channel":"file"}"#).await.fails(409, "channel-not-enabled", "");
+}
+
+#[tokio::test]
+async fn a_wish_that_pause_does_not_know_is_refused_and_nothing_is_paused() {
+    let shop = Shop::open().await;
+    let api = shop.api().await;
+    for what in ["pause", "unpause"] {
+        let path = format!("/api/admin/products/42/notifications/{what}");
+        api.post(&path, r#"{"channel":"null"}"#).await.fails(422, "invalid-fields", "channel");
+        api.post(&path, "[]").await.fails(422, "invalid-fields", "body");
+        api.post(&path, "{").await.fails(400, "bad-request", "body");
+        api.post(&format!("{path}?channel=null"), "").await.fails(400, "bad-request", "channel");
+        assert_eq!(api.post(&path, "{}").await.is(200).body["changed"], true);
+    }
+}
+
+#[tokio::test]
 async fn the_pace_is_shown_and_changed() {
     let shop = Shop::open().await;
     let api = shop.api().await;
@@ -67,6 +99,10 @@ async fn what_is_in_hand_and_what_was_given_up_is_listed() {
     assert_eq!((&second.body["items"][0]["product"], &second.body["next"]), (&7.into(), &json!(null)));
     let only = api.get("/api/dead?product=7").await.is(200);
     assert_eq!(only.body["items"].as_array().map(Vec::len), Some(1));
-    api.get("/api/dead?after=x").await.fails(400, "bad-request", "after");
+    for bad in ["x", "null:0:99999999999999999999999-0", "null:0:18446744073709551615-18446744073709551615"] {
+        api.get(&format!("/api/dead?after={bad}")).await.fails(400, "bad-request", "after");
+    }
+    let far = api.get("/api/dead?after=null:0:18446744073709551615-18446744073709551614").await.is(200);
+    assert_eq!(far.body["items"].as_array().map(Vec::len), Some(3), "the rows come after all letters");
     api.get("/api/dead?product=0").await.fails(400, "bad-request", "product");
 }

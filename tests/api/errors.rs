@@ -37,6 +37,13 @@ async fn what_is_wrong_with_a_request_is_said_in_one_form() {
         ("GET", "/api/products?limit=ten", "", 400, "bad-request", "limit"),
         ("GET", "/api/products?limit=1&limit=2", "", 400, "bad-request", "limit"),
         ("GET", "/api/products?colour=red", "", 400, "bad-request", "colour"),
+        ("GET", "/api/products/42?colour=red", "", 400, "bad-request", "colour"),
+        ("GET", "/api/products/42/rounds/1?limit=1", "", 400, "bad-request", "limit"),
+        ("PUT", "/api/products/43?a%20b", r#"{"name":"a"}"#, 400, "bad-request", "a b"),
+        ("PUT", "/api/products/42/subscriptions/1?active=false", "", 400, "bad-request", "active"),
+        ("POST", "/api/products/42/subscriptions?user=1", "", 400, "bad-request", "user"),
+        ("POST", "/products/42/notifications/re-stock?quantity=5", "", 400, "bad-request", "quantity"),
+        ("POST", "/admin/products/42/notifications/re-stock?skip", "", 400, "bad-request", "skip"),
         ("GET", "/api/products/42/rounds/1/recipients?after=now", "", 400, "bad-request", "after"),
         ("PUT", "/api/products/43", "{", 400, "bad-request", "body"),
         ("PUT", "/api/products/43", r#"{"name":"a"} {}"#, 400, "bad-request", "body"),
@@ -44,6 +51,7 @@ async fn what_is_wrong_with_a_request_is_said_in_one_form() {
         ("PUT", "/api/products/43", "[]", 422, "invalid-fields", "body"),
         ("PUT", "/api/products/43", "{}", 422, "invalid-fields", "name"),
         ("PUT", "/api/products/43", r#"{"name":7}"#, 422, "invalid-fields", "name"),
+        ("PUT", "/api/products/42/stock", r#"{"stock":"unknown field `id`"}"#, 422, "invalid-fields", "stock"),
         ("PUT", "/api/products/43", r#"{"name":" "}"#, 422, "invalid-fields", "name"),
         ("PUT", "/api/products/43", r#"{"name":"a","sku":" a"}"#, 422, "invalid-fields", "sku"),
         ("PUT", "/api/products/43", r#"{"name":"a","name":"b"}"#, 422, "invalid-fields", "name"),
@@ -77,6 +85,9 @@ async fn headers_are_read_with_care() {
         ("idempotency-key", "#7", "", 400, "bad-request", "Idempotency-Key"),
         ("idempotency-key", "\"\"", "", 400, "bad-request", "Idempotency-Key"),
         ("idempotency-key", "å", "", 400, "bad-request", "Idempotency-Key"),
+        ("idempotency-key", "\"a\\x\"", "", 400, "bad-request", "Idempotency-Key"),
+        ("idempotency-key", "\"a\"b\"", "", 400, "bad-request", "Idempotency-Key"),
+        ("idempotency-key", "\"a", "", 400, "bad-request", "Idempotency-Key"),
     ] {
         api.ask("POST", restock, &[(name, value)], body).await.fails(status, kind, field);
     }

@@ -17,8 +17,12 @@ struct Held(TcpStream);
 
 impl Held {
     async fn begin(api: &Api) -> Self {
+        Self::begin_at(api, RESTOCK, "application/json").await
+    }
+
+    async fn begin_at(api: &Api, path: &str, kind: &str) -> Self {
         let mut stream = TcpStream::connect(&api.address).await.expect("it listens");
-        let head = format!("POST {RESTOCK} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n");
+        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n");
         let head = format!("{head}expect: 100-continue\r\ncontent-length: 14\r\n\r\n");
         stream.write_all(head.as_bytes()).await.expect("it reads");
         let mut held = Self(stream);
@@ -76,8 +80,12 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     let api = shop.api_with(&["--request-timeout-ms", "300"]).await;
     let mut held = Held::begin(&api).await;
     let answer = held.answer().await;
-    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 1"), "{answer}");
-    assert!(answer.contains("urn:restock:problem:too-slow"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("connection: close"), "{answer}");
+    assert!(answer.contains("urn:restock:problem:slow-body"), "{answer}");
+    let api = shop.api_with(&["--bulk-timeout-ms", "300"]).await;
+    let mut held = Held::begin_at(&api, "/api/products/42/subscriptions", "application/x-ndjson").await;
+    let answer = held.answer().await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
 }
 
 #[tokio::test]

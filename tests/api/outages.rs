@@ -69,6 +69,45 @@ async fn without_mysql_it_says_so_in_time() {
 }
 
 #[tokio::test]
+async fn a_restock_that_is_kept_is_accepted_whatever_comes_after() {
+    let own = Servers::start().await.expect("servers");
+    let shop = Shop::open_on(&own).await;
+    let mysql = shop.mysql().await;
+    let api = shop.api().await;
+    // Redis does not hold the product, and nobody may look at its row: it cannot be installed.
+    let mut tx = mysql.begin().await.expect("MySQL answers");
+    sqlx::query("SELECT id FROM product WHERE id = 42 FOR UPDATE").execute(&mut *tx).await.expect("MySQL answers");
+    let held = api.post(RESTOCK, "").await.is(202);
+    assert!(held.body["round"].is_null() && held.took < IN_TIME, "{held:?}");
+    tx.rollback().await.expect("MySQL answers");
+
+    // It still seems to be connected, and the request ends before the call does.
+    let hasty = shop.api_with(&["--request-timeout-ms", "1000"]).await;
+    works(&hasty).await;
+    own.redis.freeze().await.expect("Redis is away");
+    let late = hasty.post(RESTOCK, "").await.is(202);
+    assert!(late.body["round"].is_null() && late.took < Duration::from_secs(2), "{late:?}");
+    assert_eq!(hasty.get(late.header("location")).await.is(200).body["state"], "PENDING");
+    own.redis.thaw().await.expect("Redis is back");
+}
+
+#[tokio::test]
+async fn a_mysql_that_may_only_be_read_is_one_that_does_not_answer() {
+    let own = Servers::start().await.expect("servers");
+    let shop = Shop::open_on(&own).await;
+    shop.execute("SET GLOBAL TRANSACTION READ ONLY").await;
+    let api = shop.api().await;
+    api.get("/api/products/42").await.is(200);
+    unavailable(api.ask("PUT", "/api/products/42/subscriptions/7", &[], "").await);
+    unavailable(api.post("/api/admin/products/42/notifications/pause", "").await);
+    let lost = api.post(RESTOCK, "").await;
+    assert!(lost.body["detail"].as_str().is_some_and(|detail| detail.contains("may have been done")), "{lost:?}");
+    unavailable(lost);
+    let keyed = api.ask("POST", RESTOCK, &[("idempotency-key", "k")], "").await;
+    assert!(keyed.body["detail"].as_str().is_some_and(|detail| detail.contains("same Idempotency-Key")), "{keyed:?}");
+}
+
+#[tokio::test]
 async fn it_listens_before_the_backends_are_there() {
     let own = Servers::start().await.expect("servers");
     let shop = Shop::open_on(&own).await;

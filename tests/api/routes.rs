@@ -29,6 +29,8 @@ async fn a_restock_is_announced_told_and_shown() {
         path = format!("{people}?limit=1&after={next}");
     }
     assert_eq!(seen, [101, 102, 103]);
+    let last = api.get(&format!("{people}?after=9999-12-31T23:59:59-00:01")).await.is(200);
+    assert_eq!(last.body, json!({"items": [], "next": null}), "nobody stands after the last day");
 
     let why = api.get("/api/products/42/subscriptions/102").await.is(200);
     assert_eq!((&why.body["position"], &why.body["rounds"][0]["outcome"]), (&2.into(), &"SENT".into()));
@@ -45,6 +47,11 @@ async fn the_restock_of_the_description_and_that_at_the_root_are_the_same() {
     let plain = [("idempotency-key", "delivery-7")];
     let again = api.ask("POST", "/api/products/42/notifications/re-stock", &plain, "").await.is(202);
     assert_eq!(first.body, again.body);
+    let escaped = [("idempotency-key", r#""delivery \"7\" \\""#)];
+    let second = api.ask("POST", "/products/42/notifications/re-stock", &escaped, "").await.is(202);
+    let plain = [("idempotency-key", r#"delivery "7" \"#)];
+    let again = api.ask("POST", "/products/42/notifications/re-stock", &plain, "").await.is(202);
+    assert_eq!(second.body, again.body);
     let other = [("idempotency-key", "delivery-7"), ("content-type", "application/json")];
     let reused = api.ask("POST", "/api/products/42/notifications/re-stock", &other, r#"{"quantity":1}"#).await;
     reused.fails(422, "key-reused", "Idempotency-Key");

@@ -137,9 +137,13 @@ impl Shop {
         Api { child, address, client: client.build().expect("a client"), token: None }
     }
 
+    /// One connection to MySQL.
+    pub async fn mysql(&self) -> sqlx::MySqlPool {
+        restock::mysql::connect(&self.mysql_url.clone().into(), 1).await.expect("MySQL answers")
+    }
+
     pub async fn execute(&self, sql: &'static str) {
-        let pool = restock::mysql::connect(&self.mysql_url.clone().into(), 1).await.expect("MySQL answers");
-        sqlx::raw_sql(sql).execute(&pool).await.expect("the statement runs");
+        sqlx::raw_sql(sql).execute(&self.mysql().await).await.expect("the statement runs");
     }
 }
 

@@ -10,15 +10,14 @@ use crate::{
     stores::StoreError,
 };
 
-const SAY_AGAIN: &str = "nothing is known to have been done; ask again, with the same Idempotency-Key if you gave one";
-
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         if mysql::is_unreachable(&error) {
             tracing::warn!(%error, "MySQL does not answer");
-            Self::new(Kind::Unavailable, format!("MySQL does not answer: {SAY_AGAIN}"))
+            let what = if mysql::is_read_only(&error) { "MySQL may only be read" } else { "MySQL does not answer" };
+            Self::in_doubt(Kind::Unavailable, what)
         } else if mysql::is_deadlock(&error) {
-            Self::new(Kind::Overloaded, format!("the rows are held by others: {SAY_AGAIN}"))
+            Self::in_doubt(Kind::Overloaded, "the rows are held by others")
         } else {
             Self::internal(&error)
         }
@@ -29,7 +28,7 @@ impl From<RedisError> for Problem {
     fn from(error: RedisError) -> Self {
         if error.is_unreachable() {
             tracing::warn!(%error, "Redis does not answer");
-            Self::new(Kind::Unavailable, format!("Redis does not answer: {SAY_AGAIN}"))
+            Self::in_doubt(Kind::Unavailable, "Redis does not answer")
         } else {
             Self::internal(&error)
         }
