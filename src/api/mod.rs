@@ -13,6 +13,7 @@
 //! | `guard` | what surrounds every request |
 //! | `auth` | tokens and roles |
 //! | `fresh` | answers that many ask for at once |
+//! | `line` | who may write to the lines of products, and when |
 //! | `ask`, `problem` | reading requests, and saying what is wrong with them |
 //! | `routes` | all paths, and `/openapi.json` and `/docs` made of them |
 //! | `product`, `stock`, `restock`, `round`, `subscription`, `bulk`, `admin`, `deployment` | the routes |
@@ -24,6 +25,7 @@ mod bulk;
 mod deployment;
 mod fresh;
 mod guard;
+mod line;
 pub mod options;
 mod problem;
 mod product;
@@ -46,6 +48,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::{
     auth::Tokens,
     fresh::Fresh,
+    line::LineWrites,
     options::{ApiOptions, OptionError},
     problem::{Kind, Problem},
 };
@@ -61,8 +64,8 @@ use crate::{
     trace,
 };
 
-/// Connections to MySQL; requests wait for one another beyond that.
-const CONNECTIONS_MAX: u32 = 24;
+/// Connections to MySQL; requests wait for one another beyond that. Writes to lines have others.
+const CONNECTIONS_MAX: u32 = 16;
 
 /// Why the server does not run, or not any more.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +109,7 @@ struct Api {
 struct Ready {
     producer: Producer,
     settings: watch::Receiver<Settings>,
+    lines: LineWrites,
 }
 
 /// Listens at once, and answers 503 until both backends are there; ends when `stop` is told and what is in hand is done, or
@@ -172,7 +176,11 @@ async fn back(api: &Api, backends: &Backends, stop: &CancellationToken, observer
     if let Err(error) = observer.attach(backends, &stores, watch.settings()) {
         return error.into();
     }
-    let ready = Ready { producer: Producer::new(stores), settings: watch.settings() };
+    let lines = match LineWrites::new(backends) {
+        Ok(lines) => lines,
+        Err(error) => return error.into(),
+    };
+    let ready = Ready { producer: Producer::new(stores), settings: watch.settings(), lines };
     if api.ready.set(ready).is_err() {
         tracing::error!("the backends were opened twice");
     }

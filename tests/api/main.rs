@@ -8,6 +8,7 @@ mod admin;
 mod auth;
 mod errors;
 mod limits;
+mod lines;
 mod outages;
 mod routes;
 mod shop;

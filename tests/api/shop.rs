@@ -138,8 +138,12 @@ impl Shop {
     }
 
     pub async fn execute(&self, sql: &'static str) {
-        let pool = restock::mysql::connect(&self.mysql_url.clone().into(), 1).await.expect("MySQL answers");
-        sqlx::raw_sql(sql).execute(&pool).await.expect("the statement runs");
+        sqlx::raw_sql(sql).execute(&self.pool().await).await.expect("the statement runs");
+    }
+
+    /// Its record, for what no command does.
+    pub async fn pool(&self) -> sqlx::MySqlPool {
+        restock::mysql::connect(&self.mysql_url.clone().into(), 2).await.expect("MySQL answers")
     }
 }
 
