@@ -9,7 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use super::problem::{CONTENT_TYPE, Kind, Problem};
 
@@ -74,10 +77,24 @@ pub(super) async fn limit(State(limits): State<Arc<Limits>>, request: Request, n
         let problem = Problem::new(Kind::TooManyRequests, "this server has been asked too often within a second");
         return problem.with_header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1))).into_response();
     }
-    let Ok(_place) = limits.places.clone().try_acquire_owned() else {
+    let Ok(place) = limits.places.clone().try_acquire_owned() else {
         return Problem::new(Kind::Overloaded, "too many requests are worked on; ask again").into_response();
     };
-    next.run(request).await
+    PLACE.scope(Arc::new(place), next.run(request)).await
+}
+
+tokio::task_local! {
+    /// The place of the request under way among those in hand.
+    static PLACE: Arc<OwnedSemaphorePermit>;
+}
+
+/// Keeps the place of the request under way as long as this work goes on, also in a task of its own that outlives it.
+pub(super) fn keep_place<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    let place = PLACE.try_with(Arc::clone).ok();
+    async move {
+        let _place = place;
+        work.await
+    }
 }
 
 /// Gives a request so much time.

@@ -195,9 +195,9 @@ impl Api {
     }
 
     /// Does something to its end, also when the caller leaves or the time of the request is over: a deed that is cut off
-    /// in the middle would leave its row in the list of actions open.
+    /// in the middle would leave its row in the list of actions open. Until then it is one of those in hand.
     async fn finish<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
-        match self.writes.spawn(trace::carry(work)).await {
+        match self.writes.spawn(guard::keep_place(trace::carry(work))).await {
             Ok(done) => Ok(done),
             Err(error) => Err(Problem::internal(&error)),
         }

@@ -70,6 +70,28 @@ async fn what_is_more_than_can_be_worked_on_is_refused_at_once() {
     api.until(|answer| answer.status == 200, "/api/products/42").await;
 }
 
+/// Holds up whoever changes a setting, until it is dropped.
+async fn hold_settings(pool: &sqlx::MySqlPool) -> sqlx::MySqlTransaction<'_> {
+    let mut holder = pool.begin().await.expect("MySQL answers");
+    sqlx::query("SELECT name FROM setting FOR UPDATE").execute(&mut *holder).await.expect("they are locked");
+    holder
+}
+
+#[tokio::test]
+async fn what_goes_on_after_its_answer_keeps_its_place() {
+    let shop = Shop::open().await;
+    let api = shop.api_with(&["--in-flight-max", "1", "--request-timeout-ms", "300"]).await;
+    let pool = shop.pool().await;
+    let holder = hold_settings(&pool).await;
+    api.put("/api/rate", r#"{"limit":5}"#).await.fails(503, "too-slow", "");
+    for _ in 0..5 {
+        api.get("/api/products/42").await.fails(503, "overloaded", "");
+    }
+    holder.commit().await.expect("MySQL answers");
+    api.until(|answer| answer.status == 200, "/api/products/42").await;
+    assert_eq!(api.get("/api/rate").await.is(200).body[0]["limit"], 5, "it was done to its end");
+}
+
 #[tokio::test]
 async fn a_body_that_does_not_come_is_not_waited_for() {
     let shop = Shop::open().await;
