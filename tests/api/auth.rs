@@ -1,5 +1,6 @@
 //! Who may do what.
 
+use futures_util::future::join_all;
 use restock::token::{TokenHash, fresh};
 
 use super::shop::Shop;
@@ -79,5 +80,23 @@ async fn a_page_may_call_from_an_origin_that_was_named() {
         let answer = api.ask("GET", PRODUCER_READS, &[("origin", origin)], "").await.is(200);
         assert_eq!(answer.header("access-control-allow-origin"), allowed, "{answer:?}");
         assert_eq!(answer.header("access-control-allow-credentials"), "");
+    }
+}
+
+#[tokio::test]
+async fn strangers_do_not_use_up_what_belongs_to_callers() {
+    let shop = Shop::open().await;
+    let token = fresh();
+    let hash = TokenHash::of(&token).to_string();
+    let api = shop.start(&["--producer-token-hash", &hash, "--requests-per-second", "5"]).await;
+    api.until(|answer| answer.status == 200, "/readyz").await;
+    for (path, wanted) in [(PRODUCER_READS, 401), ("/openapi.json", 200), ("/nothing", 404)] {
+        let strangers = join_all((0..100).map(|_| api.get(path))).await;
+        assert!(strangers.iter().any(|answer| answer.status == 429), "{path} has no limit");
+        assert!(strangers.iter().all(|answer| answer.status == 429 || answer.status == wanted), "{path}");
+    }
+    let bearer = format!("Bearer {token}");
+    for _ in 0..5 {
+        api.ask("GET", PRODUCER_READS, &[("authorization", &bearer)], "").await.is(200);
     }
 }
