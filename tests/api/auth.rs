@@ -61,8 +61,18 @@ async fn without_tokens_web_pages_cannot_use_it() {
     api.ask("POST", restock, &evil, "").await.fails(403, "forbidden", "");
     let rebound = [("host", "evil.example")];
     api.ask("POST", restock, &rebound, "").await.fails(421, "misdirected", "");
+    for (name, value) in [("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=203.0.113.7"), ("x-real-ip", "203.0.113.7")] {
+        api.ask("POST", restock, &[(name, value)], "").await.fails(403, "forbidden", "");
+    }
     let own = format!("http://{}", api.address);
     api.ask("POST", restock, &[("origin", own.as_str())], "").await.is(202);
+}
+
+#[tokio::test]
+async fn pages_may_not_call_a_server_without_tokens() {
+    let shop = Shop::open().await;
+    let (code, said) = shop.refuses(&["--allow-origin", "https://shop.example"]).await;
+    assert!(code == Some(2) && said.contains("--producer-token-hash") && said.lines().count() == 1, "{code:?}: {said}");
 }
 
 #[tokio::test]

@@ -137,6 +137,14 @@ impl Shop {
         Api { child, address, client: client.build().expect("a client"), token: None }
     }
 
+    /// How a server ends that does not even start, and what it says.
+    pub async fn refuses(&self, args: &[&str]) -> (Option<i32>, String) {
+        let mut command = self.program(API);
+        command.args(["--listen", "127.0.0.1:0"]).args(args);
+        let ended = tokio::time::timeout(DEADLINE, command.output()).await.expect("it ends in time").expect("it runs");
+        (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+    }
+
     pub async fn execute(&self, sql: &'static str) {
         sqlx::raw_sql(sql).execute(&self.pool().await).await.expect("the statement runs");
     }
