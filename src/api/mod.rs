@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`options`] | the options of `restock-api` |
 //! | `serve` | connections, and a stop that waits for what is in hand |
+//! | `impatient` | connections whose other end must read |
 //! | `guard` | what surrounds every request |
 //! | `auth` | tokens and roles |
 //! | `fresh` | answers that many ask for at once |
@@ -25,6 +26,7 @@ mod bulk;
 mod deployment;
 mod fresh;
 mod guard;
+mod impatient;
 mod line;
 pub mod options;
 mod problem;

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::options::ApiOptions;
+use super::{impatient::Impatient, options::ApiOptions};
 
 /// The longest that the head of a request may take, and that a connection may wait for one.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -31,6 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) async fn run(listener: TcpListener, router: Router, options: &ApiOptions, stop: CancellationToken) {
     let places = usize::try_from(options.connections_max).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
     let (places, connections) = (Arc::new(Semaphore::new(places)), TaskTracker::new());
+    let write_wait = Duration::from_millis(options.request_timeout_ms);
     loop {
         let next = async {
             let place = places.clone().acquire_owned().await;
@@ -42,6 +43,9 @@ pub(super) async fn run(listener: TcpListener, router: Router, options: &ApiOpti
         };
         match (place, accepted) {
             (Ok(place), Ok((stream, _))) => {
+                // Without it small answers wait for the acknowledgement of the one before.
+                let _ = stream.set_nodelay(true);
+                let stream = Impatient::new(stream, write_wait);
                 connections.spawn(serve(stream, place, router.clone(), stop.clone()));
             }
             (_, Err(error)) => {
@@ -59,11 +63,9 @@ pub(super) async fn run(listener: TcpListener, router: Router, options: &ApiOpti
     }
 }
 
-async fn serve(stream: TcpStream, place: OwnedSemaphorePermit, router: Router, stop: CancellationToken) {
+async fn serve(stream: Impatient<TcpStream>, place: OwnedSemaphorePermit, router: Router, stop: CancellationToken) {
     // Held as long as the connection.
     let _place = place;
-    // Without it small answers wait for the acknowledgement of the one before.
-    let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)

@@ -6,6 +6,7 @@ use nix::sys::signal::Signal;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::timeout,
 };
 
 use super::shop::{Api, Shop};
@@ -68,6 +69,28 @@ async fn what_is_more_than_can_be_worked_on_is_refused_at_once() {
     refused.fails(503, "overloaded", "");
     assert!(held.end().await.starts_with("HTTP/1.1 202 "));
     api.until(|answer| answer.status == 200, "/api/products/42").await;
+}
+
+/// Asks for more than fits into the connection, and never reads.
+async fn stay_deaf(api: &Api) -> TcpStream {
+    let mut stream = TcpStream::connect(&api.address).await.expect("it listens");
+    let requests = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
+    while let Ok(Ok(())) = timeout(Duration::from_millis(500), stream.write_all(requests.as_bytes())).await {}
+    stream
+}
+
+#[tokio::test]
+async fn who_never_reads_does_not_keep_others_out() {
+    let shop = Shop::open().await;
+    // One is the client's own.
+    let api = shop.api_with(&["--api-connections-max", "3", "--request-timeout-ms", "1000"]).await;
+    let _deaf = [stay_deaf(&api).await, stay_deaf(&api).await];
+    let mut other = TcpStream::connect(&api.address).await.expect("it listens");
+    other.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("it reads");
+    let mut answer = [0; 15];
+    let read = timeout(Duration::from_secs(10), other.read_exact(&mut answer)).await;
+    read.expect("an answer in time").expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
 }
 
 /// Holds up whoever changes a setting, until it is dropped.
