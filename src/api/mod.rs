@@ -44,7 +44,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio::{net::TcpListener, sync::watch, time::timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
@@ -131,7 +131,6 @@ pub async fn run(
     if !tokens.are_needed() {
         tracing::warn!("no tokens are given: whoever reaches this address from this machine may do everything");
     }
-    let drain = options.drain();
     let api = Arc::new(Api {
         options,
         tokens,
@@ -145,17 +144,18 @@ pub async fn run(
     let serving = serve::run(listener, router, &api.options, stop.clone());
     let backing = back(&api, backends, &stop, &observer);
     tokio::pin!(serving);
-    let ended = tokio::select! {
-        () = &mut serving => Ok(()),
+    let (ended, end) = tokio::select! {
+        end = &mut serving => (Ok(()), end),
         error = backing => {
             stop.cancel();
-            serving.await;
-            Err(error)
+            (Err(error), serving.await)
         }
     };
     api.writes.close();
-    // They end by their own timeouts; nobody waits for their answers.
-    let _ = timeout(drain, api.writes.wait()).await;
+    // Nobody waits for their answers.
+    if timeout_at(end, api.writes.wait()).await.is_err() {
+        tracing::warn!(writes = api.writes.len(), "the drain is over; what was begun is cut off");
+    }
     if let Some(ready) = api.ready.get() {
         ready.producer.stores().redis.close().await;
     }

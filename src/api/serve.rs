@@ -11,7 +11,7 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -27,8 +27,8 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`; then accepts nobody any more, lets each connection end the request that it is at, and returns when
-/// all have ended, or after the drain.
-pub(super) async fn run(listener: TcpListener, router: Router, options: &ApiOptions, stop: CancellationToken) {
+/// all have ended, or after the drain: the end of that, for what else is to be waited for.
+pub(super) async fn run(listener: TcpListener, router: Router, options: &ApiOptions, stop: CancellationToken) -> Instant {
     let places = usize::try_from(options.connections_max).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
     let (places, connections) = (Arc::new(Semaphore::new(places)), TaskTracker::new());
     let write_wait = Duration::from_millis(options.request_timeout_ms);
@@ -58,9 +58,11 @@ pub(super) async fn run(listener: TcpListener, router: Router, options: &ApiOpti
     // Whoever connects from now on must be refused, and not wait.
     drop(listener);
     connections.close();
-    if timeout(options.drain(), connections.wait()).await.is_err() {
+    let end = Instant::now() + options.drain();
+    if timeout_at(end, connections.wait()).await.is_err() {
         tracing::warn!(connections = connections.len(), "the drain is over; requests are cut off");
     }
+    end
 }
 
 async fn serve(stream: Impatient<TcpStream>, place: OwnedSemaphorePermit, router: Router, stop: CancellationToken) {

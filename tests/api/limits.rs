@@ -18,8 +18,12 @@ struct Held(TcpStream);
 
 impl Held {
     async fn begin(api: &Api) -> Self {
+        Self::begin_at(api, RESTOCK, "application/json").await
+    }
+
+    async fn begin_at(api: &Api, path: &str, kind: &str) -> Self {
         let mut stream = TcpStream::connect(&api.address).await.expect("it listens");
-        let head = format!("POST {RESTOCK} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n");
+        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n");
         let head = format!("{head}expect: 100-continue\r\ncontent-length: 14\r\n\r\n");
         stream.write_all(head.as_bytes()).await.expect("it reads");
         let mut held = Self(stream);
@@ -36,7 +40,7 @@ impl Held {
 
     async fn answer(&mut self) -> String {
         let mut answer = vec![0; 4_096];
-        let count = tokio::time::timeout(Duration::from_secs(20), self.0.read(&mut answer)).await;
+        let count = timeout(Duration::from_secs(20), self.0.read(&mut answer)).await;
         answer.truncate(count.expect("an answer in time").expect("an answer"));
         String::from_utf8(answer).expect("text")
     }
@@ -149,6 +153,23 @@ async fn a_drain_has_an_end() {
     let _held = Held::begin(&api).await;
     api.until(|answer| answer.status == 503, "/api/products/42").await;
     api.signal(Signal::SIGTERM);
-    let ended = tokio::time::timeout(Duration::from_secs(5), api.child.wait()).await;
+    let ended = timeout(Duration::from_secs(5), api.child.wait()).await;
+    assert_eq!(ended.expect("it ends in time").expect("it ends").code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_is_asked_and_what_goes_on_have_one_drain_together() {
+    const DRAIN: Duration = Duration::from_secs(4);
+    let shop = Shop::open().await;
+    let drain = DRAIN.as_millis().to_string();
+    let options = ["--in-flight-max", "2", "--request-timeout-ms", "300", "--bulk-timeout-ms", "60000", "--drain-ms", &drain];
+    let mut api = shop.api_with(&options).await;
+    let pool = shop.pool().await;
+    let _holder = hold_settings(&pool).await;
+    api.put("/api/rate", r#"{"limit":5}"#).await.fails(503, "too-slow", "");
+    let _held = Held::begin_at(&api, "/api/products/42/subscriptions", "application/x-ndjson").await;
+    api.get("/api/products/42").await.fails(503, "overloaded", "");
+    api.signal(Signal::SIGTERM);
+    let ended = timeout(DRAIN + DRAIN / 2, api.child.wait()).await;
     assert_eq!(ended.expect("it ends in time").expect("it ends").code(), Some(0));
 }
