@@ -28,7 +28,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`; then accepts nobody any more, lets each connection end the request that it is at, and returns when
 /// all have ended, or after the drain: the end of that, for what else is to be waited for.
-pub(super) async fn run(listener: TcpListener, router: Router, options: &ApiOptions, stop: CancellationToken) -> Instant {
+pub(super) async fn run(
+    listener: TcpListener,
+    router: Router,
+    options: &ApiOptions,
+    stop: CancellationToken,
+) -> Instant {
     let places = usize::try_from(options.connections_max).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
     let (places, connections) = (Arc::new(Semaphore::new(places)), TaskTracker::new());
     let write_wait = Duration::from_millis(options.request_timeout_ms);

@@ -61,7 +61,9 @@ async fn without_tokens_web_pages_cannot_use_it() {
     api.ask("POST", restock, &evil, "").await.fails(403, "forbidden", "");
     let rebound = [("host", "evil.example")];
     api.ask("POST", restock, &rebound, "").await.fails(421, "misdirected", "");
-    for (name, value) in [("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=203.0.113.7"), ("x-real-ip", "203.0.113.7")] {
+    for (name, value) in
+        [("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=203.0.113.7"), ("x-real-ip", "203.0.113.7")]
+    {
         api.ask("POST", restock, &[(name, value)], "").await.fails(403, "forbidden", "");
     }
     let own = format!("http://{}", api.address);

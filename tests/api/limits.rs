@@ -162,7 +162,8 @@ async fn what_is_asked_and_what_goes_on_have_one_drain_together() {
     const DRAIN: Duration = Duration::from_secs(4);
     let shop = Shop::open().await;
     let drain = DRAIN.as_millis().to_string();
-    let options = ["--in-flight-max", "2", "--request-timeout-ms", "300", "--bulk-timeout-ms", "60000", "--drain-ms", &drain];
+    let options =
+        ["--in-flight-max", "2", "--request-timeout-ms", "300", "--bulk-timeout-ms", "60000", "--drain-ms", &drain];
     let mut api = shop.api_with(&options).await;
     let pool = shop.pool().await;
     let _holder = hold_settings(&pool).await;
