@@ -10,6 +10,7 @@ mod errors;
 mod limits;
 mod lines;
 mod outages;
+mod pace;
 mod routes;
 mod shop;
 mod stock;
