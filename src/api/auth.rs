@@ -102,13 +102,20 @@ pub(super) async fn let_admins(State(api): State<Arc<Api>>, request: Request, ne
     let_in(&api, Role::Admin, request, next).await
 }
 
+impl Api {
+    /// Who sent a request, or why nobody here did.
+    pub(super) fn identify(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        if self.tokens.are_needed() {
+            self.tokens.caller(headers)
+        } else {
+            check_is_local(headers).map(|()| Caller { role: Role::Admin, by: self.everybody.clone() })
+        }
+    }
+}
+
 async fn let_in(api: &Api, role: Role, mut request: Request, next: Next) -> Response {
-    let caller = if api.tokens.are_needed() {
-        api.tokens.caller(request.headers())
-    } else {
-        check_is_local(request.headers()).map(|()| Caller { role: Role::Admin, by: api.everybody.clone() })
-    };
-    match caller {
+    let known = request.extensions_mut().remove::<Result<Caller, Problem>>();
+    match known.unwrap_or_else(|| api.identify(request.headers())) {
         Ok(caller) if caller.role >= role => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -119,8 +126,16 @@ async fn let_in(api: &Api, role: Role, mut request: Request, next: Next) -> Resp
 }
 
 /// Without tokens a web page must not be able to use the server through the browser of somebody on this machine: neither by
-/// a name that was pointed here, nor from another origin.
+/// a name that was pointed here, nor from another origin. Neither must a proxy on this machine make whoever reaches it from
+/// elsewhere the master of the shop.
 fn check_is_local(headers: &HeaderMap) -> Result<(), Problem> {
+    if let Some(name) = headers.keys().map(header::HeaderName::as_str).find(|name| is_of_a_proxy(name)) {
+        let detail = format!(
+            "a proxy has passed this on (`{name}`), and without tokens everybody behind it could do anything: \
+             give the server tokens, see `restock-cli token`"
+        );
+        return Err(Problem::new(Kind::Forbidden, detail));
+    }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
     let name = name.trim_start_matches('[').trim_end_matches(']');
@@ -136,6 +151,11 @@ fn check_is_local(headers: &HeaderMap) -> Result<(), Problem> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether proxies add this header.
+fn is_of_a_proxy(name: &str) -> bool {
+    matches!(name, "forwarded" | "via" | "x-real-ip") || name.starts_with("x-forwarded-")
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {

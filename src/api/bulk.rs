@@ -1,9 +1,9 @@
-//! Many users into one line, by newline-delimited JSON: all of them or nobody.
+//! Many users into one line, by newline-delimited JSON: nobody, unless every line can be used.
 //!
-//! The body is read as it comes, a line at a time, so that memory grows with the users and not with the text; how many
-//! they may be is limited, because they get into line in one transaction.
+//! The body is read as it comes, a line at a time, so that memory grows with the users and not with the text. Only then are
+//! they written, so many in each transaction, so that others get into the same line meanwhile.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use axum::{
     Json,
@@ -18,6 +18,7 @@ use super::{
     Api,
     ask::{At, Whole, broken_off, check_type, in_time, read_json, too_large},
     guard::Deadline,
+    line::LineWrites,
     problem::{FieldError, Kind, Problem},
 };
 use crate::{
@@ -27,6 +28,8 @@ use crate::{
 
 /// Users in one request.
 const USERS_MAX: usize = 100_000;
+/// Users in one transaction: the line is locked meanwhile.
+const CHUNK_USERS: usize = 1_000;
 /// The longest line, in bytes.
 const LINE_BYTES_MAX: usize = 1_024;
 /// The longest body, in bytes: as many lines with room for spaces.
@@ -60,7 +63,9 @@ pub(super) struct SubscribedMany {
 
 /// Put many users at the end of a product's line, in this order
 ///
-/// The body has a line for each, such as `{"user":1001}`; at most 100,000. One bad line, and nobody is subscribed.
+/// The body has a line for each, such as `{"user":1001}`; at most 100,000. All lines are checked first: one bad line, and nobody
+/// is subscribed. Then they are written a thousand at a time. When that is cut off in between (503), the first of them stand in
+/// line, and how many is said; the same body again adds the others, and who stands in line keeps the place.
 #[utoipa::path(
     post, path = "/products/{productId}/subscriptions", tag = "Subscriptions", operation_id = "subscribeMany",
     params(("productId" = ProductId, Path, description = "The product's number")),
@@ -82,10 +87,28 @@ pub(super) async fn subscribe(
     let ready = api.ready()?;
     ready.product(product).await?;
     let users = in_time(deadline, read(request)).await?;
-    let mysql = ready.producer.stores().mysql.clone();
-    let work = async move { subscription::subscribe(&mysql, product, &users).await };
+    let shared = api.clone();
+    let work = async move { write(&shared.ready()?.lines, product, &users).await };
     let Subscribed { added, returned, kept } = api.finish(work).await??;
     Ok(Json(SubscribedMany { product, added, returned, kept }))
+}
+
+async fn write(lines: &LineWrites, product: ProductId, users: &[UserId]) -> Result<Subscribed, Problem> {
+    let _turn = lines.bulk_turn().await?;
+    let mut seen = HashSet::new();
+    let users: Vec<UserId> = users.iter().copied().filter(|user| seen.insert(*user)).collect();
+    let mut done = Subscribed::default();
+    for (n, chunk) in users.chunks(CHUNK_USERS).enumerate() {
+        let chunk = subscription::subscribe(&lines.mysql, product, chunk).await.map_err(|error| {
+            let so_far = n * CHUNK_USERS;
+            Problem::from(error)
+                .behind(&format!("the first {so_far} of {} users stand in line, the others may not", users.len()))
+        })?;
+        done.added += chunk.added;
+        done.returned += chunk.returned;
+        done.kept += chunk.kept;
+    }
+    Ok(done)
 }
 
 async fn read(request: Request) -> Result<Vec<UserId>, Problem> {

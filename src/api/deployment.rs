@@ -168,9 +168,7 @@ pub(super) async fn put_rate(
 async fn set_rates(api: &Api, values: &[(String, String)]) -> Result<(), Problem> {
     let ready = api.ready()?;
     let mysql = &ready.producer.stores().mysql;
-    for (name, value) in values {
-        setting::set(mysql, name, value).await?;
-    }
+    setting::set_all(mysql, values).await?;
     let settings = Settings::load(mysql).await?;
     let announced = match ready.redis() {
         Ok(redis) => announce_limits(redis, &settings).await,

@@ -10,11 +10,15 @@ use axum::{
 };
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock};
 use tokio::{
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
 
-use super::problem::{CONTENT_TYPE, Kind, Problem, Repetition};
+use super::{
+    Api,
+    problem::{CONTENT_TYPE, Kind, Problem, Repetition},
+    routes::is_document,
+};
 
 /// Answers are for whoever asked, and nothing in them is to be run or shown inside another page.
 const HEADERS: [(HeaderName, &str); 5] = [
@@ -53,35 +57,71 @@ pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
     Problem::internal(&format_args!("a panic: {text}")).into_response()
 }
 
-/// How many requests a second, and how many at once.
-#[derive(Debug)]
-pub(super) struct Limits {
-    rate: Option<DefaultDirectRateLimiter>,
+/// Who asks how often, and how many at once.
+pub(super) struct Gate {
+    api: Arc<Api>,
+    callers: Option<DefaultDirectRateLimiter>,
+    /// Of those who may do nothing here, so that they cannot use up what belongs to callers.
+    strangers: Option<DefaultDirectRateLimiter>,
     places: Arc<Semaphore>,
 }
 
-impl Limits {
-    pub(super) fn new(requests_per_second: u32, in_flight_max: u32) -> Self {
-        let rate = NonZeroU32::new(requests_per_second).map(|rate| RateLimiter::direct(Quota::per_second(rate)));
-        let places = usize::try_from(in_flight_max).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { rate, places: Arc::new(Semaphore::new(places)) }
+impl Gate {
+    pub(super) fn new(api: Arc<Api>) -> Self {
+        let rate = || {
+            let rate = NonZeroU32::new(api.options.requests_per_second)?;
+            Some(RateLimiter::direct(Quota::per_second(rate)))
+        };
+        let (callers, strangers) = (rate(), rate());
+        let places = usize::try_from(api.options.in_flight_max).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self { api, callers, strangers, places: Arc::new(Semaphore::new(places)) }
     }
 }
 
-/// Turns away what is too much, at once: who has to wait without end is answered when nobody listens any more.
-pub(super) async fn limit(State(limits): State<Arc<Limits>>, request: Request, next: Next) -> Response {
-    if let Some(rate) = &limits.rate
-        && let Err(later) = rate.check()
-    {
+fn check_rate(rate: Option<&DefaultDirectRateLimiter>) -> Result<(), Problem> {
+    let Some(rate) = rate else { return Ok(()) };
+    rate.check().map_err(|later| {
         let wait = later.wait_time_from(rate.clock().now());
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let problem = Problem::new(Kind::TooManyRequests, "this server has been asked too often within a second");
-        return problem.with_header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1))).into_response();
+        problem.with_header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
+    })
+}
+
+/// Finds out who it is, and turns away what is too much, at once: who has to wait without end is answered when nobody
+/// listens any more. Who is nobody here, or asks for nothing of the shop's, takes no place: the answer is there already.
+pub(super) async fn admit(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+    let caller = gate.api.identify(request.headers());
+    let is_of_the_shop = request.extensions().get::<MatchedPath>().is_some_and(|path| !is_document(path.as_str()));
+    let is_caller = caller.is_ok();
+    request.extensions_mut().insert(caller);
+    if !(is_caller && is_of_the_shop) {
+        return match check_rate(gate.strangers.as_ref()) {
+            Ok(()) => next.run(request).await,
+            Err(problem) => problem.into_response(),
+        };
     }
-    let Ok(_place) = limits.places.clone().try_acquire_owned() else {
+    if let Err(problem) = check_rate(gate.callers.as_ref()) {
+        return problem.into_response();
+    }
+    let Ok(place) = gate.places.clone().try_acquire_owned() else {
         return Problem::new(Kind::Overloaded, "too many requests are worked on; ask again").into_response();
     };
-    next.run(request).await
+    PLACE.scope(Arc::new(place), next.run(request)).await
+}
+
+tokio::task_local! {
+    /// The place of the request under way among those in hand.
+    static PLACE: Arc<OwnedSemaphorePermit>;
+}
+
+/// Keeps the place of the request under way as long as this work goes on, also in a task of its own that outlives it.
+pub(super) fn keep_place<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    let place = PLACE.try_with(Arc::clone).ok();
+    async move {
+        let _place = place;
+        work.await
+    }
 }
 
 /// When the answer should be on its way: some time before the request is given up.

@@ -10,9 +10,11 @@
 //! |---|---|
 //! | [`options`] | the options of `restock-api` |
 //! | `serve` | connections, and a stop that waits for what is in hand |
+//! | `impatient` | connections whose other end must read |
 //! | `guard` | what surrounds every request |
 //! | `auth` | tokens and roles |
 //! | `fresh` | answers that many ask for at once |
+//! | `line` | who may write to the lines of products, and when |
 //! | `ask`, `problem` | reading requests, and saying what is wrong with them |
 //! | `routes` | all paths, and `/openapi.json` and `/docs` made of them |
 //! | `product`, `stock`, `restock`, `round`, `subscription`, `bulk`, `admin`, `deployment` | the routes |
@@ -24,6 +26,8 @@ mod bulk;
 mod deployment;
 mod fresh;
 mod guard;
+mod impatient;
+mod line;
 pub mod options;
 mod problem;
 mod product;
@@ -40,12 +44,13 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio::{net::TcpListener, sync::watch, time::timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     auth::Tokens,
     fresh::Fresh,
+    line::LineWrites,
     options::{ApiOptions, OptionError},
     problem::{Kind, Problem},
 };
@@ -61,8 +66,8 @@ use crate::{
     trace,
 };
 
-/// Connections to MySQL; requests wait for one another beyond that.
-const CONNECTIONS_MAX: u32 = 24;
+/// Connections to MySQL; requests wait for one another beyond that. Writes to lines have others.
+const CONNECTIONS_MAX: u32 = 16;
 
 /// Why the server does not run, or not any more.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +111,7 @@ struct Api {
 struct Ready {
     producer: Producer,
     settings: watch::Receiver<Settings>,
+    lines: LineWrites,
 }
 
 /// Listens at once, and answers 503 until both backends are there; ends when `stop` is told and what is in hand is done, or
@@ -125,7 +131,6 @@ pub async fn run(
     if !tokens.are_needed() {
         tracing::warn!("no tokens are given: whoever reaches this address from this machine may do everything");
     }
-    let drain = options.drain();
     let api = Arc::new(Api {
         options,
         tokens,
@@ -139,17 +144,18 @@ pub async fn run(
     let serving = serve::run(listener, router, &api.options, stop.clone());
     let backing = back(&api, backends, &stop, &observer);
     tokio::pin!(serving);
-    let ended = tokio::select! {
-        () = &mut serving => Ok(()),
+    let (ended, end) = tokio::select! {
+        end = &mut serving => (Ok(()), end),
         error = backing => {
             stop.cancel();
-            serving.await;
-            Err(error)
+            (Err(error), serving.await)
         }
     };
     api.writes.close();
-    // They end by their own timeouts; nobody waits for their answers.
-    let _ = timeout(drain, api.writes.wait()).await;
+    // Nobody waits for their answers.
+    if timeout_at(end, api.writes.wait()).await.is_err() {
+        tracing::warn!(writes = api.writes.len(), "the drain is over; what was begun is cut off");
+    }
     if let Some(ready) = api.ready.get() {
         ready.producer.stores().redis.close().await;
     }
@@ -172,7 +178,11 @@ async fn back(api: &Api, backends: &Backends, stop: &CancellationToken, observer
     if let Err(error) = observer.attach(backends, &stores, watch.settings()) {
         return error.into();
     }
-    let ready = Ready { producer: Producer::new(stores), settings: watch.settings() };
+    let lines = match LineWrites::new(backends) {
+        Ok(lines) => lines,
+        Err(error) => return error.into(),
+    };
+    let ready = Ready { producer: Producer::new(stores), settings: watch.settings(), lines };
     if api.ready.set(ready).is_err() {
         tracing::error!("the backends were opened twice");
     }
@@ -187,9 +197,9 @@ impl Api {
     }
 
     /// Does something to its end, also when the caller leaves or the time of the request is over: a deed that is cut off
-    /// in the middle would leave its row in the list of actions open.
+    /// in the middle would leave its row in the list of actions open. Until then it is one of those in hand.
     async fn finish<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
-        match self.writes.spawn(trace::carry(work)).await {
+        match self.writes.spawn(guard::keep_place(trace::carry(work))).await {
             Ok(done) => Ok(done),
             Err(error) => Err(Problem::internal(&error)),
         }

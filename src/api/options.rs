@@ -80,6 +80,12 @@ pub enum OptionError {
         /// What is wrong with it.
         error: ParseError,
     },
+    /// Any visitor's browser on this machine could do anything.
+    #[error(
+        "--allow-origin / RESTOCK_API_ALLOW_ORIGINS lets web pages call, and there are no tokens: give --producer-token-hash \
+         or --admin-token-hash (RESTOCK_API_PRODUCER_TOKENS, RESTOCK_API_ADMIN_TOKENS; `restock-cli token` makes them)"
+    )]
+    OriginsWithoutTokens,
     /// Not the origin of a web page.
     #[error("--allow-origin / RESTOCK_API_ALLOW_ORIGINS: `{0}` is not an origin such as https://shop.example")]
     Origin(String),
@@ -89,7 +95,7 @@ impl ApiOptions {
     /// The tokens that are accepted.
     ///
     /// # Errors
-    /// When one cannot be read; when there is none and other machines could reach the address.
+    /// When one cannot be read; when there is none, and other machines could reach the address or web pages may call.
     pub fn tokens(&self) -> Result<Tokens, OptionError> {
         let mut known = Vec::new();
         for (role, option, entries) in [
@@ -103,6 +109,9 @@ impl ApiOptions {
         }
         if known.is_empty() && !self.listen.ip().is_loopback() {
             return Err(OptionError::OpenToAll(self.listen));
+        }
+        if known.is_empty() && self.origins.iter().any(|origin| !origin.trim().is_empty()) {
+            return Err(OptionError::OriginsWithoutTokens);
         }
         Ok(Tokens::new(known))
     }
@@ -156,6 +165,10 @@ mod tests {
             assert!(options(&["--listen", open, "--admin-token-hash", &hash]).tokens().is_ok(), "{open}");
         }
         assert!(options(&["--producer-token-hash", "secret"]).tokens().is_err());
+        let pages = ["--allow-origin", "https://shop.example"];
+        assert!(matches!(options(&pages).tokens(), Err(OptionError::OriginsWithoutTokens)));
+        assert!(options(&[pages[0], pages[1], "--admin-token-hash", &hash]).tokens().is_ok());
+        assert!(options(&["--allow-origin", ""]).tokens().is_ok(), "an empty variable is none");
     }
 
     #[test]

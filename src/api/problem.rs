@@ -208,6 +208,12 @@ impl Problem {
         self
     }
 
+    /// The same, with what was done until then before the detail.
+    pub(super) fn behind(mut self, done: &str) -> Self {
+        self.0.detail = format!("{done}: {}", self.0.detail);
+        self
+    }
+
     /// What happened, for the list of actions.
     pub(super) fn detail(&self) -> &str {
         &self.0.detail

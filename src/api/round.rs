@@ -85,8 +85,8 @@ pub(super) async fn list(
 
 /// Show one round
 ///
-/// Where it stands on each channel, how many were told, who was last, and how long it still takes; as it was at most 100 ms ago. A round that was
-/// overtaken at once has no lanes until that is recorded.
+/// Where it stands on each channel, how many were told, who was last, and how long it still takes; as it was at most 100 ms before it
+/// was asked for. A round that was overtaken at once has no lanes until that is recorded.
 #[utoipa::path(
     get, path = "/products/{productId}/rounds/{round}", tag = "Rounds", operation_id = "showRound",
     params(

@@ -30,6 +30,9 @@ use crate::observe::{self, Observer};
 
 /// Where all paths are; those that other systems of this kind have at the root are there too.
 const PREFIX: &str = "/api";
+/// Where the description of all paths is, and the page that shows it.
+const DESCRIPTION: &str = "/openapi.json";
+const PAGE: &str = "/docs";
 /// How the tokens are called in the description.
 const SCHEME: &str = "token";
 /// How long a browser may remember what it may do, in seconds.
@@ -82,7 +85,7 @@ pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>, observer: Observ
         .route(RESUME, post(admin::resume).route_layer(from_fn(guard::refuse_parameters)).route_layer(let_admins))
         .route_layer(from_fn_with_state(request_timeout, guard::hurry));
     describe(&mut description);
-    let limits = Arc::new(guard::Limits::new(api.options.requests_per_second, api.options.in_flight_max));
+    let gate = Arc::new(guard::Gate::new(api.clone()));
     let router = router
         .merge(at_the_root)
         .with_state(api.clone())
@@ -90,7 +93,7 @@ pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>, observer: Observ
         // One of our own, or what is merged after the layers would bring one that they do not surround.
         .fallback(async || Problem::of_status(StatusCode::NOT_FOUND))
         .layer(CatchPanicLayer::custom(guard::panicked))
-        .layer(from_fn_with_state(limits, guard::limit));
+        .layer(from_fn_with_state(gate, guard::admit));
     let router = router.layer(from_fn(observe::track));
     let router = if origins.is_empty() { router } else { router.layer(cors(origins)) };
     // Whoever looks after the process is let in however busy it is, is no caller that counts, and gets no problem documents.
@@ -128,12 +131,17 @@ fn admins() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(deployment::dead))
 }
 
+/// Whether a route shows nothing of the shop: [`documents`].
+pub(super) fn is_document(route: &str) -> bool {
+    route == DESCRIPTION || route.starts_with(PAGE)
+}
+
 /// `/openapi.json`, and the page at `/docs` that shows it, which comes from this program alone.
 fn documents(description: openapi::OpenApi) -> Router {
-    let config = Config::new(["/openapi.json"]).try_it_out_enabled(true);
-    let page = Router::from(SwaggerUi::new("/docs").config(config)).layer(from_fn(guard::dress_docs));
+    let config = Config::new([DESCRIPTION]).try_it_out_enabled(true);
+    let page = Router::from(SwaggerUi::new(PAGE).config(config)).layer(from_fn(guard::dress_docs));
     let description = Arc::new(description);
-    Router::new().route("/openapi.json", get(async move || Json(description.clone()))).merge(page)
+    Router::new().route(DESCRIPTION, get(async move || Json(description.clone()))).merge(page)
 }
 
 /// What browsers may do from other origins.

@@ -11,11 +11,11 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::options::ApiOptions;
+use super::{impatient::Impatient, options::ApiOptions};
 
 /// The longest that the head of a request may take, and that a connection may wait for one.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -27,10 +27,16 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`; then accepts nobody any more, lets each connection end the request that it is at, and returns when
-/// all have ended, or after the drain.
-pub(super) async fn run(listener: TcpListener, router: Router, options: &ApiOptions, stop: CancellationToken) {
+/// all have ended, or after the drain: the end of that, for what else is to be waited for.
+pub(super) async fn run(
+    listener: TcpListener,
+    router: Router,
+    options: &ApiOptions,
+    stop: CancellationToken,
+) -> Instant {
     let places = usize::try_from(options.connections_max).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
     let (places, connections) = (Arc::new(Semaphore::new(places)), TaskTracker::new());
+    let write_wait = Duration::from_millis(options.request_timeout_ms);
     loop {
         let next = async {
             let place = places.clone().acquire_owned().await;
@@ -42,6 +48,9 @@ pub(super) async fn run(listener: TcpListener, router: Router, options: &ApiOpti
         };
         match (place, accepted) {
             (Ok(place), Ok((stream, _))) => {
+                // Without it small answers wait for the acknowledgement of the one before.
+                let _ = stream.set_nodelay(true);
+                let stream = Impatient::new(stream, write_wait);
                 connections.spawn(serve(stream, place, router.clone(), stop.clone()));
             }
             (_, Err(error)) => {
@@ -54,16 +63,16 @@ pub(super) async fn run(listener: TcpListener, router: Router, options: &ApiOpti
     // Whoever connects from now on must be refused, and not wait.
     drop(listener);
     connections.close();
-    if timeout(options.drain(), connections.wait()).await.is_err() {
+    let end = Instant::now() + options.drain();
+    if timeout_at(end, connections.wait()).await.is_err() {
         tracing::warn!(connections = connections.len(), "the drain is over; requests are cut off");
     }
+    end
 }
 
-async fn serve(stream: TcpStream, place: OwnedSemaphorePermit, router: Router, stop: CancellationToken) {
+async fn serve(stream: Impatient<TcpStream>, place: OwnedSemaphorePermit, router: Router, stop: CancellationToken) {
     // Held as long as the connection.
     let _place = place;
-    // Without it small answers wait for the acknowledgement of the one before.
-    let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)

@@ -69,9 +69,10 @@ pub(super) async fn put(
     State(api): State<Arc<Api>>,
     At((product, user)): At<(ProductId, UserId)>,
 ) -> Result<(StatusCode, Json<Subscription>), Problem> {
-    let mysql = &api.ready()?.producer.stores().mysql;
-    let done = subscription::subscribe(mysql, product, &[user]).await?;
-    let person = line::place_of(mysql, product, user).await?.ok_or_else(|| never(product, user))?;
+    let lines = &api.ready()?.lines;
+    let _turn = lines.turn().await?;
+    let done = subscription::subscribe(&lines.mysql, product, &[user]).await?;
+    let person = line::place_of(&lines.mysql, product, user).await?.ok_or_else(|| never(product, user))?;
     let status = if done.kept > 0 { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(Subscription { product, user, place: person.place })))
 }
@@ -89,6 +90,8 @@ pub(super) async fn delete(
     State(api): State<Arc<Api>>,
     At((product, user)): At<(ProductId, UserId)>,
 ) -> Result<StatusCode, Problem> {
-    let done = subscription::unsubscribe(&api.ready()?.producer.stores().mysql, product, &[user]).await?;
+    let lines = &api.ready()?.lines;
+    let _turn = lines.turn().await?;
+    let done = subscription::unsubscribe(&lines.mysql, product, &[user]).await?;
     if done.unknown.is_empty() { Ok(StatusCode::NO_CONTENT) } else { Err(never(product, user)) }
 }

@@ -51,15 +51,15 @@ impl Record for RateRow {
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let (pool, _) = context.mysql().await?;
     let rates = args.action.map_or_else(Vec::new, |Action::Set { rates }| rates);
-    let rates: Vec<(String, String, String)> = rates.iter().map(|rate| setting_of(rate)).collect();
-    for (name, value, _) in &rates {
+    let rates: Vec<(String, String)> = rates.iter().map(|rate| setting_of(rate)).collect();
+    for (name, value) in &rates {
         setting::check(name, value)?;
     }
-    super::settings::refuse_repeats(rates.iter().map(|(name, ..)| name.as_str()))?;
-    for (name, value, what) in rates {
+    super::settings::refuse_repeats(rates.iter().map(|(name, _)| name.as_str()))?;
+    if !rates.is_empty() {
         let work = async {
-            setting::set(&pool, &name, &value).await?;
-            let said = format!("the rate{what} is {value}");
+            setting::set_all(&pool, &rates).await?;
+            let said = rates.iter().map(|(name, value)| in_words(name, value)).collect::<Vec<_>>().join("; ");
             let when = announce(context, &pool).await?;
             output::note(&format!("{said}{when}"));
             Ok(said)
@@ -72,11 +72,18 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The setting that an argument names, its value, and whose rate it is, for people.
-fn setting_of(rate: &str) -> (String, String, String) {
+/// The setting that an argument names, and its value.
+fn setting_of(rate: &str) -> (String, String) {
     match rate.split_once('=') {
-        Some((channel, rate)) => (format!("{RATE_OF}{channel}"), rate.to_owned(), format!(" of {channel}")),
-        None => (Name::Rate.as_str().to_owned(), rate.to_owned(), String::new()),
+        Some((channel, rate)) => (format!("{RATE_OF}{channel}"), rate.to_owned()),
+        None => (Name::Rate.as_str().to_owned(), rate.to_owned()),
+    }
+}
+
+fn in_words(name: &str, value: &str) -> String {
+    match name.strip_prefix(RATE_OF) {
+        Some(channel) => format!("the rate of {channel} is {value}"),
+        None => format!("the rate is {value}"),
     }
 }
 

@@ -57,9 +57,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         refuse_repeats(wishes.iter().map(|(name, _)| *name))?;
         let deed = Deed::of_all("settings set");
         let work = async {
-            for (name, value) in wishes {
-                setting::set(&pool, name, value).await?;
-            }
+            setting::set_all(&pool, &wishes).await?;
             Ok(values.join(" "))
         };
         context.act(&pool, &deed, work).await?;

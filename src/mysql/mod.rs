@@ -65,15 +65,34 @@ pub async fn connect(url: &SecretString, connections_max: u32) -> sqlx::Result<M
 /// # Errors
 /// When the URL cannot be read.
 pub fn connect_lazily(url: &SecretString, connections_max: u32) -> sqlx::Result<MySqlPool> {
-    let pool = MySqlPoolOptions::new()
+    Ok(pool(connections_max)
+        .after_connect(|connection, _| Box::pin(prepare(connection)))
+        .connect_lazy_with(options(url)?))
+}
+
+/// The same for work that must not wait long for others: each of its statements gives up after `most` at a lock that
+/// somebody holds, see [`is_deadlock`]. Whole seconds, at least one.
+///
+/// # Errors
+/// When the URL cannot be read.
+pub fn connect_impatiently(url: &SecretString, connections_max: u32, most: Duration) -> sqlx::Result<MySqlPool> {
+    let pool = pool(connections_max).after_connect(move |connection, _| {
+        Box::pin(async move {
+            prepare(connection).await?;
+            wait_for_locks(connection, most).await
+        })
+    });
+    Ok(pool.connect_lazy_with(options(url)?))
+}
+
+fn pool(connections_max: u32) -> MySqlPoolOptions {
+    MySqlPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // Either of these starts a task that, now and then, spins for ever and keeps the process from ending, because sqlx
         // 0.9.0 may count its idle connections below zero (https://github.com/launchbadge/sqlx/issues/3645).
         .idle_timeout(None)
         .max_lifetime(None)
-        .after_connect(|connection, _| Box::pin(prepare(connection)));
-    Ok(pool.connect_lazy_with(options(url)?))
 }
 
 fn options(url: &SecretString) -> sqlx::Result<MySqlConnectOptions> {

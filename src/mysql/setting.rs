@@ -5,7 +5,7 @@ mod value;
 
 use std::collections::BTreeMap;
 
-use sqlx::{MySqlExecutor, MySqlPool};
+use sqlx::{MySqlConnection, MySqlExecutor, MySqlPool};
 
 pub use error::SettingError;
 use value::{
@@ -204,10 +204,32 @@ fn check_channel_rate(channel: &str, value: &str) -> Result<String, SettingError
 /// Stores a new value of a setting, for all processes.
 ///
 /// # Errors
-/// When there is no such setting, it is fixed, or the value cannot be used; and those of MySQL.
+/// Those of [`set_all`].
 pub async fn set(pool: &MySqlPool, name: &str, value: &str) -> Result<(), SettingError> {
+    set_all(pool, &[(name, value)]).await
+}
+
+/// Stores new values of settings, for all processes: all of them at once, or none.
+///
+/// # Errors
+/// When there is no such setting, one is fixed, or a value cannot be used; and those of MySQL.
+pub async fn set_all<T: AsRef<str>>(pool: &MySqlPool, values: &[(T, T)]) -> Result<(), SettingError> {
+    let mut tx = pool.begin().await?;
+    // Invariant: who changes settings holds this row, so that what is committed later has the higher revision. Whoever
+    // changes several then waits for nobody who waits for them.
+    sqlx::query("SELECT name FROM setting WHERE name = ? FOR UPDATE")
+        .bind(Name::Rate.as_str())
+        .fetch_optional(&mut *tx)
+        .await?;
+    for (name, value) in values {
+        set_one(&mut tx, name.as_ref(), value.as_ref()).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+async fn set_one(tx: &mut MySqlConnection, name: &str, value: &str) -> Result<(), SettingError> {
     if let Some(channel) = name.strip_prefix(RATE_OF) {
-        return set_channel_rate(pool, channel, value).await;
+        return set_channel_rate(tx, channel, value).await;
     }
     let known = Name::ALL.into_iter().find(|known| known.as_str() == name);
     let name = known.ok_or_else(|| SettingError::Unknown(name.to_owned()))?;
@@ -215,7 +237,7 @@ pub async fn set(pool: &MySqlPool, name: &str, value: &str) -> Result<(), Settin
     if matches!(name, Name::Partitions | Name::Namespace) {
         let stored: Option<String> = sqlx::query_scalar("SELECT value FROM setting WHERE name = ?")
             .bind(name.as_str())
-            .fetch_optional(pool)
+            .fetch_optional(tx)
             .await?;
         return match stored {
             Some(stored) if stored == value => Ok(()),
@@ -223,20 +245,20 @@ pub async fn set(pool: &MySqlPool, name: &str, value: &str) -> Result<(), Settin
             None => Err(SettingError::Missing(name.as_str())),
         };
     }
-    store(pool, name.as_str(), &value).await
+    store(tx, name.as_str(), &value).await
 }
 
 /// Gives a channel a rate of its own, within that of all; `none` takes it away.
 ///
 /// # Errors
 /// When there is no such channel or the value cannot be used; and those of MySQL.
-async fn set_channel_rate(pool: &MySqlPool, channel: &str, value: &str) -> Result<(), SettingError> {
+async fn set_channel_rate(tx: &mut MySqlConnection, channel: &str, value: &str) -> Result<(), SettingError> {
     let rate = check_channel_rate(channel, value)?;
     // The row stays, or the revision would go back.
-    store(pool, &format!("{RATE_OF}{channel}"), &rate).await
+    store(tx, &format!("{RATE_OF}{channel}"), &rate).await
 }
 
-async fn store(pool: &MySqlPool, name: &str, value: &str) -> Result<(), SettingError> {
+async fn store(tx: &mut MySqlConnection, name: &str, value: &str) -> Result<(), SettingError> {
     // A clock that went back, or a restored database, must not make the new value look old.
     sqlx::query(
         "INSERT INTO setting (name, value, revision)
@@ -246,7 +268,7 @@ async fn store(pool: &MySqlPool, name: &str, value: &str) -> Result<(), SettingE
     )
     .bind(name)
     .bind(value)
-    .execute(pool)
+    .execute(tx)
     .await?;
     Ok(())
 }

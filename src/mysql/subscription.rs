@@ -53,18 +53,17 @@ pub async fn subscribe(pool: &MySqlPool, product: ProductId, users: &[UserId]) -
     let mut done = Subscribed::default();
     for chunk in users.chunks(CHUNK_USERS) {
         let known = known_users(&mut tx, product, chunk).await?;
-        let mut fresh = Vec::new();
+        let (mut fresh, mut back) = (Vec::new(), Vec::new());
         for user in chunk {
             match known.get(user) {
                 Some(true) => done.kept += 1,
-                Some(false) => {
-                    move_to_end(&mut tx, product, *user, take_place()).await?;
-                    done.returned += 1;
-                }
+                Some(false) => back.push((*user, take_place())),
                 None => fresh.push((*user, take_place())),
             }
         }
+        move_to_end(&mut tx, product, &back).await?;
         insert(&mut tx, product, &fresh).await?;
+        done.returned += u64::try_from(back.len()).unwrap_or(u64::MAX);
         done.added += u64::try_from(fresh.len()).unwrap_or(u64::MAX);
     }
     sqlx::query("UPDATE product_line SET newest = ? WHERE product_id = ?")
@@ -165,16 +164,19 @@ fn push_users(query: &mut QueryBuilder<sqlx::MySql>, users: &[UserId]) {
     query.push(")");
 }
 
-async fn move_to_end(tx: &mut MySqlConnection, product: ProductId, user: UserId, place: Place) -> sqlx::Result<()> {
-    sqlx::query(
-        "UPDATE product_user_notification SET created_at = ?, is_active = 1 WHERE product_id = ? AND user_id = ?",
-    )
-    .bind(place.datetime())
-    .bind(product.0)
-    .bind(user.0)
-    .execute(tx)
-    .await
-    .map(drop)
+/// In one statement, because the line is locked meanwhile.
+async fn move_to_end(tx: &mut MySqlConnection, product: ProductId, people: &[(UserId, Place)]) -> sqlx::Result<()> {
+    if people.is_empty() {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::new("UPDATE product_user_notification SET is_active = 1, created_at = CASE user_id");
+    for (user, place) in people {
+        query.push(" WHEN ").push_bind(user.0).push(" THEN ").push_bind(place.datetime());
+    }
+    query.push(" ELSE created_at END WHERE product_id = ").push_bind(product.0);
+    let users: Vec<UserId> = people.iter().map(|(user, _)| *user).collect();
+    push_users(&mut query, &users);
+    query.build().persistent(false).execute(tx).await.map(drop)
 }
 
 async fn insert(tx: &mut MySqlConnection, product: ProductId, people: &[(UserId, Place)]) -> sqlx::Result<()> {

@@ -1,5 +1,6 @@
 //! Who may do what.
 
+use futures_util::future::join_all;
 use restock::token::{TokenHash, fresh};
 
 use super::shop::Shop;
@@ -60,8 +61,20 @@ async fn without_tokens_web_pages_cannot_use_it() {
     api.ask("POST", restock, &evil, "").await.fails(403, "forbidden", "");
     let rebound = [("host", "evil.example")];
     api.ask("POST", restock, &rebound, "").await.fails(421, "misdirected", "");
+    for (name, value) in
+        [("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=203.0.113.7"), ("x-real-ip", "203.0.113.7")]
+    {
+        api.ask("POST", restock, &[(name, value)], "").await.fails(403, "forbidden", "");
+    }
     let own = format!("http://{}", api.address);
     api.ask("POST", restock, &[("origin", own.as_str())], "").await.is(202);
+}
+
+#[tokio::test]
+async fn pages_may_not_call_a_server_without_tokens() {
+    let shop = Shop::open().await;
+    let (code, said) = shop.refuses(&["--allow-origin", "https://shop.example"]).await;
+    assert!(code == Some(2) && said.contains("--producer-token-hash") && said.lines().count() == 1, "{code:?}: {said}");
 }
 
 #[tokio::test]
@@ -79,5 +92,23 @@ async fn a_page_may_call_from_an_origin_that_was_named() {
         let answer = api.ask("GET", PRODUCER_READS, &[("origin", origin)], "").await.is(200);
         assert_eq!(answer.header("access-control-allow-origin"), allowed, "{answer:?}");
         assert_eq!(answer.header("access-control-allow-credentials"), "");
+    }
+}
+
+#[tokio::test]
+async fn strangers_do_not_use_up_what_belongs_to_callers() {
+    let shop = Shop::open().await;
+    let token = fresh();
+    let hash = TokenHash::of(&token).to_string();
+    let api = shop.start(&["--producer-token-hash", &hash, "--requests-per-second", "5"]).await;
+    api.until(|answer| answer.status == 200, "/readyz").await;
+    for (path, wanted) in [(PRODUCER_READS, 401), ("/openapi.json", 200), ("/nothing", 404)] {
+        let strangers = join_all((0..100).map(|_| api.get(path))).await;
+        assert!(strangers.iter().any(|answer| answer.status == 429), "{path} has no limit");
+        assert!(strangers.iter().all(|answer| answer.status == 429 || answer.status == wanted), "{path}");
+    }
+    let bearer = format!("Bearer {token}");
+    for _ in 0..5 {
+        api.ask("GET", PRODUCER_READS, &[("authorization", &bearer)], "").await.is(200);
     }
 }

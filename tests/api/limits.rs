@@ -6,6 +6,7 @@ use nix::sys::signal::Signal;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::timeout,
 };
 
 use super::shop::{Api, Shop};
@@ -39,7 +40,7 @@ impl Held {
 
     async fn answer(&mut self) -> String {
         let mut answer = vec![0; 4_096];
-        let count = tokio::time::timeout(Duration::from_secs(20), self.0.read(&mut answer)).await;
+        let count = timeout(Duration::from_secs(20), self.0.read(&mut answer)).await;
         answer.truncate(count.expect("an answer in time").expect("an answer"));
         String::from_utf8(answer).expect("text")
     }
@@ -72,6 +73,50 @@ async fn what_is_more_than_can_be_worked_on_is_refused_at_once() {
     refused.fails(503, "overloaded", "");
     assert!(held.end().await.starts_with("HTTP/1.1 202 "));
     api.until(|answer| answer.status == 200, "/api/products/42").await;
+}
+
+/// Asks for more than fits into the connection, and never reads.
+async fn stay_deaf(api: &Api) -> TcpStream {
+    let mut stream = TcpStream::connect(&api.address).await.expect("it listens");
+    let requests = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
+    while let Ok(Ok(())) = timeout(Duration::from_millis(500), stream.write_all(requests.as_bytes())).await {}
+    stream
+}
+
+#[tokio::test]
+async fn who_never_reads_does_not_keep_others_out() {
+    let shop = Shop::open().await;
+    // One is the client's own.
+    let api = shop.api_with(&["--api-connections-max", "3", "--request-timeout-ms", "1000"]).await;
+    let _deaf = [stay_deaf(&api).await, stay_deaf(&api).await];
+    let mut other = TcpStream::connect(&api.address).await.expect("it listens");
+    other.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("it reads");
+    let mut answer = [0; 15];
+    let read = timeout(Duration::from_secs(10), other.read_exact(&mut answer)).await;
+    read.expect("an answer in time").expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+}
+
+/// Holds up whoever changes a setting, until it is dropped.
+async fn hold_settings(pool: &sqlx::MySqlPool) -> sqlx::MySqlTransaction<'_> {
+    let mut holder = pool.begin().await.expect("MySQL answers");
+    sqlx::query("SELECT name FROM setting FOR UPDATE").execute(&mut *holder).await.expect("they are locked");
+    holder
+}
+
+#[tokio::test]
+async fn what_goes_on_after_its_answer_keeps_its_place() {
+    let shop = Shop::open().await;
+    let api = shop.api_with(&["--in-flight-max", "1", "--request-timeout-ms", "300"]).await;
+    let pool = shop.pool().await;
+    let holder = hold_settings(&pool).await;
+    api.put("/api/rate", r#"{"limit":5}"#).await.fails(503, "too-slow", "");
+    for _ in 0..5 {
+        api.get("/api/products/42").await.fails(503, "overloaded", "");
+    }
+    holder.commit().await.expect("MySQL answers");
+    api.until(|answer| answer.status == 200, "/api/products/42").await;
+    assert_eq!(api.get("/api/rate").await.is(200).body[0]["limit"], 5, "it was done to its end");
 }
 
 #[tokio::test]
@@ -112,6 +157,24 @@ async fn a_drain_has_an_end() {
     let _held = Held::begin(&api).await;
     api.until(|answer| answer.status == 503, "/api/products/42").await;
     api.signal(Signal::SIGTERM);
-    let ended = tokio::time::timeout(Duration::from_secs(5), api.child.wait()).await;
+    let ended = timeout(Duration::from_secs(5), api.child.wait()).await;
+    assert_eq!(ended.expect("it ends in time").expect("it ends").code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_is_asked_and_what_goes_on_have_one_drain_together() {
+    const DRAIN: Duration = Duration::from_secs(4);
+    let shop = Shop::open().await;
+    let drain = DRAIN.as_millis().to_string();
+    let options =
+        ["--in-flight-max", "2", "--request-timeout-ms", "300", "--bulk-timeout-ms", "60000", "--drain-ms", &drain];
+    let mut api = shop.api_with(&options).await;
+    let pool = shop.pool().await;
+    let _holder = hold_settings(&pool).await;
+    api.put("/api/rate", r#"{"limit":5}"#).await.fails(503, "too-slow", "");
+    let _held = Held::begin_at(&api, "/api/products/42/subscriptions", "application/x-ndjson").await;
+    api.get("/api/products/42").await.fails(503, "overloaded", "");
+    api.signal(Signal::SIGTERM);
+    let ended = timeout(DRAIN + DRAIN / 2, api.child.wait()).await;
     assert_eq!(ended.expect("it ends in time").expect("it ends").code(), Some(0));
 }

@@ -72,7 +72,7 @@ async fn without_mysql_it_says_so_in_time() {
 async fn a_restock_that_is_kept_is_accepted_whatever_comes_after() {
     let own = Servers::start().await.expect("servers");
     let shop = Shop::open_on(&own).await;
-    let mysql = shop.mysql().await;
+    let mysql = shop.pool().await;
     let api = shop.api().await;
     // Redis does not hold the product, and nobody may look at its row: it cannot be installed.
     let mut tx = mysql.begin().await.expect("MySQL answers");

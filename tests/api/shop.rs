@@ -137,13 +137,21 @@ impl Shop {
         Api { child, address, client: client.build().expect("a client"), token: None }
     }
 
-    /// One connection to MySQL.
-    pub async fn mysql(&self) -> sqlx::MySqlPool {
-        restock::mysql::connect(&self.mysql_url.clone().into(), 1).await.expect("MySQL answers")
+    /// How a server ends that does not even start, and what it says.
+    pub async fn refuses(&self, args: &[&str]) -> (Option<i32>, String) {
+        let mut command = self.program(API);
+        command.args(["--listen", "127.0.0.1:0"]).args(args);
+        let ended = tokio::time::timeout(DEADLINE, command.output()).await.expect("it ends in time").expect("it runs");
+        (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
     }
 
     pub async fn execute(&self, sql: &'static str) {
-        sqlx::raw_sql(sql).execute(&self.mysql().await).await.expect("the statement runs");
+        sqlx::raw_sql(sql).execute(&self.pool().await).await.expect("the statement runs");
+    }
+
+    /// Its record, for what no command does.
+    pub async fn pool(&self) -> sqlx::MySqlPool {
+        restock::mysql::connect(&self.mysql_url.clone().into(), 2).await.expect("MySQL answers")
     }
 }
 

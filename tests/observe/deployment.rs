@@ -35,6 +35,8 @@ pub struct Deployment {
 pub struct Process {
     pub child: Child,
     pub address: String,
+    /// Given with whatever it is asked.
+    pub token: Option<String>,
 }
 
 impl Deployment {
@@ -123,7 +125,7 @@ async fn listening(mut command: Command, says: &str) -> Process {
     let address = timeout(DEADLINE, told).await.expect("it says so in time");
     // It must be able to go on writing.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    Process { child, address }
+    Process { child, address, token: None }
 }
 
 /// A client that keeps to HTTP without TLS.
@@ -136,7 +138,11 @@ pub fn client() -> reqwest::Client {
 impl Process {
     /// The status and the body of an answer; none while nobody answers.
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
-        let answer = client().get(format!("http://{}{path}", self.address)).send().await.ok()?;
+        let mut request = client().get(format!("http://{}{path}", self.address));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let answer = request.send().await.ok()?;
         let status = answer.status().as_u16();
         Some((status, answer.text().await.ok()?))
     }

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use restock::token::{TokenHash, fresh};
 use tokio::process::{Child, Command};
 
 use super::deployment::{Deployment, Process, client};
@@ -45,8 +46,22 @@ async fn nginx(folder: &Path, apis: &[&Process]) -> Option<(Child, String)> {
     Some((child, format!("http://127.0.0.1:{port}")))
 }
 
+/// An API with a token: without one it answers nothing that a proxy passes on.
+async fn api(deployment: &Deployment, token: &str, args: &[&str]) -> Process {
+    let hash = TokenHash::of(token).to_string();
+    let args: Vec<&str> = ["--admin-token-hash", &hash].into_iter().chain(args.iter().copied()).collect();
+    let mut api = deployment.start_api(&args).await;
+    api.token = Some(token.to_owned());
+    api
+}
+
 async fn status(url: &str) -> Option<u16> {
-    Some(client().get(url).send().await.ok()?.status().as_u16())
+    status_with(url, "").await
+}
+
+async fn status_with(url: &str, token: &str) -> Option<u16> {
+    let request = client().get(url).header("authorization", format!("Bearer {token}"));
+    Some(request.send().await.ok()?.status().as_u16())
 }
 
 async fn until_ready(url: &str) {
@@ -61,14 +76,15 @@ async fn until_ready(url: &str) {
 async fn one_api_dies_behind_the_proxy_and_nobody_notices() {
     let deployment = Deployment::open("null", 0).await;
     deployment.product(7, 3).await;
-    let (mut first, second) = (deployment.start_api(&[]).await, deployment.start_api(&[]).await);
+    let token = fresh();
+    let (mut first, second) = (api(&deployment, &token, &[]).await, api(&deployment, &token, &[]).await);
     first.until_ready(true).await;
     second.until_ready(true).await;
     let folder = tempfile::tempdir().expect("a folder");
     let Some((_nginx, url)) = nginx(folder.path(), &[&first, &second]).await else { return };
     until_ready(&url).await;
     for _ in 0..20 {
-        assert_eq!(status(&format!("{url}/api/products/7")).await, Some(200));
+        assert_eq!(status_with(&format!("{url}/api/products/7"), &token).await, Some(200));
     }
     let shown = r#"restock_http_requests_total{method="GET",route="/api/products/{productId}",status="200"}"#;
     for api in [&first, &second] {
@@ -78,13 +94,14 @@ async fn one_api_dies_behind_the_proxy_and_nobody_notices() {
 
     first.child.kill().await.expect("it is killed");
     for _ in 0..20 {
-        assert_eq!(status(&format!("{url}/api/products/7")).await, Some(200));
+        assert_eq!(status_with(&format!("{url}/api/products/7"), &token).await, Some(200));
     }
     let restock = format!("{url}/api/products/7/notifications/re-stock");
     for _ in 0..3 {
         // What could not be sent at all goes to the other one, also what must not be done twice.
-        let answer =
-            client().post(&restock).header("idempotency-key", "delivery-7781").send().await.expect("an answer");
+        let request = client().post(&restock).header("idempotency-key", "delivery-7781");
+        let request = request.header("authorization", format!("Bearer {token}"));
+        let answer = request.send().await.expect("an answer");
         assert_eq!(answer.status().as_u16(), 202);
         let told: serde_json::Value = serde_json::from_slice(&answer.bytes().await.expect("a body")).expect("JSON");
         assert_eq!(told["round"], 1, "the same key is the same round: {told}");
@@ -92,16 +109,30 @@ async fn one_api_dies_behind_the_proxy_and_nobody_notices() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_tokens_nobody_behind_the_proxy_is_let_in() {
+    let deployment = Deployment::open("null", 0).await;
+    let api = deployment.start_api(&[]).await;
+    api.until_ready(true).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some((_nginx, url)) = nginx(folder.path(), &[&api]).await else { return };
+    until_ready(&url).await;
+    assert_eq!(status(&format!("{url}/api/products")).await, Some(403));
+    assert_eq!(status(&format!("http://{}/api/products", api.address)).await, Some(200), "this machine is");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_limit_reaches_the_caller_through_the_proxy_with_its_retry_after() {
     let deployment = Deployment::open("null", 0).await;
-    let api = deployment.start_api(&["--requests-per-second", "1"]).await;
+    let token = fresh();
+    let api = api(&deployment, &token, &["--requests-per-second", "1"]).await;
     api.until_ready(true).await;
     let folder = tempfile::tempdir().expect("a folder");
     let Some((_nginx, url)) = nginx(folder.path(), &[&api]).await else { return };
     until_ready(&url).await;
     let start = Instant::now();
     loop {
-        let answer = client().get(format!("{url}/api/products")).send().await.expect("an answer");
+        let request = client().get(format!("{url}/api/products")).header("authorization", format!("Bearer {token}"));
+        let answer = request.send().await.expect("an answer");
         if answer.status() == 429 {
             let wait = answer.headers().get("retry-after").expect("it says when to come again");
             assert!(wait.to_str().is_ok_and(|seconds| seconds.parse::<u64>().is_ok_and(|seconds| seconds >= 1)));

@@ -30,7 +30,7 @@ impl Exit {
             Self::NotFound => "no such product, round or user",
             Self::Conflict => {
                 "conflict: nothing to resume or cancel, no stock to announce or resume for, a key used with another \
-                 quantity, a stock below zero"
+                 quantity, a stock below zero, or above 1,000,000,000,000, the most that a product can have"
             }
             Self::Unreachable => "Redis or MySQL does not answer (before 3)",
             Self::Findings => "`verify` or `doctor` found something",
