@@ -42,7 +42,7 @@ USER 10001:10001
 WORKDIR /tmp
 ENV RESTOCK_LOG_FORMAT=json \
     RESTOCK_METRICS_LISTEN=0.0.0.0:9464
-# 9464: /metrics, /livez, /readyz of worker and flusher. 8000: the API, with these paths.
+# 9464: /metrics, /livez, /readyz of every role. 8000: the API.
 EXPOSE 8000 9464
 # SIGTERM drains; give it longer than --drain-ms.
 STOPSIGNAL SIGTERM

@@ -8,6 +8,7 @@ use restock::{
     cli::{arguments, service},
     config::{Backends, Logging},
     meter::Role,
+    observe::Observing,
 };
 
 /// Answers a shop's backend over HTTP; any number may run behind a proxy
@@ -23,12 +24,14 @@ struct Command {
     #[command(flatten)]
     options: ApiOptions,
     #[command(flatten)]
+    observing: Observing,
+    #[command(flatten)]
     logging: Logging,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Command { backends, options, logging } = arguments::parse();
+    let Command { backends, options, observing, logging } = arguments::parse();
     let serving = async |stop, observer| Ok(api::run(options, &backends, stop, observer).await?);
-    service::run("restock-api", &backends, &logging, (Role::Api, None), serving).await
+    service::run("restock-api", &backends, &logging, (Role::Api, &observing), serving).await
 }

@@ -32,7 +32,7 @@ struct Command {
 async fn main() -> ExitCode {
     let Command { backends, options, logging, observing } = arguments::parse();
     let flushing = async |stop, observer| flush(&backends, &options, stop, observer).await;
-    service::run("restock-flusher", &backends, &logging, (Role::Flusher, Some(&observing)), flushing).await
+    service::run("restock-flusher", &backends, &logging, (Role::Flusher, &observing), flushing).await
 }
 
 async fn flush(

@@ -39,7 +39,7 @@ struct Command {
 async fn main() -> ExitCode {
     let Command { backends, worker, channels, logging, observing } = arguments::parse();
     let working = async |stop, observer| work(&backends, worker, channels, stop, observer).await;
-    service::run("restock-worker", &backends, &logging, (Role::Worker, Some(&observing)), working).await
+    service::run("restock-worker", &backends, &logging, (Role::Worker, &observing), working).await
 }
 
 async fn work(

@@ -70,6 +70,7 @@ pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>, observer: Observ
     let bulk_timeout = Duration::from_millis(api.options.bulk_timeout_ms);
     let let_producers = from_fn_with_state(api.clone(), auth::let_producers);
     let let_admins = from_fn_with_state(api.clone(), auth::let_admins);
+    let metrics = observe::exposition(observer.clone()).route_layer(let_admins.clone());
     let quick = producers().route_layer(let_producers.clone()).merge(admins().route_layer(let_admins.clone()));
     let quick = quick.route_layer(from_fn_with_state(request_timeout, guard::hurry));
     let bulk = OpenApiRouter::new().routes(routes!(bulk::subscribe)).route_layer(from_fn(guard::refuse_parameters));
@@ -96,9 +97,9 @@ pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>, observer: Observ
         .layer(from_fn_with_state(gate, guard::admit));
     let router = router.layer(from_fn(observe::track));
     let router = if origins.is_empty() { router } else { router.layer(cors(origins)) };
-    // Whoever looks after the process is let in however busy it is, is no caller that counts, and gets no problem documents.
+    // Whoever looks after the process is let in however busy it is, and is no caller that counts.
     // Of two routers the fallback of the second one stands: what no route knows is the API's to answer.
-    observe::routes(observer).merge(router.layer(from_fn(guard::dress)))
+    observe::probes(observer).merge(metrics.layer(from_fn(guard::dress))).merge(router.layer(from_fn(guard::dress)))
 }
 
 const RESTOCK: &str = "/products/{productId}/notifications/re-stock";

@@ -16,22 +16,20 @@ use crate::{
     stop, trace,
 };
 
-/// Prepares this process, shows what it does where that is wanted (without options, on a server of its own), runs its work with a token that SIGTERM and SIGINT cancel, and says how it ended: the codes
-/// are those of `restock-cli`, the reason is one line on stderr in the form of the log, whatever the log's filter.
+/// Prepares this process, shows what it does where that is wanted, runs its work with a token that SIGTERM and SIGINT cancel,
+/// and says how it ended: the codes are those of `restock-cli`, the reason is one line on stderr in the form of the log,
+/// whatever the log's filter.
 pub async fn run(
     program: &'static str,
     backends: &Backends,
     logging: &Logging,
-    (role, observing): (Role, Option<&Observing>),
+    (role, observing): (Role, &Observing),
     work: impl AsyncFnOnce(CancellationToken, Observer) -> anyhow::Result<()>,
 ) -> ExitCode {
     let ended = async {
         config::prepare(backends, logging)?;
         let stop = stop::on_signals().context("cannot listen for signals")?;
-        let observer = match observing {
-            Some(observing) => observing.start(role, stop.clone()).await?,
-            None => Observer::start(role, stop.clone()),
-        };
+        let observer = observing.start(role, stop.clone()).await?;
         work(stop, observer).await
     };
     let ended = ended.await;

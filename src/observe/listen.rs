@@ -1,4 +1,4 @@
-//! The listener of a role that has no HTTP server of its own.
+//! The listener for whoever looks after a process.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use super::{Observer, routes};
+use super::{Observer, exposition, probes};
 use crate::meter::Role;
 
 /// More than a check and a survey may take.
@@ -38,16 +38,19 @@ pub struct ListenError {
 
 impl Observing {
     /// Listens, and answers until the process ends, so also while it waits for its stores and while it drains. Without an
-    /// address nothing is measured.
+    /// address nothing is measured, but in an API, which has the same on its own port.
     ///
     /// # Errors
     /// When the address is taken or not this machine's.
     pub async fn start(&self, role: Role, stop: CancellationToken) -> Result<Observer, ListenError> {
-        let Some(address) = self.metrics_listen else { return Ok(Observer::unobserved(role, stop)) };
+        let Some(address) = self.metrics_listen else {
+            return Ok(if role == Role::Api { Observer::start(role, stop) } else { Observer::unobserved(role, stop) });
+        };
         let listener = TcpListener::bind(address).await.map_err(|why| ListenError { address, why })?;
         let address = listener.local_addr().unwrap_or(address);
         let observer = Observer::start(role, stop);
-        let app = routes(observer.clone())
+        let app = probes(observer.clone())
+            .merge(exposition(observer.clone()))
             .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_MAX))
             .layer(GlobalConcurrencyLimitLayer::new(REQUESTS_MAX));
         tracing::info!(%address, "serving /metrics, /livez and /readyz");

@@ -6,8 +6,9 @@
 //! /readyz    200 while it can do its job now, else 503; the body names each check
 //! ```
 //!
-//! A role without an HTTP server of its own gets one by `--metrics-listen` ([`Observing`]). Nothing here needs a token and
-//! nothing shows a product, a user or an address; still it belongs on an inner network.
+//! They have a listener of their own, `--metrics-listen` ([`Observing`]), that needs no token: nothing here shows a product, a
+//! user or an address, still it belongs on an inner network. The API has them on its own port too, and shows the metrics
+//! there to admins only.
 
 mod health;
 mod listen;
@@ -127,13 +128,14 @@ impl Observer {
     }
 }
 
-/// The three routes, for any router to merge.
-pub fn routes(observer: Observer) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(readyz))
-        .with_state(observer)
+/// `/livez` and `/readyz`, for any router to merge.
+pub fn probes(observer: Observer) -> Router {
+    Router::new().route("/livez", get(async || "ok\n")).route("/readyz", get(readyz)).with_state(observer)
+}
+
+/// `/metrics`, for any router to merge.
+pub fn exposition(observer: Observer) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(observer)
 }
 
 async fn metrics(State(observer): State<Observer>) -> impl IntoResponse {

@@ -36,17 +36,23 @@ async fn a_token_opens_what_it_is_for() {
     }
     api = api.with_token(Some(&new));
     api.post(PAUSE, "").await.fails(403, "forbidden", "");
+    api.get("/metrics").await.fails(403, "forbidden", "");
     api.post("/admin/products/42/notifications/re-stock", "").await.fails(403, "forbidden", "");
     api = api.with_token(None);
     api.post("/products/42/notifications/re-stock", "").await.fails(401, "unauthorized", "");
     let basic = [("authorization", "Basic YTpi")];
     api.ask("GET", PRODUCER_READS, &basic, "").await.fails(401, "unauthorized", "");
+    api.get("/metrics").await.fails(401, "unauthorized", "");
     // What is no secret, and what is not there, needs no token.
-    api.get("/openapi.json").await.is(200);
+    for open in ["/openapi.json", "/livez", "/readyz"] {
+        api.get(open).await.is(200);
+    }
     api.get("/nothing").await.is(404);
 
     api = api.with_token(Some(&admin));
     api.post(PAUSE, "").await.is(200);
+    let metrics = api.get("/metrics").await.is(200);
+    assert!(metrics.body.as_str().is_some_and(|text| text.contains("restock_http_requests_total")), "{metrics:?}");
     let actions = shop.cli(&["actions", "--output", "json"]).await;
     assert!(actions.contains("\"by\": \"ann\""), "{actions}");
     assert!(!actions.contains("forbidden"), "{actions}");

@@ -6,6 +6,7 @@ mod support;
 
 mod admin;
 mod auth;
+mod description;
 mod errors;
 mod limits;
 mod lines;

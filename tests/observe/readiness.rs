@@ -1,9 +1,12 @@
 //! A process is ready while it can do its job, and alive all the time.
 
-use restock::local::Servers;
+use restock::{
+    local::Servers,
+    token::{TokenHash, fresh},
+};
 use serde_json::Value;
 
-use super::deployment::{CLI, Deployment, FLUSHER, Process, WORKER};
+use super::deployment::{API, CLI, Deployment, FLUSHER, Process, WORKER};
 
 /// What is not well.
 fn failing(health: &Value) -> Vec<&str> {
@@ -78,8 +81,8 @@ async fn a_port_that_is_taken_is_named_at_the_start() {
     let deployment = Deployment::open("null", 0).await;
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address").to_string();
-    for program in [WORKER, FLUSHER] {
-        let ended = deployment.program(program).args(["--metrics-listen", &address]).output().await.expect("it runs");
+    for program in [WORKER, FLUSHER, API] {
+        let ended = deployment.program(program).env("RESTOCK_LISTEN", "127.0.0.1:0").args(["--metrics-listen", &address]).output().await.expect("it runs");
         let said = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert_eq!(ended.status.code(), Some(1), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
@@ -87,4 +90,15 @@ async fn a_port_that_is_taken_is_named_at_the_start() {
             assert!(said.contains(word), "{word}: {said}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_shows_its_metrics_to_the_inner_network_without_a_token() {
+    let deployment = Deployment::open("null", 0).await;
+    let hash = TokenHash::of(&fresh()).to_string();
+    let api = deployment.start(API, &["--listen", "127.0.0.1:0", "--admin-token-hash", &hash]).await;
+    api.until_ready(true).await;
+    is_alive(&api).await;
+    assert!(api.metrics().await.value("process_resident_memory_bytes").is_some_and(|bytes| bytes > 1e6));
+    assert_eq!(api.get("/api/products").await.map(|(status, _)| status), Some(404), "nothing else is there");
 }
