@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::{net::TcpListener, time::timeout};
+
 use super::{
     collector::{Collector, Receiver},
     deployment::{CLI, Deployment, FLUSHER, WORKER, client},
@@ -69,6 +71,30 @@ async fn a_restock_is_one_trace_from_the_command_to_the_webhook() {
         assert!(!collector.has(&[user.as_bytes()]), "a span names a user");
     }
     assert!(!collector.has(&[receiver.url.as_bytes()]), "a span names an address");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_falls_silent_is_given_up_and_asked_again() {
+    let deployment = Deployment::open("null", 0).await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let endpoint = format!("http://{}", silent.local_addr().expect("an address"));
+    let export = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "200"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ];
+    let api = deployment.start_api_with(&[], &export).await;
+    api.until_ready(true).await;
+    // They stay open, and nobody answers.
+    let mut held = Vec::new();
+    let start = Instant::now();
+    while held.len() < 2 {
+        assert!(start.elapsed() < DEADLINE, "{} connections", held.len());
+        assert!(api.get("/api/products").await.is_some());
+        if let Ok(came) = timeout(Duration::from_millis(50), silent.accept()).await {
+            held.push(came.expect("a connection"));
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
