@@ -46,6 +46,6 @@ ENV RESTOCK_LOG_FORMAT=json \
 EXPOSE 8000 9464
 # SIGTERM drains; give it longer than --drain-ms.
 STOPSIGNAL SIGTERM
-# The program asks itself: 0 when /livez answers, whichever role runs here.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["restock-cli", "probe"]
+# The program asks itself: 0 when /livez answers, whichever role runs here and whatever its stores do.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["restock-cli", "probe", "--live"]
 CMD ["restock-cli", "--help"]

@@ -23,8 +23,9 @@
 -- ARGV[8] 1 when it found nobody there, so that the round starts at the first
 -- ARGV[9] entries in the log at which nobody is authorised
 --
--- Reply go <round> <from> <cursor> <upto> <ahead> <tries> <tried_at> <retry_of> <epoch> <version> <may_start>   the lane is held;
+-- Reply go <round> <from> <cursor> <upto> <ahead> <tries> <tried_at> <retry_of> <epoch> <version> <may_start> <trace>   the lane is held;
 --   with `may_start` 1 the first people are authorised, as by a `go` of advance.lua;
+--   the trace is that of the round, whatever an entry says that was made for a round overtaken since;
 --   with a `retry_of` the cursor is that of the FAILED who are told again, and ahead is empty
 -- Reply look <from> <ahead>  first begin of a round that goes on after `from`: look there and begin again
 -- Reply busy <ms>            somebody else's lease runs that much longer
@@ -50,7 +51,7 @@ local function held()
     and redis.call('XLEN', KEYS[3]) < tonumber(ARGV[9])
   return { 'go', get(lane, 'round'), get(lane, 'from'), get(lane, position(lane)), get(lane, 'upto'), ahead,
     get(lane, 'tries'), get(lane, 'tried_at'), get(lane, 'retry_of'), get(lane, 'epoch'), get(lane, 'version'),
-    may_start and '1' or '' }
+    may_start and '1' or '', trace_of(lane) }
 end
 
 local open = get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS'

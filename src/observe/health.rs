@@ -17,6 +17,8 @@ use crate::{
     sync, worker,
 };
 
+const REDIS: &str = "redis";
+const MYSQL: &str = "mysql";
 /// A store that takes longer to answer does not answer.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
 /// An answer is good for so long, so that asking often costs the stores nothing.
@@ -25,7 +27,7 @@ const GOOD_FOR: Duration = Duration::from_millis(250);
 /// The answer of `/readyz`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Health {
-    /// Whether all checks are well.
+    /// Whether all is well that the role cannot do without.
     pub ready: bool,
     /// What the process is.
     pub role: &'static str,
@@ -72,7 +74,7 @@ async fn look(of: &Inner) -> Health {
     let mut checks = match of.sight.get() {
         Some(sight) => {
             let (redis, mysql) = tokio::join!(redis(sight), mysql(sight));
-            vec![Check::of("redis", redis), Check::of("mysql", mysql)]
+            vec![Check::of(REDIS, redis), Check::of(MYSQL, mysql)]
         }
         None => vec![Check::of("stores", Err("not both have answered since the start".to_owned()))],
     };
@@ -86,7 +88,14 @@ async fn look(of: &Inner) -> Health {
     if of.stop.is_cancelled() {
         checks.push(Check::of("running", Err("the process is stopping".to_owned())));
     }
-    Health { ready: checks.iter().all(|check| check.ok), role: of.role.as_str(), checks }
+    let ready = checks.iter().all(|check| check.ok || !is_needed(of.role, check.name));
+    Health { ready, role: of.role.as_str(), checks }
+}
+
+/// An API whose stores are away answers all the same: from the outbox, or that it cannot. Were it not ready, all of them
+/// would be taken away at once, and callers would get no answer at all.
+fn is_needed(role: Role, check: &str) -> bool {
+    role != Role::Api || !matches!(check, REDIS | MYSQL)
 }
 
 async fn redis(sight: &Sight) -> Result<(), String> {
@@ -97,10 +106,10 @@ async fn redis(sight: &Sight) -> Result<(), String> {
     }
 }
 
-/// Reachable, and with the schema of this version. Errors of the server itself are not shown: they may name addresses.
+/// Reachable, and with the schema of this version or a newer one: whoever runs goes on while others are upgraded. Errors of the server itself are not shown: they may name addresses.
 async fn mysql(sight: &Sight) -> Result<(), String> {
     match timeout(ANSWER_MAX, schema::check(&sight.mysql)).await {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(()) | Err(SchemaError::Newer { .. })) => Ok(()),
         Err(_) | Ok(Err(SchemaError::Sql(_))) => Err(no_answer()),
         Ok(Err(error)) => Err(error.to_string()),
     }

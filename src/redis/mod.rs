@@ -113,9 +113,12 @@ impl From<Error> for RedisError {
             ErrorKind::IO | ErrorKind::Timeout | ErrorKind::Canceled | ErrorKind::Cluster | ErrorKind::Sentinel => true,
             _ => passing.iter().any(|word| details.starts_with(word)),
         };
-        // Every failure of a call passes here, once.
-        meter::count_redis_error(is_unreachable);
-        if is_unreachable { Self::Unreachable(error) } else { Self::Refused(error) }
+        let failure = if is_unreachable { Self::Unreachable(error) } else { Self::Refused(error) };
+        // Every failure of a call passes here, once. A missing group is none: whoever reads makes it and goes on.
+        if !failure.is_no_group() {
+            meter::count_redis_error(is_unreachable);
+        }
+        failure
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sending spans to a collector, by OTLP over HTTP with protobuf. The standard's environment variables say where and how:
-//! `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_BSP_…`.
+//! `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_TIMEOUT`,
+//! `OTEL_BSP_…`.
 //!
 //! Spans are gathered in a bounded queue and sent from a thread of its own; a collector that is away costs spans and
 //! nothing else.
@@ -21,6 +22,9 @@ use tokio::runtime::Handle;
 
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+const TIMEOUTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
+/// The standard's own.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 const PROTOCOL: &str = "http/protobuf";
 /// The longest that a process that ends waits for its collector.
 const END_MAX: Duration = Duration::from_secs(2);
@@ -48,7 +52,12 @@ pub fn tracer() -> Result<Option<SdkTracer>, String> {
     if let Some((name, other)) = given(PROTOCOLS).filter(|(_, protocol)| protocol != PROTOCOL) {
         return Err(format!("{name} is `{other}`; only {PROTOCOL} is built in"));
     }
-    let mut client = reqwest::Client::builder();
+    let timeout = match given(TIMEOUTS) {
+        Some((name, text)) => milliseconds(&text).ok_or_else(|| format!("{name} is `{text}`; give milliseconds"))?,
+        None => TIMEOUT_DEFAULT,
+    };
+    // The library has a timeout for its own clients only; without one a collector that falls silent would end all export.
+    let mut client = reqwest::Client::builder().timeout(timeout);
     if endpoint.starts_with("http://") {
         // Without TLS there is no need of the system's roots, which a small container may not have.
         client = client.tls_certs_only([]);
@@ -80,6 +89,10 @@ pub async fn end() {
 /// An empty variable is none.
 fn set(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn milliseconds(text: &str) -> Option<Duration> {
+    text.parse().ok().filter(|ms| *ms > 0).map(Duration::from_millis)
 }
 
 fn program() -> String {

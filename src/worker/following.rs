@@ -4,8 +4,7 @@ use tracing::{Span, field::Empty, info_span};
 
 use crate::{
     channel::Answer,
-    ids::Round,
-    redis::jobs::Entry,
+    ids::{LaneId, Round},
     trace::{self, TARGET, Traceparent},
 };
 
@@ -30,12 +29,11 @@ pub(crate) struct Traced {
 }
 
 impl Following {
-    pub(super) fn new(entry: &Entry, round: Round) -> Self {
-        let parent = entry.traceparent.clone().filter(Traceparent::is_sampled);
+    pub(super) fn new(lane: &LaneId, round: Round, parent: Option<Traceparent>) -> Self {
+        let parent = parent.filter(Traceparent::is_sampled);
         if parent.is_none() || !trace::is_on() {
             return Self { parent, hold: Span::none(), spans_left: 0 };
         }
-        let lane = &entry.lane;
         let hold = info_span!(
             target: TARGET, "round", otel.kind = "consumer", restock.product = %lane.product, restock.round = round.0,
             restock.channel = %lane.channel,

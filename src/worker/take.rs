@@ -163,7 +163,8 @@ struct Post {
 }
 
 fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, Post { exit, card, signal, handed }: Post) -> Lane {
-    let Begun { hold, round, cursor, upto, ahead, tries, tried_us, retry_of, stamp, may_start, .. } = begun;
+    let Begun { hold, round, cursor, upto, ahead, tries, tried_us, retry_of, stamp, may_start, traceparent, .. } =
+        begun;
     let id = entry.lane.clone();
     let source = match retry_of {
         Some(_) => {
@@ -183,7 +184,7 @@ fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, Post { exit, card, signal
         card,
         exit,
         signal,
-        following: Following::new(entry, round),
+        following: Following::new(&entry.lane, round, traceparent),
         hold,
         unstarted: Default::default(),
         retries: Default::default(),

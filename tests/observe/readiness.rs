@@ -1,12 +1,20 @@
 //! A process is ready while it can do its job, and alive all the time.
 
+<<<<<<< HEAD
 use restock::{
     local::Servers,
     token::{TokenHash, fresh},
 };
+=======
+use std::time::{Duration, Instant};
+
+use restock::local::Servers;
+>>>>>>> obs2
 use serde_json::Value;
 
 use super::deployment::{API, CLI, Deployment, FLUSHER, Process, WORKER};
+
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What is not well.
 fn failing(health: &Value) -> Vec<&str> {
@@ -58,6 +66,28 @@ async fn a_store_that_is_away_costs_readiness_and_not_life() {
     }
     let errors = crew[0].metrics().await.value(r#"restock_backend_errors_total{backend="mysql",kind="unreachable"}"#);
     assert!(errors.is_some_and(|count| count >= 1.0), "{errors:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_stays_ready_without_its_stores() {
+    let own = Servers::start().await.expect("servers start");
+    let deployment = Deployment::open_on(&own, "null").await;
+    let (api, worker) = (deployment.start_api(&[]).await, deployment.start(WORKER, &[]).await);
+    for process in [&api, &worker] {
+        process.until_ready(true).await;
+    }
+    own.redis.stop().await.expect("it stops");
+    worker.until_ready(false).await;
+    let start = Instant::now();
+    loop {
+        let health = api.until_ready(true).await;
+        if failing(&health).contains(&"redis") {
+            break;
+        }
+        assert!(start.elapsed() < DEADLINE, "{health}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    is_alive(&api).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

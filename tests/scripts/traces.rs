@@ -2,10 +2,7 @@
 
 use restock::{
     ids::Round,
-    redis::{
-        jobs::Entry,
-        scripts::{Advance, Advanced, Begun, Enqueued, Settlement},
-    },
+    redis::scripts::{Advance, Advanced, Begun, Enqueued, Settlement},
     trace::{self, Traceparent},
 };
 
@@ -22,15 +19,17 @@ async fn enqueue(bench: &Bench, round: u32, trace: Option<&str>) {
     assert_eq!(enqueued, Enqueued::Queued(Round(round)));
 }
 
-fn of(entry: &Entry) -> Option<&str> {
-    entry.traceparent.as_ref().map(Traceparent::as_str)
+fn of(parent: Option<&Traceparent>) -> Option<&str> {
+    parent.map(Traceparent::as_str)
 }
 
 /// Takes the lane by its next entry, which belongs to this trace.
 async fn take(bench: &Bench, trace: Option<&str>) -> Box<Begun> {
     let entry = bench.entry().await;
-    assert_eq!(of(&entry), trace);
-    bench.take_by(&entry, 60_000).await
+    assert_eq!(of(entry.traceparent.as_ref()), trace);
+    let begun = bench.take_by(&entry, 60_000).await;
+    assert_eq!(of(begun.traceparent.as_ref()), trace);
+    begun
 }
 
 async fn complete(mut begun: Box<Begun>) {
@@ -53,6 +52,20 @@ async fn a_round_keeps_its_trace_while_others_wait_and_overtake() {
     begun.hold.release(&Settlement::default()).await.expect("Redis answers");
     complete(take(&bench, Some(THIRD)).await).await;
     complete(take(&bench, None).await).await;
+}
+
+#[tokio::test]
+async fn a_round_that_is_overtaken_before_it_begins_leaves_its_trace_to_nobody() {
+    let bench = Bench::with_stock(10).await;
+    enqueue(&bench, 1, Some(FIRST)).await;
+    enqueue(&bench, 2, None).await;
+    let begun = bench.take_by(&bench.entry().await, 60_000).await;
+    assert_eq!((begun.round, of(begun.traceparent.as_ref())), (Round(2), None));
+    complete(begun).await;
+    enqueue(&bench, 3, Some(SECOND)).await;
+    enqueue(&bench, 4, Some(THIRD)).await;
+    let begun = bench.take_by(&bench.entry().await, 60_000).await;
+    assert_eq!((begun.round, of(begun.traceparent.as_ref())), (Round(4), Some(THIRD)));
 }
 
 #[tokio::test]

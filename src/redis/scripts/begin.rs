@@ -7,6 +7,7 @@ use crate::{
     ids::{Place, Round},
     redis::{RedisError, jobs::Entry},
     round::{Stamp, Status, decode_places},
+    trace::Traceparent,
 };
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
@@ -70,6 +71,8 @@ pub struct Begun {
     pub stamp: Stamp,
     /// The first people may start, as after [`super::Advanced::Go`].
     pub may_start: bool,
+    /// Who follows the round. Not the entry's: that may have been made for a round overtaken since.
+    pub traceparent: Option<Traceparent>,
 }
 
 /// What `begin` answered.
@@ -134,6 +137,7 @@ impl Redis {
                     retry_of: reply.optional(8)?,
                     stamp: Stamp { epoch: reply.parse(9)?, version: reply.parse(10)? },
                     may_start: reply.word(11) == "1",
+                    traceparent: Traceparent::parse(reply.word(12)),
                 }))
             }
             "look" => BeginReply::Look { from: reply.parse(1)?, ahead: reply.with(decode_places, 2)? },
