@@ -10,7 +10,8 @@ fn operations(description: &Value) -> Vec<(String, String, bool)> {
     let paths = description["paths"].as_object().expect("paths");
     let mut found = Vec::new();
     for (path, methods) in paths {
-        let path = path.split('/').map(|part| if part.starts_with('{') { "1" } else { part }).collect::<Vec<_>>().join("/");
+        let path =
+            path.split('/').map(|part| if part.starts_with('{') { "1" } else { part }).collect::<Vec<_>>().join("/");
         for (method, operation) in methods.as_object().expect("methods") {
             assert_eq!(operation["security"][0]["token"], Value::Array(Vec::new()), "{method} {path}");
             let is_for_admins = operation["tags"][0] == "Admin";
@@ -29,7 +30,8 @@ async fn every_operation_needs_the_token_that_it_says() {
     let api = shop.start(&["--producer-token-hash", &hash]).await;
     api.until(|answer| answer.status == 200, "/readyz").await;
     let operations = operations(&api.get("/openapi.json").await.is(200).body);
-    let (for_admins, for_producers): (Vec<_>, Vec<_>) = operations.iter().partition(|(.., is_for_admins)| *is_for_admins);
+    let (for_admins, for_producers): (Vec<_>, Vec<_>) =
+        operations.iter().partition(|(.., is_for_admins)| *is_for_admins);
     assert!(for_admins.len() >= 9 && for_producers.len() >= 14, "{operations:?}");
     let bearer = format!("Bearer {token}");
     for (method, path, is_for_admins) in &operations {

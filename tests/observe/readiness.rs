@@ -82,7 +82,13 @@ async fn a_port_that_is_taken_is_named_at_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address").to_string();
     for program in [WORKER, FLUSHER, API] {
-        let ended = deployment.program(program).env("RESTOCK_LISTEN", "127.0.0.1:0").args(["--metrics-listen", &address]).output().await.expect("it runs");
+        let ended = deployment
+            .program(program)
+            .env("RESTOCK_LISTEN", "127.0.0.1:0")
+            .args(["--metrics-listen", &address])
+            .output()
+            .await
+            .expect("it runs");
         let said = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert_eq!(ended.status.code(), Some(1), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
