@@ -34,14 +34,26 @@ cli=$programs/restock-cli
 "$cli" enqueue 1 --wait >"$work/enqueue"
 
 read -r token hash < <("$cli" token --output json | python3 -c 'import json, sys; t = json.load(sys.stdin); print(t["token"], t["hash"])')
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-"$programs/restock-api" --listen "127.0.0.1:$port" --admin-token-hash "$hash" --requests-per-second 0 & pids+=($!)
-for _ in $(seq 100); do
-    if curl -fsS -o "$work/ready" -H "Authorization: Bearer $token" "http://127.0.0.1:$port/api/products/1" 2>"$work/errors"; then break; fi
+# It takes a free port itself, and says which.
+RESTOCK_LOG=info "$programs/restock-api" --listen 127.0.0.1:0 --admin-token-hash "$hash" --requests-per-second 0 2>"$work/api.log" &
+api=$!
+pids+=("$api")
+
+give_up() {
+    echo "$1; restock-api said:" >&2
+    cat "$work/api.log" >&2
+    exit 1
+}
+deadline=$((SECONDS + 30))
+address=
+until [[ -n $address ]] && curl -fsS -o "$work/ready" -H "Authorization: Bearer $token" "http://$address/api/products/1" 2>"$work/errors"; do
+    kill -0 "$api" 2>/dev/null || give_up "the server ended"
+    ((SECONDS < deadline)) || give_up "the server was not ready within 30 s"
     sleep 0.1
+    address=$(sed -n 's/.*listening.*address=\([^ ]*\).*/\1/p' "$work/api.log")
 done
 cat "$work/ready" && echo
 
 SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONPATH=scripts \
-    "$target/schemathesis/bin/st" --config-file scripts/schemathesis.toml run "http://127.0.0.1:$port/openapi.json" --header "Authorization: Bearer $token" \
+    "$target/schemathesis/bin/st" --config-file scripts/schemathesis.toml run "http://$address/openapi.json" --header "Authorization: Bearer $token" \
     --checks all --generation-database none --no-color "$@"

@@ -66,8 +66,9 @@ pub(super) struct ResumeWish {
     #[serde(default)]
     #[schema(default = false)]
     skip: bool,
-    /// Tell those again who FAILED in the last round, also when it was completed; then go on.
-    #[serde(default)]
+    /// Tell those again who FAILED in the last round, also when it was completed; then go on. `retry_failed` is read too.
+    // Requests of other systems of this kind have the one name; all else that is written here is like the other.
+    #[serde(default, alias = "retry_failed")]
     #[schema(default = false)]
     retry_failed: bool,
     /// Only on this channel.

@@ -23,6 +23,14 @@ async fn a_round_is_paused_canceled_and_goes_on_and_it_is_kept_who_did_it() {
     let canceled = api.post(&at("cancel"), "").await.is(202);
     assert_eq!(canceled.body, json!([{"product": 42, "round": 1, "channel": "null", "ended": true}]));
     api.post(&at("re-stock"), r#"{"skip":true,"retryFailed":true}"#).await.fails(422, "invalid-fields", "retryFailed");
+    // By the name that other systems have, and by one that is like all others here.
+    for wish in [r#"{"retryFailed":true}"#, r#"{"retry_failed":true}"#] {
+        let nobody = api.post(&at("re-stock"), wish).await;
+        assert!(nobody.body["detail"].as_str().is_some_and(|detail| detail.starts_with("nobody FAILED")), "{nobody:?}");
+        nobody.fails(409, "nothing-to-resume", "");
+    }
+    let twice = api.post(&at("re-stock"), r#"{"retryFailed":true,"retry_failed":true}"#).await;
+    twice.fails(422, "invalid-fields", "retryFailed");
     api.post(&at("re-stock"), r#"{"channel":"file"}"#).await.fails(409, "channel-not-enabled", "");
     api.post(&at("re-stock"), r#"{"channel":"Web"}"#).await.fails(422, "invalid-fields", "channel");
     let resumed = api.post("/admin/products/42/notifications/re-stock", "").await.is(202);

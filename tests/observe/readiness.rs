@@ -1,15 +1,11 @@
 //! A process is ready while it can do its job, and alive all the time.
 
-<<<<<<< HEAD
+use std::time::{Duration, Instant};
+
 use restock::{
     local::Servers,
     token::{TokenHash, fresh},
 };
-=======
-use std::time::{Duration, Instant};
-
-use restock::local::Servers;
->>>>>>> obs2
 use serde_json::Value;
 
 use super::deployment::{API, CLI, Deployment, FLUSHER, Process, WORKER};
