@@ -122,7 +122,7 @@ catalogue! {
     /// The deployment.
     LANES = gauge("restock_lanes", &["status"],
         "Rounds that MySQL knows as queued or in progress, up to 10,000 of each, and lanes whose last round ended by an error, \
-         among the 1,000 that ended so last.");
+         among the 10,000 that ended so last.");
     /// The deployment.
     JOBS_WAITING = gauge("restock_jobs_waiting", &["channel"], "Entries of the job streams that no worker has received.");
     /// The deployment.

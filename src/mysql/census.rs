@@ -6,10 +6,8 @@ use sqlx::MySqlConnection;
 
 use crate::round::Status;
 
-/// Rows beyond which nobody counts on: whether it is ten thousand or more changes nothing.
+/// Rows beyond which nobody counts on: whether it is ten thousand or more changes nothing. The help of the metrics says so.
 pub const COUNT_MAX: i64 = 10_000;
-/// Of the rounds that ended by an error so many are looked at, those that ended last.
-pub const ENDED_MAX: i64 = 1_000;
 
 /// The statuses that are counted: those of open rounds, and the one that somebody must see to.
 pub const COUNTED: [Status; 3] = [Status::Queued, Status::InProgress, Status::CanceledByError];
@@ -18,7 +16,7 @@ pub const COUNTED: [Status; 3] = [Status::Queued, Status::InProgress, Status::Ca
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Census {
     /// Rounds by [`COUNTED`], each up to [`COUNT_MAX`]; of those that ended by an error only the last one of its lane, among
-    /// the [`ENDED_MAX`] that ended last.
+    /// the [`COUNT_MAX`] that ended so last.
     pub rounds: [i64; COUNTED.len()],
     /// Rows refused and not dealt with, up to [`COUNT_MAX`].
     pub dead_rows: i64,
@@ -28,7 +26,7 @@ pub struct Census {
     pub oldest_request_ms: i64,
 }
 
-/// By the index `status`.
+/// By an index that begins with `status`.
 const OPEN: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM product_notification_history WHERE status = ? LIMIT ?) counted";
 /// By the index `ended`, and one step back from the end of each product's rounds.
 const ENDED: &str = "SELECT COUNT(*) FROM (
@@ -51,8 +49,8 @@ const REQUESTS: &str = "SELECT COUNT(*), TIMESTAMPDIFF(MICROSECOND, MIN(created_
 pub async fn take(db: &mut MySqlConnection) -> sqlx::Result<Census> {
     let mut census = Census::default();
     for (status, rounds) in COUNTED.into_iter().zip(&mut census.rounds) {
-        let (sql, most) = if status.is_open() { (OPEN, COUNT_MAX) } else { (ENDED, ENDED_MAX) };
-        *rounds = sqlx::query_scalar(sql).bind(status.as_str()).bind(most).fetch_one(&mut *db).await?;
+        let sql = if status.is_open() { OPEN } else { ENDED };
+        *rounds = sqlx::query_scalar(sql).bind(status.as_str()).bind(COUNT_MAX).fetch_one(&mut *db).await?;
     }
     census.dead_rows = sqlx::query_scalar(DEAD).bind(COUNT_MAX).fetch_one(&mut *db).await?;
     let (requests, oldest_us): (i64, Option<i64>) =

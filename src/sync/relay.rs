@@ -201,7 +201,8 @@ async fn followed<T>(row: &Request, work: impl Future<Output = T>) -> T {
     match row.traceparent.clone().filter(Traceparent::is_sampled) {
         None => work.await,
         Some(parent) => {
-            let span = || tracing::info_span!(target: TARGET, "relay", otel.kind = "producer", restock.product = %row.product);
+            let span =
+                || tracing::info_span!(target: TARGET, "relay", otel.kind = "producer", restock.product = %row.product);
             trace::follow(span, Some(parent), work).await
         }
     }
