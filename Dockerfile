@@ -4,7 +4,8 @@
 #   docker build --tag restock .
 #   docker run restock restock-worker --webhook-url https://shop.example/restock
 
-FROM rust:1-slim-bookworm AS build
+# The compiler that the tests run with; debian is the release that this one stands on.
+FROM rust:1.95.0-slim-bookworm AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev make perl \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
@@ -28,7 +29,7 @@ COPY src src
 RUN cargo build --release --locked --no-default-features --bins \
     && mkdir /programs && find target/release -maxdepth 1 -type f -name 'restock-*' -perm -u+x -exec cp {} /programs/ \;
 
-FROM debian:bookworm-slim
+FROM debian:12.15-slim
 LABEL org.opencontainers.image.title="restock" \
       org.opencontainers.image.description="Restock notifier: in line order, at a shared pace, until stock is gone" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"

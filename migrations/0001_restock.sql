@@ -70,6 +70,8 @@ CREATE TABLE IF NOT EXISTS product_notification_history (
     reason          VARCHAR(255) NULL,
     PRIMARY KEY (product_id, restock_round, channel),
     KEY status (status, product_id),
+    -- Those that ended so last, such as by an error.
+    KEY ended (status, ended_at),
     -- Rounds that have begun and are not counted yet: few.
     KEY uncounted (total, started_at)
 ) DEFAULT CHARACTER SET utf8mb4;
@@ -98,6 +100,8 @@ CREATE TABLE IF NOT EXISTS restock_request (
     state           ENUM('PENDING', 'ACCEPTED', 'REFUSED') CHARACTER SET ascii NOT NULL DEFAULT 'PENDING',
     restock_round   INT UNSIGNED NULL,
     reason          VARCHAR(255) NULL,
+    -- Who follows it, as W3C Trace Context writes it; what cannot be read as that is none.
+    traceparent     VARCHAR(55) CHARACTER SET ascii NULL,
     UNIQUE KEY product_key (product_id, idempotency_key),
     KEY state (state, id)
 ) DEFAULT CHARACTER SET utf8mb4;
@@ -133,7 +137,9 @@ CREATE TABLE IF NOT EXISTS log_dead (
     -- When MySQL took a newer state of the same row; or set by whoever has dealt with it.
     mended_at     DATETIME(6) NULL,
     UNIQUE KEY row_name (partition_id, kind, name),
-    KEY product (product_id)
+    KEY product (product_id),
+    -- Those that nobody has dealt with: few.
+    KEY mended (mended_at)
 ) DEFAULT CHARACTER SET utf8mb4;
 
 -- What people did by hand: who, when, to what, and what came of it.

@@ -107,8 +107,8 @@ catalogue! {
     /// Flushers.
     FLUSH_SECONDS = seconds("restock_flush_duration_seconds", &[], "Time of one transaction that applies a batch.");
     /// Flushers.
-    FLUSH_SUCCESS = gauge("restock_flush_last_success_timestamp_seconds", &[],
-        "When this flusher last found a log flushed or flushed it, since the epoch; 0 before.");
+    FLUSH_SUCCESS = gauge("restock_flush_last_success_timestamp_seconds", &["partition"],
+        "When this flusher last found the log of the partition flushed or flushed it, since the epoch; 0 before.");
     /// Flushers.
     REFUSED_ROWS = counter("restock_refused_rows_total", &[], "Rows that MySQL refused and that were set aside.");
     /// Flushers.
@@ -117,11 +117,12 @@ catalogue! {
     REPAIRS = counter("restock_repairs_total", &[], "Products checked against MySQL because Redis lacked something.");
 
     /// Flushers and APIs: the deployment.
-    SURVEY_OK = gauge("restock_survey_ok", &[],
-        "Whether both stores answered when the deployment was last looked at; at 0 what was found there is NaN.");
+    SURVEY_OK = gauge("restock_survey_ok", &["backend"],
+        "Whether Redis or MySQL answered when the deployment was last looked at; at 0 what is found there is NaN.");
     /// The deployment.
     LANES = gauge("restock_lanes", &["status"],
-        "Rounds that MySQL knows as queued or in progress, and lanes whose last round ended by an error.");
+        "Rounds that MySQL knows as queued or in progress, up to 10,000 of each, and lanes whose last round ended by an error, \
+         among the 10,000 that ended so last.");
     /// The deployment.
     JOBS_WAITING = gauge("restock_jobs_waiting", &["channel"], "Entries of the job streams that no worker has received.");
     /// The deployment.
@@ -132,13 +133,13 @@ catalogue! {
     /// The deployment.
     DEAD_LANES = gauge("restock_dead_entries", &["channel"], "Entries on the dead stream: rounds given up, and what cannot be read.");
     /// The deployment.
-    DEAD_ROWS = gauge("restock_dead_rows", &[], "Rows that MySQL refused and that nobody has dealt with.");
+    DEAD_ROWS = gauge("restock_dead_rows", &[], "Rows that MySQL refused and that nobody has dealt with, up to 10,000.");
     /// The deployment.
     LOG_ENTRIES = gauge("restock_log_entries", &[], "Entries that are not flushed yet.");
     /// The deployment.
     FLUSH_LAG = gauge("restock_flush_lag_seconds", &[], "Age of the oldest entry that is not flushed yet; 0 without any.");
     /// The deployment.
-    OUTBOX_PENDING = gauge("restock_outbox_requests", &[], "Requests without a round yet.");
+    OUTBOX_PENDING = gauge("restock_outbox_requests", &[], "Requests without a round yet, up to 10,000.");
     /// The deployment.
     OUTBOX_OLDEST = gauge("restock_outbox_oldest_seconds", &[], "Age of the oldest request without a round; 0 without any.");
     /// The deployment.

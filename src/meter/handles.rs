@@ -5,7 +5,7 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram};
 
 use super::catalogue as the;
-use crate::{clock::wall_us, outcome::Outcome};
+use crate::{clock::wall_us, ids::Partition, outcome::Outcome};
 
 /// How a worker let go of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl PaceMeters {
     }
 }
 
-/// What a flusher counts.
+/// What a flusher counts of one partition.
 #[derive(Debug, Clone)]
 pub struct FlushMeters {
     /// Rows set aside.
@@ -162,8 +162,11 @@ pub struct FlushMeters {
     success: Gauge,
 }
 
-impl Default for FlushMeters {
-    fn default() -> Self {
+impl FlushMeters {
+    /// The handles of a partition. Whoever stands by for it makes them too: a partition that nobody leads is then seen to be
+    /// flushed by nobody.
+    #[must_use]
+    pub fn new(partition: Partition) -> Self {
         Self {
             refused: the::REFUSED_ROWS.counter([]),
             reconciles: the::RECONCILES.counter([]),
@@ -172,12 +175,10 @@ impl Default for FlushMeters {
             entries: the::FLUSH_ENTRIES.counter([]),
             rows: the::FLUSH_ROWS.histogram([]),
             seconds: the::FLUSH_SECONDS.histogram([]),
-            success: the::FLUSH_SUCCESS.gauge([]),
+            success: the::FLUSH_SUCCESS.gauge([&partition.to_string()]),
         }
     }
-}
 
-impl FlushMeters {
     /// One transaction wrote so much.
     pub fn applied(&self, entries: usize, rows: usize, took: Duration) {
         self.entries.increment(entries as u64);

@@ -35,7 +35,7 @@ use std::{io, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    ConnectOptions, Connection, MySqlConnection, MySqlPool,
+    AssertSqlSafe, ConnectOptions, Connection, MySqlConnection, MySqlPool,
     mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPoolOptions},
 };
 
@@ -80,6 +80,27 @@ pub fn connect_impatiently(url: &SecretString, connections_max: u32, most: Durat
         Box::pin(async move {
             prepare(connection).await?;
             wait_for_locks(connection, most).await
+        })
+    });
+    Ok(pool.connect_lazy_with(options(url)?))
+}
+
+/// The same for reading beside the work: MySQL itself gives up a SELECT after `most`, also when nobody waits for it any more.
+///
+/// # Errors
+/// When the URL cannot be read.
+pub fn connect_briefly(url: &SecretString, connections_max: u32, most: Duration) -> sqlx::Result<MySqlPool> {
+    // Each server reads its own half: MySQL counts in ms, MariaDB in seconds.
+    let limit = format!(
+        "SET SESSION /*!50700 max_execution_time = {} */ /*M!100100 max_statement_time = {} */",
+        most.as_millis(),
+        most.as_secs_f64()
+    );
+    let pool = pool(connections_max).after_connect(move |connection, _| {
+        let limit = limit.clone();
+        Box::pin(async move {
+            prepare(connection).await?;
+            sqlx::raw_sql(AssertSqlSafe(limit)).execute(connection).await.map(drop)
         })
     });
     Ok(pool.connect_lazy_with(options(url)?))

@@ -6,7 +6,10 @@ use serde::Serialize;
 use sqlx::{FromRow, MySqlConnection, MySqlExecutor, Row, mysql::MySqlRow};
 
 use super::decode_error;
-use crate::ids::{IdempotencyKey, ParseError, Partition, ProductId, Round};
+use crate::{
+    ids::{IdempotencyKey, ParseError, Partition, ProductId, Round},
+    trace::{self, Traceparent},
+};
 
 /// Where a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,8 @@ pub struct Request {
     pub round: Option<Round>,
     /// Why it was refused.
     pub reason: Option<String>,
+    /// Who follows it.
+    pub traceparent: Option<Traceparent>,
 }
 
 impl Request {
@@ -70,12 +75,14 @@ impl<'r> FromRow<'r, MySqlRow> for Request {
             state: state.parse().map_err(decode_error)?,
             round: row.try_get::<Option<u32>, _>("restock_round")?.map(Round),
             reason: row.try_get("reason")?,
+            // What other programs wrote there may be anything, and is no reason to refuse a restock.
+            traceparent: row.try_get::<Option<String>, _>("traceparent")?.and_then(|text| Traceparent::parse(&text)),
         })
     }
 }
 
-/// Puts a request into the outbox. The same product and key give the row that is there, whatever its quantity: the
-/// caller compares.
+/// Puts a request into the outbox, with the trace of the work under way: whoever makes it a round, this process or the flusher,
+/// goes on with that. The same product and key give the row that is there, whatever its quantity: the caller compares.
 ///
 /// # Errors
 /// Those of MySQL; a quantity beyond `INT` is refused by it.
@@ -86,12 +93,16 @@ pub async fn insert_or_find(
     key: Option<&IdempotencyKey>,
 ) -> sqlx::Result<Request> {
     let key = key.map(IdempotencyKey::as_str);
-    let inserted = sqlx::query("INSERT INTO restock_request (product_id, quantity, idempotency_key) VALUES (?, ?, ?)")
-        .bind(product.0)
-        .bind(quantity)
-        .bind(key)
-        .execute(&mut *db)
-        .await;
+    let traceparent = trace::current();
+    let inserted = sqlx::query(
+        "INSERT INTO restock_request (product_id, quantity, idempotency_key, traceparent) VALUES (?, ?, ?, ?)",
+    )
+    .bind(product.0)
+    .bind(quantity)
+    .bind(key)
+    .bind(traceparent.as_ref().map(Traceparent::as_str))
+    .execute(&mut *db)
+    .await;
     match inserted {
         Ok(done) => Ok(Request {
             id: done.last_insert_id().cast_signed(),
@@ -101,6 +112,7 @@ pub async fn insert_or_find(
             state: RequestState::Pending,
             round: None,
             reason: None,
+            traceparent,
         }),
         Err(error) if error.as_database_error().is_some_and(|error| error.is_unique_violation()) => {
             find_by(db, product, key).await?.ok_or(sqlx::Error::RowNotFound)
@@ -122,7 +134,7 @@ pub async fn pending(
 ) -> sqlx::Result<Vec<Request>> {
     // Twice MOD, because MySQL's is negative for a negative number, and such a row is to be refused by somebody.
     sqlx::query_as(
-        "SELECT id, product_id, quantity, idempotency_key, state, restock_round, reason FROM restock_request
+        "SELECT id, product_id, quantity, idempotency_key, state, restock_round, reason, traceparent FROM restock_request
          WHERE state = 'PENDING' AND id > ? AND MOD(MOD(product_id, ?) + ?, ?) = ? ORDER BY id LIMIT ?",
     )
     .bind(after_id)
@@ -153,7 +165,7 @@ pub async fn held_upto(db: impl MySqlExecutor<'_>, partition: Partition) -> sqlx
 /// Those of MySQL.
 pub async fn find(db: impl MySqlExecutor<'_>, id: i64) -> sqlx::Result<Option<Request>> {
     sqlx::query_as(
-        "SELECT id, product_id, quantity, idempotency_key, state, restock_round, reason FROM restock_request
+        "SELECT id, product_id, quantity, idempotency_key, state, restock_round, reason, traceparent FROM restock_request
          WHERE id = ?",
     )
     .bind(id)
@@ -175,7 +187,7 @@ pub async fn find_key(
 
 async fn find_by(db: impl MySqlExecutor<'_>, product: ProductId, key: Option<&str>) -> sqlx::Result<Option<Request>> {
     sqlx::query_as(
-        "SELECT id, product_id, quantity, idempotency_key, state, restock_round, reason FROM restock_request
+        "SELECT id, product_id, quantity, idempotency_key, state, restock_round, reason, traceparent FROM restock_request
          WHERE product_id = ? AND idempotency_key = ?",
     )
     .bind(product.0)

@@ -16,7 +16,10 @@ mod process;
 mod survey;
 mod track;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{Json, Router, extract::State, http::StatusCode, http::header, response::IntoResponse, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -28,7 +31,7 @@ use self::{health::Checkup, survey::Surveyor};
 use crate::{
     config::Backends,
     meter::{self, Role, Vitals},
-    mysql::{connect_lazily, setting::Settings},
+    mysql::{connect_briefly, setting::Settings},
     redis::Redis,
     stores::Stores,
 };
@@ -41,6 +44,8 @@ pub use self::{
 
 /// For checks and the survey, beside whatever the role does: a busy pool must not make it look sick.
 const CONNECTIONS_MAX: u32 = 2;
+/// MySQL gives up what takes longer, so that nothing goes on there for which nobody waits.
+const STATEMENT_MAX: Duration = Duration::from_secs(1);
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What a process shows. Clones are the same.
@@ -97,7 +102,7 @@ impl Observer {
         settings: watch::Receiver<Settings>,
     ) -> sqlx::Result<()> {
         if self.0.recorder.is_some() {
-            let mysql = connect_lazily(&backends.mysql_url, CONNECTIONS_MAX)?;
+            let mysql = connect_briefly(&backends.mysql_url, CONNECTIONS_MAX, STATEMENT_MAX)?;
             let _ = self.0.sight.set(Sight { redis: stores.redis.clone(), mysql, settings });
         }
         Ok(())

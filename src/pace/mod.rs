@@ -157,12 +157,16 @@ impl Dealer {
         let wanted: usize = waiting.iter().map(|request| request.wanted).sum();
         let wanted = u32::try_from(wanted).unwrap_or(RESERVE_MAX).min(RESERVE_MAX);
         let unused = self.unused.take();
-        self.meters.returned.increment(unused.iter().map(|(_, count)| u64::from(*count)).sum());
+        let returned = unused.iter().map(|(_, count)| u64::from(*count)).sum();
         let limit = self.settings.borrow().limit_of(&self.channel);
         let (channel, unused) = (&self.channel, unused.as_slice());
         let ask = Reserve { channel, wanted, horizon_us: HORIZON_US, lead_us: LEAD_US, limit, unused };
         let sent = BootTime::now();
-        match self.redis.reserve_pace(&ask).await {
+        let answer = self.redis.reserve_pace(&ask).await;
+        if answer.is_ok() {
+            self.meters.returned.increment(returned);
+        }
+        match answer {
             Ok(Reserved::Granted { now_us, moments }) => {
                 let received = BootTime::now();
                 self.clock.observe(sent, received, now_us);

@@ -1,9 +1,12 @@
-//! Counting what lies in the streams of a partition, cheaply: nothing is read but lengths and summaries.
+//! Counting what lies in the streams of a partition, cheaply: nothing is read but lengths and summaries; and what one process
+//! counted in MySQL, for the others.
+
+use std::time::Duration;
 
 use fred::{
-    interfaces::StreamsInterface,
+    interfaces::{KeysInterface, StreamsInterface},
     prelude::ClientLike,
-    types::{ClusterHash, CustomCommand, Value},
+    types::{ClusterHash, CustomCommand, Expiration, SetOptions, Value},
 };
 
 use super::{
@@ -62,6 +65,39 @@ impl Redis {
         }
         Ok(counts)
     }
+
+    /// What some process counted in MySQL a moment ago.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn shared_census(&self) -> Result<Option<String>, RedisError> {
+        Ok(self.client.get(self.keys.census()).await?)
+    }
+
+    /// Whether the caller is to count; `false` while another process does, for so long at most.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn begin_census(&self, most: Duration) -> Result<bool, RedisError> {
+        let (key, only) = (self.keys.census_taking(), Some(SetOptions::NX));
+        let set: Option<String> = self.client.set(key, 1, Some(in_ms(most)), only, false).await?;
+        Ok(set.is_some())
+    }
+
+    /// Leaves for the others what was counted, for so long.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn share_census(&self, text: &str, good_for: Duration) -> Result<(), RedisError> {
+        let _: () = self.client.set(self.keys.census(), text, Some(in_ms(good_for)), None, false).await?;
+        // Whoever looks when that has gone is to count at once.
+        let _: () = self.client.del(self.keys.census_taking()).await?;
+        Ok(())
+    }
+}
+
+fn in_ms(time: Duration) -> Expiration {
+    Expiration::PX(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// How many are pending, and from when the oldest is, by its id.

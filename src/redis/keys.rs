@@ -109,6 +109,18 @@ impl Keys {
         format!("{{{}}}:call:{call}", self.namespace)
     }
 
+    /// String: what one process counted in MySQL, for the others.
+    #[must_use]
+    pub fn census(&self) -> String {
+        format!("{{{}}}:census", self.namespace)
+    }
+
+    /// String: that some process counts now.
+    #[must_use]
+    pub fn census_taking(&self) -> String {
+        format!("{{{}}}:census:taking", self.namespace)
+    }
+
     /// The keys that the scripts of one lane need, built once per hold.
     #[must_use]
     pub fn of_lane(&self, partition: Partition, lane: &LaneId) -> LaneKeys {

@@ -93,7 +93,7 @@ impl Flush {
             newest_request: None,
             totals,
             alarm,
-            meters: FlushMeters::default(),
+            meters: FlushMeters::new(partition),
         })
     }
 

@@ -42,7 +42,7 @@ pub struct Lead {
     pub(super) counter: Counter,
     pub(super) alarm: Arc<Notify>,
     pub(super) stores: Stores,
-    partition: Partition,
+    pub(super) partition: Partition,
 }
 
 impl Lead {

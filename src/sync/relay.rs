@@ -1,7 +1,7 @@
 //! The outbox: pushes rows without a round into Redis, in the order of their ids.
 //!
 //! The flusher writes the round that a row got; until then the row stays pending, and after a while is pushed again.
-//! That does no harm: its key counts once.
+//! That does no harm: its key counts once. A row has the trace of whoever put it there, which goes on from here.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,6 +17,7 @@ use crate::{
     },
     redis::scripts::{Enqueue, Enqueued, channel_list},
     stores::{Checked, StoreError, Stores},
+    trace::{self, TARGET, Traceparent},
 };
 
 /// Rows read at once.
@@ -99,7 +100,7 @@ impl Relay {
                 if is_left_alone || held.contains(&row.product) {
                     continue;
                 }
-                match self.push_or_put_off(&row).await? {
+                match followed(&row, self.push_or_put_off(&row)).await? {
                     Pushed::Taken => self.leave_alone(row.id),
                     Pushed::Refused(reason) => self.refuse(&row, &reason).await?,
                     Pushed::Answered => continue,
@@ -195,6 +196,18 @@ impl Relay {
     }
 }
 
+/// Goes on with the trace of whoever put the row there; of a row that nobody follows none is begun.
+async fn followed<T>(row: &Request, work: impl Future<Output = T>) -> T {
+    match row.traceparent.clone().filter(Traceparent::is_sampled) {
+        None => work.await,
+        Some(parent) => {
+            let span =
+                || tracing::info_span!(target: TARGET, "relay", otel.kind = "producer", restock.product = %row.product);
+            trace::follow(span, Some(parent), work).await
+        }
+    }
+}
+
 /// The quantity and the key of a row, or why it can never have a round.
 fn examine(row: &Request) -> Result<(u32, String), String> {
     if row.product.0 <= 0 {
@@ -241,6 +254,7 @@ mod tests {
             state: RequestState::Pending,
             round: None,
             reason: None,
+            traceparent: None,
         };
         assert_eq!(examine(&row(7, 0, None)), Ok((0, "#9".to_owned())));
         assert_eq!(examine(&row(7, 3, Some("k"))), Ok((3, "k".to_owned())));

@@ -74,6 +74,7 @@ impl Failures {
 pub(super) async fn partition(flusher: Flusher, partition: Partition, stop: CancellationToken) {
     let mut failures = Failures::new("taking the lead", partition);
     let pulse = flusher.vitals.pulse(FLUSHING, FLUSHING_AGE_MAX + flusher.flush_interval);
+    let meters = FlushMeters::new(partition);
     while !stop.is_cancelled() {
         let elected = tokio::select! {
             () = stop.cancelled() => return,
@@ -83,7 +84,7 @@ pub(super) async fn partition(flusher: Flusher, partition: Partition, stop: Canc
             Ok(Some(lead)) => {
                 failures.went_well();
                 tracing::debug!(%partition, "leads");
-                match serve(&flusher, lead, partition, &pulse, &stop).await {
+                match serve(&flusher, lead, (&meters, &pulse), &stop).await {
                     Ok(()) => {}
                     Err(error) => drop(failures.failed(&error)),
                 }
@@ -105,20 +106,18 @@ pub(super) async fn partition(flusher: Flusher, partition: Partition, stop: Canc
 async fn serve(
     flusher: &Flusher,
     lead: Lead,
-    partition: Partition,
-    pulse: &Pulse,
+    (meters, pulse): (&FlushMeters, &Pulse),
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
-    let meters = FlushMeters::default();
     let _led = meters.lead();
-    let Lead { mut connection, mut flush, relay, eviction, mut counter, alarm, mut stores, .. } = lead;
+    let Lead { mut connection, mut flush, relay, eviction, mut counter, alarm, mut stores, partition } = lead;
     // Nothing is relayed before the log is known to be the one that MySQL follows.
     let ready = Notify::new();
     let chores = async {
         ready.notified().await;
         tokio::join!(
             relay_loop(relay, partition, flusher.flush_interval),
-            upkeep_loop(&mut stores, eviction, partition, &alarm, &meters),
+            upkeep_loop(&mut stores, eviction, partition, &alarm, meters),
             count_loop(&mut counter, &flusher.stores, partition),
             heed_settings(flusher.settings.clone(), &alarm),
         );

@@ -1,8 +1,9 @@
 //! Following one restock from the request to the webhook, by W3C trace context.
 //!
 //! ```text
-//! traceparent of a request, or TRACEPARENT of a command ─► span ─► enqueue.lua: lane and job entry ─► worker: a span for
-//!   the hold of the lane ─► a span for an attempt ─► traceparent of the webhook
+//! traceparent of a request, or TRACEPARENT of a command ─► span ─► row of the outbox ─► enqueue.lua, called by whoever asks or
+//!   by the relay: lane and job entry ─► worker: a span for the hold of the lane ─► a span for an attempt ─► traceparent of
+//!   the webhook
 //! ```
 //!
 //! Only what somebody follows is followed: without a sampled parent an entry has no such field and a message no such header.

@@ -46,40 +46,40 @@ impl Lane {
             Ending::Fail { reason, blocked } => {
                 let blocked_user = blocked.map(|(_, user)| user);
                 let finish = Finish { settlement, status: Status::CanceledByError, reason, blocked_user };
-                self.exit.meters.endings.count(HoldEnd::Error);
-                self.hold.finish(&finish).await.map(|_| ())
+                let finished = self.hold.finish(&finish).await;
+                finished.map(|finished| if finished { HoldEnd::Error } else { HoldEnd::Lost })
             }
             Ending::HandBack => self.hand_back(settlement).await,
         };
-        if let Err(error) = closed {
+        // Counted by what Redis answered: what it did not hear of did not happen.
+        let end = closed.unwrap_or_else(|error| {
             tracing::error!(lane = %self.id, %error, "could not end the hold; its lease runs out");
-        }
+            HoldEnd::Lost
+        });
+        self.exit.meters.endings.count(end);
     }
 
-    async fn end_by_advance(&mut self, settlement: Settlement, exhausted: bool) -> Result<(), RedisError> {
+    async fn end_by_advance(&mut self, settlement: Settlement, exhausted: bool) -> Result<HoldEnd, RedisError> {
         let rest = Settlement { people: Vec::new(), last_user: None, ..settlement.clone() };
         let reply = self.advance_call(settlement, 0, exhausted).await;
         tracing::info!(lane = %self.id, round = %self.round, ?reply, "the round ends");
         match reply {
             // Whoever asked for the end has changed their mind: somebody else goes on.
             Reply::Advanced(_, Advanced::Go | Advanced::Full | Advanced::Drain(_)) => self.hand_back(rest).await,
-            Reply::Advanced(_, ended) => {
-                self.exit.meters.endings.count(end_of(ended));
-                Ok(())
-            }
-            Reply::Lost | Reply::Renewed => {
-                self.exit.meters.endings.count(HoldEnd::Lost);
-                Ok(())
-            }
+            Reply::Advanced(_, ended) => Ok(end_of(ended)),
+            Reply::Lost | Reply::Renewed => Ok(HoldEnd::Lost),
         }
     }
 
-    async fn hand_back(&mut self, settlement: Settlement) -> Result<(), RedisError> {
-        self.exit.meters.endings.count(HoldEnd::HandedBack);
-        let released = self.hold.release(&settlement).await?;
-        if released == Released::Queued {
-            tracing::info!(lane = %self.id, round = %self.round, "handed back");
-        }
-        Ok(())
+    async fn hand_back(&mut self, settlement: Settlement) -> Result<HoldEnd, RedisError> {
+        Ok(match self.hold.release(&settlement).await? {
+            Released::Queued => {
+                tracing::info!(lane = %self.id, round = %self.round, "handed back");
+                HoldEnd::HandedBack
+            }
+            Released::Canceled => HoldEnd::Admin,
+            Released::Paused => HoldEnd::Paused,
+            Released::Lost => HoldEnd::Lost,
+        })
     }
 }

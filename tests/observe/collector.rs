@@ -1,9 +1,16 @@
 //! A collector of spans and a receiver of webhooks, over real sockets: both only remember what came.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
 use tokio::net::TcpListener;
+
+use super::spans::{self, Span};
+
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What came, in order.
 type Seen<T> = Arc<Mutex<Vec<T>>>;
@@ -24,10 +31,29 @@ impl Collector {
         Self { endpoint: serve(app).await, bodies }
     }
 
-    /// Whether something came that holds all of these, in one message or in several.
-    pub fn has(&self, parts: &[&[u8]]) -> bool {
+    /// Every span that came, with the attributes of who sent it.
+    pub fn spans(&self) -> Vec<(Span, Vec<(String, String)>)> {
+        let bodies = self.bodies.lock().expect("nobody panics").clone();
+        let read = bodies.iter().map(|body| spans::read(body));
+        read.flat_map(|(spans, sender)| spans.into_iter().map(move |span| (span, sender.clone()))).collect()
+    }
+
+    /// Waits for a span of which this is true.
+    pub async fn span(&self, what: &str, is_it: impl Fn(&Span) -> bool) -> Span {
+        let start = Instant::now();
+        loop {
+            if let Some((span, _)) = self.spans().into_iter().find(|(span, _)| is_it(span)) {
+                return span;
+            }
+            assert!(start.elapsed() < DEADLINE, "{what} does not come: {:#?}", self.spans());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Whether these bytes came anywhere.
+    pub fn has(&self, part: &[u8]) -> bool {
         let bodies = self.bodies.lock().expect("nobody panics");
-        parts.iter().all(|part| bodies.iter().any(|body| body.windows(part.len()).any(|window| window == *part)))
+        bodies.iter().any(|body| body.windows(part.len()).any(|window| window == part))
     }
 }
 

@@ -8,8 +8,10 @@ use std::{
 use restock::{
     config::install_tls_provider,
     local::{Servers, Urls, fresh_database_name, fresh_namespace},
+    mysql,
 };
 use serde_json::Value;
+use sqlx::MySqlPool;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -26,9 +28,9 @@ pub const WORKER: &str = env!("CARGO_BIN_EXE_restock-worker");
 pub const FLUSHER: &str = env!("CARGO_BIN_EXE_restock-flusher");
 
 pub struct Deployment {
-    redis_url: String,
-    mysql_url: String,
-    namespace: String,
+    pub redis_url: String,
+    pub mysql_url: String,
+    pub namespace: String,
 }
 
 /// A process that serves its metrics.
@@ -42,20 +44,30 @@ pub struct Process {
 impl Deployment {
     /// On the servers that the tests share, with this channel and rate.
     pub async fn open(channel: &str, rate: u32) -> Self {
-        Self::open_at(servers().await, channel, rate).await
+        Self::open_with(channel, rate, 2).await
+    }
+
+    /// The same with so many partitions.
+    pub async fn open_with(channel: &str, rate: u32, partitions: u16) -> Self {
+        Self::open_at(servers().await, channel, rate, partitions).await
     }
 
     /// On servers that the test may stop.
     pub async fn open_on(own: &Servers, channel: &str) -> Self {
-        Self::open_at(Urls::of(&own.redis, &own.mysql), channel, 0).await
+        Self::open_at(Urls::of(&own.redis, &own.mysql), channel, 0, 2).await
     }
 
-    async fn open_at(urls: Urls, channel: &str, rate: u32) -> Self {
+    async fn open_at(urls: Urls, channel: &str, rate: u32, partitions: u16) -> Self {
         let mysql_url = urls.database(&fresh_database_name());
         let deployment = Self { redis_url: urls.redis, mysql_url, namespace: fresh_namespace().to_string() };
-        let rate = rate.to_string();
-        deployment.done(&["migrate", "--partitions", "2", "--channels", channel, "--rate", &rate]).await;
+        let (rate, partitions) = (rate.to_string(), partitions.to_string());
+        deployment.done(&["migrate", "--partitions", &partitions, "--channels", channel, "--rate", &rate]).await;
         deployment
+    }
+
+    /// Its MySQL.
+    pub async fn mysql(&self) -> MySqlPool {
+        mysql::connect(&self.mysql_url.clone().into(), 2).await.expect("MySQL answers")
     }
 
     pub fn program(&self, path: &str) -> Command {
@@ -168,6 +180,15 @@ impl Process {
             assert!(start.elapsed() < DEADLINE, "{series} is {:?}", metrics.value(series));
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// The same, from a process that may have no connection to spare for a while.
+    pub async fn until_in_time(&self, series: &str, wanted: impl Fn(f64) -> bool) -> Exposition {
+        let start = Instant::now();
+        while self.get("/livez").await.is_none() {
+            assert!(start.elapsed() < DEADLINE, "nobody answers");
+        }
+        self.until(series, wanted).await
     }
 
     /// Looks until it is ready, or not; returns what it says.

@@ -44,8 +44,9 @@ async fn a_store_that_is_away_costs_readiness_and_not_life() {
         assert!(failing(&health).contains(&"redis"), "{health}");
         is_alive(process).await;
     }
-    let metrics = crew[0].until("restock_survey_ok", |ok| ok == 0.0).await;
+    let metrics = crew[0].until(r#"restock_survey_ok{backend="redis"}"#, |ok| ok == 0.0).await;
     assert!(metrics.value("restock_flush_lag_seconds").is_some_and(f64::is_nan), "what cannot be seen is not shown");
+    assert_eq!(metrics.value("restock_outbox_requests"), Some(0.0), "what can be seen is");
     own.redis.start_again().await.expect("it starts");
     for process in &crew {
         process.until_ready(true).await;
@@ -56,6 +57,13 @@ async fn a_store_that_is_away_costs_readiness_and_not_life() {
         assert!(failing(&health).contains(&"mysql"), "{health}");
         is_alive(process).await;
     }
+    let metrics = crew[0].until(r#"restock_survey_ok{backend="mysql"}"#, |ok| ok == 0.0).await;
+    assert!(metrics.value("restock_outbox_requests").is_some_and(f64::is_nan), "what cannot be seen is not shown");
+    assert!(
+        metrics.value("restock_flush_lag_seconds").is_some_and(|lag| lag >= 0.0),
+        "a MySQL that is away hides no lag"
+    );
+    assert_eq!(metrics.value("restock_sending_paused"), Some(0.0), "the last settings stand");
     own.mysql.start_again().await.expect("it starts");
     for process in &crew {
         process.until_ready(true).await;
