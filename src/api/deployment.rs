@@ -1,9 +1,12 @@
 //! What concerns the whole deployment: the pace, entries in hand, what was given up.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use axum::{Json, extract::State};
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, Visitor},
+};
 use utoipa::{
     IntoParams, PartialSchema, ToSchema,
     openapi::{
@@ -134,7 +137,7 @@ pub(super) async fn show_rate(State(api): State<Arc<Api>>) -> Result<Json<Vec<Ra
 
 /// A pace.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RateWish {
     /// Starts a second over all channels and workers; 0 = no pace. Without it that stays as it is.
     #[serde(default)]
@@ -143,7 +146,38 @@ pub(super) struct RateWish {
     /// Starts a second on these channels, within that; null takes a channel's own rate away. Others stay as they are.
     #[serde(default)]
     #[schema(value_type = ChannelRates, required = false)]
-    channels: BTreeMap<String, Option<Whole>>,
+    channels: Rates,
+}
+
+/// Rates by channel, each given once.
+#[derive(Debug, Default)]
+struct Rates(BTreeMap<String, Option<Whole>>);
+
+struct RatesVisitor;
+
+impl<'de> Visitor<'de> for RatesVisitor {
+    type Value = Rates;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of channels")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut given: A) -> Result<Rates, A::Error> {
+        let mut rates = BTreeMap::new();
+        while let Some((channel, rate)) = given.next_entry::<String, Option<Whole>>()? {
+            if let Some((channel, _)) = rates.get_key_value(&channel) {
+                return Err(A::Error::custom(format!("`{channel}` is given twice")));
+            }
+            rates.insert(channel, rate);
+        }
+        Ok(Rates(rates))
+    }
+}
+
+impl<'de> Deserialize<'de> for Rates {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RatesVisitor)
+    }
 }
 
 /// The rates of channels, in the description.
@@ -178,7 +212,7 @@ pub(super) async fn put_rate(
     let of_channel = |(channel, rate): (String, Option<Whole>)| {
         (format!("rate.{channel}"), rate.map_or_else(|| "none".to_owned(), |rate| rate.0.to_string()))
     };
-    let values: Vec<(String, String)> = total.into_iter().chain(wish.channels.into_iter().map(of_channel)).collect();
+    let values: Vec<(String, String)> = total.into_iter().chain(wish.channels.0.into_iter().map(of_channel)).collect();
     for (name, value) in &values {
         setting::check(name, value).map_err(|error| {
             let field = name.strip_prefix("rate.").map_or_else(|| "limit".to_owned(), |of| format!("channels.{of}"));

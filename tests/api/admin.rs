@@ -87,6 +87,11 @@ async fn the_pace_is_shown_and_changed() {
     assert_eq!((&taken.body[0]["limit"], &taken.body[1]["limit"]), (&400.into(), &json!(null)));
     api.put("/api/rate", r#"{"limit":1000001}"#).await.fails(422, "invalid-fields", "limit");
     api.put("/api/rate", r#"{"channels":{"pigeon":1}}"#).await.fails(422, "invalid-fields", "channels.pigeon");
+    api.put("/api/rate", r#"{"limit":3,"channels":{"null":1,"null":2}}"#).await.fails(
+        422,
+        "invalid-fields",
+        "channels",
+    );
     assert_eq!(api.get("/api/rate").await.body[0]["limit"], 400, "a refused change changes nothing");
 }
 
