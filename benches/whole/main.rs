@@ -4,10 +4,12 @@
 //! measured inside this process calls the library as they do. Every run has servers of its own, so that the memory of
 //! one says nothing about another.
 
+mod api;
 mod enqueue;
 mod growth;
 mod jobs;
 mod latency;
+mod load;
 mod peers;
 mod report;
 mod round;
@@ -27,7 +29,7 @@ use restock::config::install_tls_provider;
 use report::Report;
 
 /// In the order of their cost for a reader: the first says most.
-const RUNS: [&str; 8] = ["round", "strict", "jobs", "latency", "enqueue", "webhook", "takeover", "growth"];
+const RUNS: [&str; 9] = ["round", "strict", "jobs", "latency", "enqueue", "webhook", "api", "takeover", "growth"];
 /// Only when it is named: it needs programs that are not ours.
 const PEERS: &str = "peers";
 
@@ -43,6 +45,9 @@ struct Options {
     /// Products of the run with one person each
     #[arg(long, env = "RESTOCK_BENCH_JOBS", default_value_t = 50_000)]
     jobs: u64,
+    /// How long the HTTP API is asked in each turn
+    #[arg(long, env = "RESTOCK_BENCH_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
     /// Where the figures are written
     #[arg(long, env = "RESTOCK_BENCH_JSON", default_value = "target/bench.json")]
     json: PathBuf,
@@ -84,6 +89,7 @@ async fn run(options: &Options) -> anyhow::Result<()> {
             "latency" => latency::run(options, &mut report).await?,
             "enqueue" => enqueue::run(options, &mut report).await?,
             "webhook" => webhook::run(options, &mut report).await?,
+            "api" => api::run(options, &mut report).await?,
             "takeover" => takeover::run(options, &mut report).await?,
             "growth" => growth::run(options, &mut report).await?,
             PEERS => peers::run(options, &mut report).await?,

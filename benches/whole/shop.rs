@@ -90,6 +90,10 @@ impl Shop {
         self.role("flusher", env!("CARGO_BIN_EXE_restock-flusher"), &[])
     }
 
+    pub(crate) fn api(&self, args: &[&str]) -> anyhow::Result<Role> {
+        self.role("api", env!("CARGO_BIN_EXE_restock-api"), args)
+    }
+
     /// Starts to watch these roles and both servers.
     pub(crate) fn watch(&self, roles: &[&Role]) -> Watch {
         let servers = [("redis", self.servers.redis.pid()), ("mysql", self.servers.mysql.pid())];

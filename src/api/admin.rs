@@ -60,7 +60,7 @@ fn read_channel(channel: Option<String>) -> Result<Option<Channel>, Problem> {
 
 /// How a round goes on.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields, rename_all = "camelCase", expecting = "an object")]
 pub(super) struct ResumeWish {
     /// Give up the person who could not be told.
     #[serde(default)]
@@ -130,7 +130,7 @@ pub(super) async fn resume(
 
 /// Which lanes are to end.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct CancelWish {
     /// Only on this channel.
     #[serde(default)]
@@ -187,7 +187,7 @@ pub(super) async fn cancel(
 
 /// Nothing: all lanes of a product stand still together.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct NoWish {}
 
 /// A product that stands still, or goes on.

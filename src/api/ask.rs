@@ -7,7 +7,7 @@ use std::{error::Error, iter::successors, str::FromStr, sync::Arc};
 use axum::{
     body::Body,
     extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
-    http::{HeaderMap, HeaderName, Uri, header, request::Parts},
+    http::{HeaderMap, Uri, header, request::Parts},
 };
 use futures_util::StreamExt;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -128,13 +128,12 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for Perhaps<T> {
 
 /// Whether the body is of this type, and as it is.
 pub(super) fn check_type(headers: &HeaderMap, wanted: &str) -> Result<(), Problem> {
-    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?").trim());
-    if let Some(encoding) = text(header::CONTENT_ENCODING).filter(|encoding| !encoding.eq_ignore_ascii_case("identity"))
-    {
+    let encoding = header_text(headers, "Content-Encoding")?;
+    if let Some(encoding) = encoding.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
         let detail = format!("`{}` is not read; send the body as it is", encoding.escape_debug());
         return Err(Problem::of_field(Kind::UnsupportedMediaType, "Content-Encoding", detail));
     }
-    let given = text(header::CONTENT_TYPE).unwrap_or_default();
+    let given = header_text(headers, "Content-Type")?.unwrap_or_default();
     if given.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted) {
         return Ok(());
     }

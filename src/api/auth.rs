@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -79,10 +79,13 @@ impl Tokens {
             let problem = Problem::new(Kind::Unauthorized, detail);
             problem.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(text))
         };
-        let Some(given) = headers.get(header::AUTHORIZATION) else {
+        let mut given = headers.get_all(header::AUTHORIZATION).iter();
+        let (first, second) = (given.next(), given.next());
+        let Some(given) = first else {
             return Err(challenge("Bearer realm=\"restock\"", "give a token: `Authorization: Bearer …`"));
         };
-        let token = given.to_str().ok().and_then(|given| {
+        // Of two, a proxy in between may have looked at the other one.
+        let token = given.to_str().ok().filter(|_| second.is_none()).and_then(|given| {
             let (scheme, token) = given.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
         });
@@ -104,18 +107,21 @@ pub(super) async fn let_admins(State(api): State<Arc<Api>>, request: Request, ne
 
 impl Api {
     /// Who sent a request, or why nobody here did.
-    pub(super) fn identify(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+    pub(super) fn identify(&self, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Problem> {
+        if headers.get_all(header::HOST).iter().nth(1).is_some() {
+            return Err(Problem::of_field(Kind::BadRequest, "Host", "it is given twice"));
+        }
         if self.tokens.are_needed() {
             self.tokens.caller(headers)
         } else {
-            check_is_local(headers).map(|()| Caller { role: Role::Admin, by: self.everybody.clone() })
+            check_is_local(uri, headers).map(|()| Caller { role: Role::Admin, by: self.everybody.clone() })
         }
     }
 }
 
 async fn let_in(api: &Api, role: Role, mut request: Request, next: Next) -> Response {
     let known = request.extensions_mut().remove::<Result<Caller, Problem>>();
-    match known.unwrap_or_else(|| api.identify(request.headers())) {
+    match known.unwrap_or_else(|| api.identify(request.uri(), request.headers())) {
         Ok(caller) if caller.role >= role => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -128,7 +134,7 @@ async fn let_in(api: &Api, role: Role, mut request: Request, next: Next) -> Resp
 /// Without tokens a web page must not be able to use the server through the browser of somebody on this machine: neither by
 /// a name that was pointed here, nor from another origin. Neither must a proxy on this machine make whoever reaches it from
 /// elsewhere the master of the shop.
-fn check_is_local(headers: &HeaderMap) -> Result<(), Problem> {
+fn check_is_local(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     if let Some(name) = headers.keys().map(header::HeaderName::as_str).find(|name| is_of_a_proxy(name)) {
         let detail = format!(
             "a proxy has passed this on (`{name}`), and without tokens everybody behind it could do anything: \
@@ -137,20 +143,25 @@ fn check_is_local(headers: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::new(Kind::Forbidden, detail));
     }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    let is_own = name.eq_ignore_ascii_case("localhost")
-        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    if !is_own {
+    // A request line may name the server too, and means more than the header.
+    if !is_own(host) || uri.authority().is_some_and(|authority| !is_own(authority.as_str())) {
         let detail = "without tokens this server answers to localhost, 127.0.0.1 and [::1] only";
         return Err(Problem::new(Kind::Misdirected, detail));
     }
-    match headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default()) {
-        Some(origin) if origin != format!("http://{host}") => {
-            Err(Problem::new(Kind::Forbidden, "without tokens other web pages cannot call this server"))
-        }
-        _ => Ok(()),
+    let own = format!("http://{host}");
+    if headers.get_all(header::ORIGIN).iter().any(|origin| origin.as_bytes() != own.as_bytes()) {
+        return Err(Problem::new(Kind::Forbidden, "without tokens other web pages cannot call this server"));
     }
+    Ok(())
+}
+
+/// Whether a name, with a port or without, is this machine's for itself.
+fn is_own(authority: &str) -> bool {
+    let Ok(authority) = authority.parse::<Authority>() else { return false };
+    let name = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let is_own = name.eq_ignore_ascii_case("localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    is_own && !authority.as_str().contains('@')
 }
 
 /// Whether proxies add this header.
@@ -194,13 +205,17 @@ mod tests {
             if let Some(origin) = origin {
                 headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
             }
-            check_is_local(&headers).is_ok()
+            check_is_local(&Uri::from_static("/api"), &headers).is_ok()
         };
         for host in ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "127.0.0.1"] {
             assert!(check(host, None), "{host}");
         }
         assert!(check("127.0.0.1:8000", Some("http://127.0.0.1:8000")));
         assert!(!check("127.0.0.1:8000", Some("https://evil.example")));
-        assert!(!check("evil.example", None) && !check("127.0.0.1.evil.example:8000", None) && !check("", None));
+        for host in
+            ["evil.example", "127.0.0.1.evil.example:8000", "", "evil@localhost", "localhost/evil", "localhost."]
+        {
+            assert!(!check(host, None), "{host}");
+        }
     }
 }

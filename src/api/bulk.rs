@@ -41,7 +41,7 @@ const NDJSON: &str = "application/x-ndjson";
 
 /// One line.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct SubscriptionLine {
     /// Who.
     #[schema(value_type = i64, minimum = 1, example = 1001)]

@@ -1,9 +1,12 @@
 //! What concerns the whole deployment: the pace, entries in hand, what was given up.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use axum::{Json, extract::State};
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, Visitor},
+};
 use utoipa::{
     IntoParams, PartialSchema, ToSchema,
     openapi::{
@@ -17,7 +20,7 @@ use super::{
     ask::{Asked, Given, Whole},
     auth::Caller,
     problem::{Kind, Problem},
-    product::{check_limit, next_after, page_default},
+    product::{check_limit, page_default},
 };
 use crate::{
     ids::ProductId,
@@ -29,21 +32,52 @@ use crate::{
     report::{
         Sources,
         dead::{self, DeadId, DeadRow},
-        pending::{self, PendingRow},
+        pending::{self, PendingId, PendingRow},
         rate::{self, RateRow},
     },
 };
 
-/// Show which entry of the job streams is with whom
+/// Which pending entries.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PendingAsked {
+    /// Only those after this one: the `next` of the page before.
+    #[param(pattern = "^[0-9]{1,4}:[a-z][a-z0-9_]{0,15}:[ja]:[0-9]{1,15}-[0-9]{1,15}$")]
+    after: Option<String>,
+    /// At most so many.
+    #[serde(default = "page_default")]
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: u32,
+}
+
+/// Some pending entries.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PendingEntries {
+    /// By partition, channel and stream, the oldest first.
+    items: Vec<PendingRow>,
+    /// The `after` of the next page; null after the last.
+    next: Option<String>,
+}
+
+/// List which entry of the job streams is with whom
 ///
 /// As `XPENDING` shows them, with the lane that each stands for. There are at most as many as all workers have lanes.
 #[utoipa::path(
-    get, path = "/pending", tag = "Admin", operation_id = "listPending",
-    responses((status = 200, description = "All of them, by partition, channel and stream", body = Vec<PendingRow>))
+    get, path = "/pending", tag = "Admin", operation_id = "listPending", params(PendingAsked),
+    responses((status = 200, description = "A page of them", body = PendingEntries))
 )]
-pub(super) async fn pending(State(api): State<Arc<Api>>) -> Result<Json<Vec<PendingRow>>, Problem> {
-    let ready = api.ready()?;
-    Ok(Json(pending::entries(ready.redis()?, &ready.sources().settings).await?.rows))
+pub(super) async fn pending(
+    State(api): State<Arc<Api>>,
+    Asked(asked): Asked<PendingAsked>,
+) -> Result<Json<PendingEntries>, Problem> {
+    let (ready, limit) = (api.ready()?, check_limit(asked.limit)?);
+    let after = asked.after.map(|after| after.parse::<PendingId>());
+    let after = after.transpose().map_err(|error| Problem::of_field(Kind::BadRequest, "after", error))?;
+    let count = usize::try_from(limit).unwrap_or(usize::MAX);
+    let settings = &ready.sources().settings;
+    let (found, next) = pending::page(ready.redis()?, settings, after.as_ref(), count).await?;
+    Ok(Json(PendingEntries { items: found.rows, next: next.map(|id| id.to_string()) }))
 }
 
 /// Which dead letters.
@@ -68,7 +102,7 @@ pub(super) struct DeadAsked {
 pub(super) struct Dead {
     /// Rounds given up and entries that could not be read, then rows that MySQL refused.
     items: Vec<DeadRow>,
-    /// The `after` of the next page; null after the last.
+    /// The `after` of the next page; null after the last. With `product` a page may have few items, or none, and a next one.
     next: Option<String>,
 }
 
@@ -84,11 +118,9 @@ pub(super) async fn dead(State(api): State<Arc<Api>>, Asked(asked): Asked<DeadAs
     let product = product.transpose().map_err(|error| bad("product")(error.to_string()))?;
     let after = asked.after.map(|after| after.parse::<DeadId>());
     let after = after.transpose().map_err(|error| bad("after")(error.to_string()))?;
-    ready.redis()?;
     let count = usize::try_from(limit).unwrap_or(usize::MAX);
-    let items = dead::page(&ready.sources(), product, after.as_ref(), count).await?;
-    let next = next_after(&items, limit, |row| row.id.to_string());
-    Ok(Json(Dead { items, next }))
+    let page = dead::page(ready.redis()?, &ready.sources(), product, after.as_ref(), count).await?;
+    Ok(Json(Dead { items: page.rows, next: page.next.map(|id| id.to_string()) }))
 }
 
 /// Show the pace that all workers share
@@ -105,7 +137,7 @@ pub(super) async fn show_rate(State(api): State<Arc<Api>>) -> Result<Json<Vec<Ra
 
 /// A pace.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct RateWish {
     /// Starts a second over all channels and workers; 0 = no pace. Without it that stays as it is.
     #[serde(default)]
@@ -114,7 +146,38 @@ pub(super) struct RateWish {
     /// Starts a second on these channels, within that; null takes a channel's own rate away. Others stay as they are.
     #[serde(default)]
     #[schema(value_type = ChannelRates, required = false)]
-    channels: BTreeMap<String, Option<Whole>>,
+    channels: Rates,
+}
+
+/// Rates by channel, each given once.
+#[derive(Debug, Default)]
+struct Rates(BTreeMap<String, Option<Whole>>);
+
+struct RatesVisitor;
+
+impl<'de> Visitor<'de> for RatesVisitor {
+    type Value = Rates;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of channels")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut given: A) -> Result<Rates, A::Error> {
+        let mut rates = BTreeMap::new();
+        while let Some((channel, rate)) = given.next_entry::<String, Option<Whole>>()? {
+            if let Some((channel, _)) = rates.get_key_value(&channel) {
+                return Err(A::Error::custom(format!("`{channel}` is given twice")));
+            }
+            rates.insert(channel, rate);
+        }
+        Ok(Rates(rates))
+    }
+}
+
+impl<'de> Deserialize<'de> for Rates {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RatesVisitor)
+    }
 }
 
 /// The rates of channels, in the description.
@@ -149,7 +212,7 @@ pub(super) async fn put_rate(
     let of_channel = |(channel, rate): (String, Option<Whole>)| {
         (format!("rate.{channel}"), rate.map_or_else(|| "none".to_owned(), |rate| rate.0.to_string()))
     };
-    let values: Vec<(String, String)> = total.into_iter().chain(wish.channels.into_iter().map(of_channel)).collect();
+    let values: Vec<(String, String)> = total.into_iter().chain(wish.channels.0.into_iter().map(of_channel)).collect();
     for (name, value) in &values {
         setting::check(name, value).map_err(|error| {
             let field = name.strip_prefix("rate.").map_or_else(|| "limit".to_owned(), |of| format!("channels.{of}"));

@@ -96,7 +96,7 @@ pub(super) async fn list(
 
 /// How a product is called.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct ProductNamed {
     /// For people.
     #[schema(

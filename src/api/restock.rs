@@ -32,7 +32,7 @@ const QUANTITY_MAX: u32 = i32::MAX.cast_unsigned();
 
 /// A restock.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct Restock {
     /// Pieces that came in; added to the stock.
     #[serde(default)]

@@ -108,13 +108,12 @@ pub(super) async fn show(
 }
 
 async fn look(ready: &Ready, product: ProductId, round: Round) -> Result<RoundView, Problem> {
-    let row = ready.product(product).await?;
     let sources = ready.sources();
-    if let Some(found) = rounds::one(&sources, product, row.sku.as_ref(), round).await? {
+    if let Some(found) = rounds::one(&sources, product, round).await? {
         return Ok(found);
     }
     let live = sources.redis.is_some();
-    check_given_out(&sources, row, round).await?;
+    check_given_out(&sources, ready.product(product).await?, round).await?;
     Ok(RoundView { product, round, live, lanes: Vec::new() })
 }
 

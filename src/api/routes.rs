@@ -126,9 +126,9 @@ fn admins() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(admin::cancel))
         .routes(routes!(admin::pause))
         .routes(routes!(admin::unpause))
-        .routes(routes!(deployment::pending))
         .routes(routes!(deployment::show_rate, deployment::put_rate))
         .route_layer(from_fn(guard::refuse_parameters))
+        .routes(routes!(deployment::pending))
         .routes(routes!(deployment::dead))
 }
 
@@ -191,6 +191,7 @@ fn complete(operation: &mut Operation, path: &str, is_admin: bool) {
         ("408", has_body, "The body did not come in time"),
         ("413", has_body, "The body is too large"),
         ("415", has_body, "The body is of another type"),
+        ("421", true, "Without tokens the server is asked by the names of its own machine only"),
         ("422", has_body, "A field cannot be used"),
         ("429", true, "Too many requests; `Retry-After` says when to come again"),
         ("500", true, "Something went wrong here"),

@@ -60,7 +60,7 @@ pub(super) async fn show(State(api): State<Arc<Api>>, At(product): At<ProductId>
 
 /// What is in stock.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(super) struct StockWish {
     /// Pieces; 0 ends the sending at once.
     #[schema(value_type = i64, minimum = 0, maximum = 1_000_000_000_000_i64, example = 12)]
@@ -108,7 +108,7 @@ pub(super) async fn put(
 
 /// The tag that must still be that of the product; none for any.
 fn read_tag(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(text) = header_text(headers, header::IF_MATCH.as_str())?.filter(|text| *text != "*") else {
+    let Some(text) = header_text(headers, "If-Match")?.filter(|text| *text != "*") else {
         return Ok(None);
     };
     if text.starts_with("W/") {

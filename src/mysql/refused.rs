@@ -106,15 +106,15 @@ pub async fn rows(
     after: i64,
     limit: u32,
 ) -> sqlx::Result<Vec<RefusedRow>> {
-    sqlx::query_as(
-        "SELECT * FROM log_dead WHERE mended_at IS NULL AND (? IS NULL OR product_id = ?) AND id > ? ORDER BY id LIMIT ?",
-    )
-    .bind(product.map(|id| id.0))
-    .bind(product.map(|id| id.0))
-    .bind(after)
-    .bind(limit)
-    .fetch_all(db)
-    .await
+    // One statement for both would not be answered from the index on products.
+    let query = match product {
+        Some(product) => sqlx::query_as(
+            "SELECT * FROM log_dead WHERE product_id = ? AND id > ? AND mended_at IS NULL ORDER BY id LIMIT ?",
+        )
+        .bind(product.0),
+        None => sqlx::query_as("SELECT * FROM log_dead WHERE id > ? AND mended_at IS NULL ORDER BY id LIMIT ?"),
+    };
+    query.bind(after).bind(limit).fetch_all(db).await
 }
 
 /// The refused row of that number, unless it is dealt with.

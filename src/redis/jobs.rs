@@ -22,7 +22,7 @@ pub const GROUP: &str = "workers";
 pub const BLOCK_MS: u64 = 2000;
 
 /// Which of a channel's two streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Line {
     /// Rounds that nobody has begun.
     Fresh,

@@ -18,6 +18,8 @@ use crate::{
 
 /// Letters, or rows, read at a time.
 const PAGE: u32 = 500;
+/// Letters looked at for one page: those of one product may be few among many.
+const LOOKED_AT_MAX: usize = 5_000;
 
 /// Names one of them: `webhook:0:1763700000000-0` on the dead stream of a channel and partition, `row:17` in `log_dead`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,37 +108,69 @@ pub enum Source {
     Row(RefusedRow),
 }
 
+/// Some of them.
+#[derive(Debug, Clone)]
+pub struct DeadPage {
+    /// They.
+    pub rows: Vec<DeadRow>,
+    /// After which the next page begins; none after the last. There may be one though the page is not full.
+    pub next: Option<DeadId>,
+}
+
 /// All of them, or those of one product: letters by channel and partition, then rows, each from the oldest on. Without
 /// Redis only the rows.
 ///
 /// # Errors
 /// Those of MySQL; those of Redis other than that it does not answer.
 pub async fn all(sources: &Sources, product: Option<ProductId>) -> Result<Vec<DeadRow>, ReportError> {
-    page(sources, product, None, usize::MAX).await
+    let mut rows = match &sources.redis {
+        None => Vec::new(),
+        Some(redis) => {
+            let all = Reach { product, after: None, limit: usize::MAX, looked_at_max: usize::MAX };
+            match letters(redis, sources, &all).await {
+                Err(error) if error.is_unreachable() => Vec::new(),
+                letters => letters?.rows,
+            }
+        }
+    };
+    add_rows(sources, product, 0, usize::MAX, &mut rows).await?;
+    Ok(rows)
 }
 
-/// The first `limit` of them after `after`, in the order of [`all`].
+/// The first `limit` of them after `after`, in the order of [`all`]; fewer where too many of other products lie between.
 ///
 /// # Errors
-/// As [`all`].
+/// Those of both stores.
 pub async fn page(
+    redis: &Redis,
     sources: &Sources,
     product: Option<ProductId>,
     after: Option<&DeadId>,
     limit: usize,
-) -> Result<Vec<DeadRow>, ReportError> {
-    let mut last_row = 0;
-    let mut rows = match (&sources.redis, after) {
-        (_, Some(DeadId::Row(id))) => {
-            last_row = *id;
-            Vec::new()
+) -> Result<DeadPage, ReportError> {
+    let (mut rows, last_row) = match after {
+        Some(DeadId::Row(id)) => (Vec::new(), *id),
+        after => {
+            let page = letters(redis, sources, &Reach { product, after, limit, looked_at_max: LOOKED_AT_MAX }).await?;
+            if page.next.is_some() {
+                return Ok(page);
+            }
+            (page.rows, 0)
         }
-        (None, _) => Vec::new(),
-        (Some(redis), after) => match letters(redis, sources, product, after, limit).await {
-            Err(error) if error.is_unreachable() => Vec::new(),
-            letters => letters?,
-        },
     };
+    add_rows(sources, product, last_row, limit, &mut rows).await?;
+    let next = rows.last().filter(|_| rows.len() >= limit).map(|row| row.id.clone());
+    Ok(DeadPage { rows, next })
+}
+
+/// Adds refused rows until there are `limit` in all.
+async fn add_rows(
+    sources: &Sources,
+    product: Option<ProductId>,
+    mut last_row: i64,
+    limit: usize,
+    rows: &mut Vec<DeadRow>,
+) -> sqlx::Result<()> {
     while rows.len() < limit {
         let count = u32::try_from(limit - rows.len()).unwrap_or(PAGE).min(PAGE);
         let page = refused::rows(&sources.mysql, product, last_row, count).await?;
@@ -144,22 +178,27 @@ pub async fn page(
         last_row = last.id;
         rows.extend(page.into_iter().map(of_row));
     }
-    Ok(rows)
+    Ok(())
 }
 
-async fn letters(
-    redis: &Redis,
-    sources: &Sources,
+/// Which letters are wanted, and how many.
+struct Reach<'a> {
     product: Option<ProductId>,
-    start: Option<&DeadId>,
+    after: Option<&'a DeadId>,
     limit: usize,
-) -> Result<Vec<DeadRow>, RedisError> {
+    looked_at_max: usize,
+}
+
+async fn letters(redis: &Redis, sources: &Sources, reach: &Reach<'_>) -> Result<DeadPage, RedisError> {
     let mut channels: BTreeSet<Channel> = KNOWN_CHANNELS.iter().filter_map(|name| name.parse().ok()).collect();
     channels.extend(sources.settings.channels.iter().cloned());
-    let mut rows = Vec::new();
+    let own = reach.product.map(|product| Partition::of(product, sources.settings.partitions));
+    let (mut rows, mut left) = (Vec::new(), reach.looked_at_max);
     for channel in &channels {
-        for partition in (0..sources.settings.partitions).map(Partition) {
-            let mut after: Option<String> = match start {
+        let partitions = (0..sources.settings.partitions).map(Partition);
+        // The letters of a product lie in its partition.
+        for partition in partitions.filter(|partition| own.is_none_or(|own| own == *partition)) {
+            let mut after: Option<String> = match reach.after {
                 Some(DeadId::Letter { channel: c, partition: p, .. }) if (channel, partition) < (c, *p) => continue,
                 Some(DeadId::Letter { channel: c, partition: p, id }) if (channel, partition) == (c, *p) => {
                     Some(id.clone())
@@ -167,19 +206,25 @@ async fn letters(
                 _ => None,
             };
             loop {
-                let page = redis.dead_letters(partition, channel, after.as_deref(), u64::from(PAGE)).await?;
+                let count = if reach.product.is_some() { usize::MAX } else { reach.limit - rows.len() };
+                let count = u32::try_from(count).unwrap_or(PAGE).min(PAGE);
+                let page = redis.dead_letters(partition, channel, after.as_deref(), u64::from(count)).await?;
                 let Some(last) = page.last() else { break };
                 after = Some(last.id.clone());
-                let letters = page.into_iter().map(|letter| of_letter(channel, partition, letter));
-                rows.extend(letters.filter(|row| product.is_none() || row.product == product));
-                if rows.len() >= limit {
-                    rows.truncate(limit);
-                    return Ok(rows);
+                for row in page.into_iter().map(|letter| of_letter(channel, partition, letter)) {
+                    let id = row.id.clone();
+                    if reach.product.is_none() || row.product == reach.product {
+                        rows.push(row);
+                    }
+                    left = left.saturating_sub(1);
+                    if rows.len() >= reach.limit || left == 0 {
+                        return Ok(DeadPage { rows, next: Some(id) });
+                    }
                 }
             }
         }
     }
-    Ok(rows)
+    Ok(DeadPage { rows, next: None })
 }
 
 /// The one of that name; `None` when there is none, or it was dealt with.

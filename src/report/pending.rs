@@ -1,5 +1,7 @@
 //! Which entry of the job streams is with whom, for how long: XPENDING, joined with the lane it stands for.
 
+mod id;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,8 +18,10 @@ use crate::{
     round::Status,
 };
 
+pub use id::PendingId;
+
 /// Entries asked for at once.
-const PAGE_ENTRIES: u64 = 500;
+const PAGE_ENTRIES: usize = 500;
 
 /// An entry that was given to a consumer and not acknowledged yet.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -80,17 +84,60 @@ pub async fn entries_of(redis: &Redis, lists: Vec<(Partition, Vec<Channel>)>) ->
     for (partition, channels) in lists {
         for channel in channels {
             for stream in job_streams(partition, &channel) {
-                add_stream(redis, &stream, &mut pending).await?;
+                add_stream(redis, &stream, None, usize::MAX, &mut pending).await?;
             }
         }
     }
     Ok(pending)
 }
 
-async fn add_stream(redis: &Redis, stream: &JobStream, pending: &mut Pending) -> Result<(), RedisError> {
-    let mut after = None;
+/// The first `limit` of [`entries`] after `after`, and the last one's name when there may be more.
+///
+/// # Errors
+/// Those of Redis.
+pub async fn page(
+    redis: &Redis,
+    settings: &Settings,
+    after: Option<&PendingId>,
+    limit: usize,
+) -> Result<(Pending, Option<PendingId>), ReportError> {
+    let mut pending = Pending::default();
+    let mut channels = settings.channels.clone();
+    channels.sort();
+    let mut streams = Vec::new();
+    for partition in (0..settings.partitions).map(Partition) {
+        streams.extend(channels.iter().flat_map(|channel| job_streams(partition, channel)));
+    }
+    for stream in streams {
+        let start = match after {
+            Some(after) if after.is_behind(&stream) => continue,
+            Some(after) if after.is_of(&stream) => Some(after.entry.to_string()),
+            _ => None,
+        };
+        add_stream(redis, &stream, start, limit, &mut pending).await?;
+        if let Some(last) = pending.rows.last().filter(|_| pending.rows.len() >= limit) {
+            let next = PendingId::new(&stream, &last.entry);
+            return Ok((pending, next));
+        }
+    }
+    Ok((pending, None))
+}
+
+/// Adds what is pending of a stream until there are `limit` in all.
+async fn add_stream(
+    redis: &Redis,
+    stream: &JobStream,
+    mut after: Option<String>,
+    limit: usize,
+    pending: &mut Pending,
+) -> Result<(), RedisError> {
     loop {
-        let PendingPage { key, entries, now_ms } = redis.pending(stream, after.as_deref(), PAGE_ENTRIES).await?;
+        let count = limit.saturating_sub(pending.rows.len()).min(PAGE_ENTRIES);
+        if count == 0 {
+            return Ok(());
+        }
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        let PendingPage { key, entries, now_ms } = redis.pending(stream, after.as_deref(), count).await?;
         let Some(last) = entries.last() else { return Ok(()) };
         after = Some(last.pending.id.clone());
         let lanes: Vec<LaneId> = entries

@@ -11,8 +11,11 @@ use super::{
     status::StatusRow,
 };
 use crate::{
-    ids::{Channel, LaneId, ProductId, Round, Sku},
-    mysql::{history, line, refused},
+    ids::{Channel, LaneId, ProductId, ProductRef, Round, Sku},
+    mysql::{
+        history::{self, RoundRow},
+        line, product, refused,
+    },
     redis::lane::LaneView,
     round::{RoundState, Status},
 };
@@ -88,26 +91,29 @@ pub async fn page(
     Ok(RoundsPage { rows, rounds, is_live })
 }
 
-/// One round of a product; `None` when there is none of that number.
+/// One round of a product; `None` when there is none of that number, or no such product.
 ///
 /// # Errors
 /// Those of MySQL; those of Redis other than that it does not answer.
-pub async fn one(
-    sources: &Sources,
-    product: ProductId,
-    sku: Option<&Sku>,
-    round: Round,
-) -> Result<Option<RoundView>, ReportError> {
+pub async fn one(sources: &Sources, product: ProductId, round: Round) -> Result<Option<RoundView>, ReportError> {
     let before = round.0.checked_add(1).map(Round);
-    let (live, is_live) = live_lanes(sources, product, before, 1).await?;
-    let rows = history::rounds_before(&sources.mysql, product, before, 1).await?;
+    let mut rows = history::rounds_before(&sources.mysql, product, before, 1).await?;
+    let (live, is_live) = ask_redis(sources, product, &rows).await?;
+    if is_live && !is_answered(&rows, &live, round) {
+        // It may have been flushed, and left Redis, between the two.
+        rows = history::rounds_before(&sources.mysql, product, before, 1).await?;
+    }
+    let sku = match rows.first() {
+        Some(row) => row.sku.clone(),
+        None => product::find(&sources.mysql, &ProductRef::Id(product)).await?.and_then(|row| row.sku),
+    };
     let marks = refused::refused(&sources.mysql, Some(product)).await?;
     let mut lanes = Vec::new();
     for Known { mut row, .. } in live::overlay(rows, &live) {
         if row.state.round != round {
             continue;
         }
-        row.sku = sku.cloned();
+        row.sku.clone_from(&sku);
         let left = left(sources, &row.state, row.total).await?;
         let stands = row.is_paused || sources.settings.paused;
         let rate = rate_of(sources, &row.state.lane.channel);
@@ -124,13 +130,35 @@ async fn live_lanes(
     before: Option<Round>,
     limit: u32,
 ) -> Result<(BTreeMap<LaneId, LaneView>, bool), ReportError> {
-    let Some(redis) = &sources.redis else { return Ok((BTreeMap::new(), false)) };
-    // Lanes of channels that are no longer enabled are known by their rows only.
+    if sources.redis.is_none() {
+        return Ok((BTreeMap::new(), false));
+    }
     let rows = history::rounds_before(&sources.mysql, product, before, limit).await?;
-    match live::read(redis, &sources.settings, Some(product), &rows).await {
+    ask_redis(sources, product, &rows).await
+}
+
+/// Redis' lanes of a product, and whether it was asked; lanes of channels that are no longer enabled are known by their
+/// rows only.
+async fn ask_redis(
+    sources: &Sources,
+    product: ProductId,
+    rows: &[RoundRow],
+) -> Result<(BTreeMap<LaneId, LaneView>, bool), ReportError> {
+    let Some(redis) = &sources.redis else { return Ok((BTreeMap::new(), false)) };
+    match live::read(redis, &sources.settings, Some(product), rows).await {
         Err(error) if error.is_unreachable() => Ok((BTreeMap::new(), false)),
         read => Ok((read?.lanes, true)),
     }
+}
+
+/// Whether Redis, asked after MySQL, leaves no doubt about this round: its lanes are at it, or it is over.
+fn is_answered(rows: &[RoundRow], live: &BTreeMap<LaneId, LaneView>, round: Round) -> bool {
+    let is_at = |view: &LaneView| view.round == round;
+    let mut own = rows.iter().filter(|row| row.state.round == round).peekable();
+    if own.peek().is_none() {
+        return live.values().any(is_at);
+    }
+    own.all(|row| !row.state.status.is_open() || live.get(&row.state.lane).is_some_and(is_at))
 }
 
 /// People of an open round who are not settled; counted in the line where the round has no total yet.

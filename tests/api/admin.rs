@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::shop::Shop;
+use super::shop::{Answer, Api, Shop};
 
 #[tokio::test]
 async fn a_round_is_paused_canceled_and_goes_on_and_it_is_kept_who_did_it() {
@@ -87,6 +87,11 @@ async fn the_pace_is_shown_and_changed() {
     assert_eq!((&taken.body[0]["limit"], &taken.body[1]["limit"]), (&400.into(), &json!(null)));
     api.put("/api/rate", r#"{"limit":1000001}"#).await.fails(422, "invalid-fields", "limit");
     api.put("/api/rate", r#"{"channels":{"pigeon":1}}"#).await.fails(422, "invalid-fields", "channels.pigeon");
+    api.put("/api/rate", r#"{"limit":3,"channels":{"null":1,"null":2}}"#).await.fails(
+        422,
+        "invalid-fields",
+        "channels",
+    );
     assert_eq!(api.get("/api/rate").await.body[0]["limit"], 400, "a refused change changes nothing");
 }
 
@@ -100,7 +105,7 @@ async fn what_is_in_hand_and_what_was_given_up_is_listed() {
     )
     .await;
     let api = shop.api().await;
-    assert_eq!(api.get("/api/pending").await.is(200).body, json!([]));
+    assert_eq!(api.get("/api/pending").await.is(200).body, json!({"items": [], "next": null}));
     let first = api.get("/api/dead?limit=2").await.is(200);
     assert_eq!((&first.body["items"][1]["id"], &first.body["next"]), (&"row:2".into(), &"row:2".into()));
     let second = api.get("/api/dead?limit=2&after=row:2").await.is(200);
@@ -113,4 +118,64 @@ async fn what_is_in_hand_and_what_was_given_up_is_listed() {
     let far = api.get("/api/dead?after=null:0:18446744073709551615-18446744073709551614").await.is(200);
     assert_eq!(far.body["items"].as_array().map(Vec::len), Some(3), "the rows come after all letters");
     api.get("/api/dead?product=0").await.fails(400, "bad-request", "product");
+}
+
+/// The names of all items, page by page.
+async fn walk(api: &Api, path: &str, name: &str) -> (Vec<String>, usize) {
+    let (mut names, mut pages, mut after) = (Vec::new(), 0, String::new());
+    loop {
+        let page = api.get(&format!("{path}{after}")).await.is(200);
+        let items = page.body["items"].as_array().expect("items");
+        names.extend(items.iter().map(|item| item[name].as_str().expect("a name").to_owned()));
+        pages += 1;
+        let Some(next) = page.body["next"].as_str() else { return (names, pages) };
+        after = format!("&after={next}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_hand_is_listed_page_by_page() {
+    let shop = Shop::open().await;
+    shop.cli(&["rate", "set", "1"]).await;
+    shop.cli(&["product", "add", "8", "--name", "Lamp"]).await;
+    for product in ["42", "7", "8"] {
+        shop.cli(&["subscribe", product, "1", "2", "3", "4", "5", "6", "7", "8", "9"]).await;
+        shop.cli(&["enqueue", product, "--quantity", "5"]).await;
+    }
+    let api = shop.api().await;
+    let _crew = shop.crew();
+    let all = |page: &Answer| page.body["items"].as_array().is_some_and(|items| items.len() == 3);
+    let whole = api.until(all, "/api/pending").await;
+    assert_eq!(whole.body["next"], json!(null));
+    let entries: Vec<&str> =
+        whole.body["items"].as_array().expect("items").iter().filter_map(|row| row["entry"].as_str()).collect();
+    let (one_by_one, pages) = walk(&api, "/api/pending?limit=1", "entry").await;
+    assert_eq!((one_by_one, pages), (entries.iter().map(|entry| (*entry).to_owned()).collect(), 4));
+    assert_eq!(walk(&api, "/api/pending?limit=2", "entry").await.0, entries);
+    api.get("/api/pending?limit=0").await.fails(400, "bad-request", "limit");
+    for bad in ["x", "0:null:k:1-1", "0:null:j:18446744073709551615-18446744073709551615"] {
+        api.get(&format!("/api/pending?after={bad}")).await.fails(400, "bad-request", "after");
+    }
+    let far = api.get("/api/pending?after=9:null:a:18446744073709551615-0").await.is(200);
+    assert_eq!(far.body, json!({"items": [], "next": null}));
+}
+
+#[tokio::test]
+async fn one_page_of_what_was_given_up_has_a_bounded_cost() {
+    let shop = Shop::open().await;
+    let api = shop.api().await;
+    let add = "redis.call('XADD', KEYS[1], i .. '-1', 'product', i < 5100 and 8 or 42, 'round', 1, 'reason', 'x')";
+    shop.redis(&format!("EVAL \"for i = 1, 5101 do {add} end\" 1 {{{{ns}}:0}}:dead:null")).await;
+    shop.execute(
+        "INSERT INTO log_dead (partition_id, kind, name, entry, product_id, detail, `sqlstate`, message)
+         VALUES (0, 'product', 'a', '1-1', 42, '', '22001', 'too long')",
+    )
+    .await;
+    let first = api.get("/api/dead?product=42").await.is(200);
+    assert_eq!(first.body, json!({"items": [], "next": "null:0:5000-1"}), "5,000 are looked at");
+    let (found, pages) = walk(&api, "/api/dead?product=42&limit=2", "id").await;
+    assert_eq!(found, ["null:0:5100-1", "null:0:5101-1", "row:1"]);
+    assert_eq!(pages, 3);
+    assert_eq!(walk(&api, "/api/dead?product=7", "id").await, (Vec::new(), 1), "its letters lie elsewhere");
+    assert_eq!(walk(&api, "/api/dead?limit=1000", "id").await.0.len(), 5_102);
 }

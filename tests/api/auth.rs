@@ -77,6 +77,20 @@ async fn without_tokens_web_pages_cannot_use_it() {
 }
 
 #[tokio::test]
+async fn of_two_tokens_none_counts() {
+    let shop = Shop::open().await;
+    let token = fresh();
+    let api = shop.start(&["--producer-token-hash", &TokenHash::of(&token).to_string()]).await;
+    api.until(|answer| answer.status == 200, "/readyz").await;
+    let (good, bad) = (format!("Bearer {token}"), format!("Bearer {}", fresh()));
+    for tokens in [[&good, &bad], [&bad, &good], [&good, &good]] {
+        let twice = tokens.map(|token| ("authorization", token.as_str()));
+        api.ask("GET", PRODUCER_READS, &twice, "").await.fails(401, "unauthorized", "");
+    }
+    api.ask("GET", PRODUCER_READS, &[("authorization", &good)], "").await.is(200);
+}
+
+#[tokio::test]
 async fn pages_may_not_call_a_server_without_tokens() {
     let shop = Shop::open().await;
     let (code, said) = shop.refuses(&["--allow-origin", "https://shop.example"]).await;

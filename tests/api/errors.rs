@@ -49,6 +49,7 @@ async fn what_is_wrong_with_a_request_is_said_in_one_form() {
         ("PUT", "/api/products/43", r#"{"name":"a"} {}"#, 400, "bad-request", "body"),
         ("PUT", "/api/products/43", "", 400, "bad-request", "body"),
         ("PUT", "/api/products/43", "[]", 422, "invalid-fields", "body"),
+        ("PUT", "/api/products/43", "true", 422, "invalid-fields", "body"),
         ("PUT", "/api/products/43", "{}", 422, "invalid-fields", "name"),
         ("PUT", "/api/products/43", r#"{"name":7}"#, 422, "invalid-fields", "name"),
         ("PUT", "/api/products/42/stock", r#"{"stock":"unknown field `id`"}"#, 422, "invalid-fields", "stock"),
@@ -69,6 +70,7 @@ async fn what_is_wrong_with_a_request_is_said_in_one_form() {
         let answer = api.ask(method, path, &[("content-type", "application/json")], body).await;
         let answer = answer.fails(status, kind, field);
         assert_eq!(answer.body["instance"].as_str(), path.split('?').next(), "{answer:?}");
+        assert!(answer.body["detail"].as_str().is_some_and(|detail| !detail.contains("struct")), "{answer:?}");
     }
     api.get("/api/products/43").await.fails(404, "not-found", "");
     assert_eq!(api.ask("DELETE", "/api/products/42", &[], "").await.header("allow"), "GET,HEAD,PUT");
@@ -93,8 +95,35 @@ async fn headers_are_read_with_care() {
     }
     let twice = [("idempotency-key", "a"), ("idempotency-key", "b")];
     api.ask("POST", restock, &twice, "").await.fails(400, "bad-request", "Idempotency-Key");
+    let json = ("content-type", "application/json");
+    let types = [json, ("content-type", "text/plain")];
+    api.ask("POST", restock, &types, "{}").await.fails(400, "bad-request", "Content-Type");
+    let encodings = [json, ("content-encoding", "identity"), ("content-encoding", "gzip")];
+    api.ask("POST", restock, &encodings, "{}").await.fails(400, "bad-request", "Content-Encoding");
+    let tags = [json, ("if-match", "\"a\""), ("if-match", "*")];
+    api.ask("PUT", "/api/products/42/stock", &tags, r#"{"stock":1}"#).await.fails(400, "bad-request", "If-Match");
+    assert_eq!(api.get("/api/products/42").await.is(200).body["round"], 0, "what is refused does nothing");
     let charset = [("content-type", "Application/JSON; charset=utf-8")];
     api.ask("POST", restock, &charset, "{}").await.is(202);
+}
+
+#[tokio::test]
+async fn a_request_is_for_the_server_that_all_of_it_names() {
+    let shop = Shop::open().await;
+    let api = shop.api().await;
+    for (target, hosts, status) in [
+        ("/api/products/42", "host: localhost\r\n", 200),
+        ("http://localhost/api/products/42", "host: localhost\r\n", 200),
+        ("/api/products/42", "host: localhost\r\nhost: evil.example\r\n", 400),
+        ("/api/products/42", "host: evil.example\r\nhost: localhost\r\n", 400),
+        ("http://evil.example/api/products/42", "host: localhost\r\n", 421),
+        ("http://localhost/api/products/42", "host: evil.example\r\n", 421),
+        ("/api/products/42", "host: evil@localhost\r\n", 421),
+        ("/api/products/42", "", 421),
+    ] {
+        let answer = raw(&api, &format!("GET {target} HTTP/1.1\r\n{hosts}connection: close\r\n\r\n")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{target} {hosts}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ async fn without_redis_restocks_are_kept_and_the_record_is_shown() {
     works(&api).await;
     for frozen in [false, true] {
         if frozen { own.redis.freeze().await } else { own.redis.kill().await }.expect("Redis is away");
+        // It still seems to be connected: half of what was given up is not all of it.
+        unavailable(api.get("/api/dead").await);
         unavailable(api.put(STOCK, r#"{"stock":5}"#).await);
         unavailable(api.get("/api/pending").await);
         unavailable(api.post("/api/admin/products/42/notifications/pause", "").await);

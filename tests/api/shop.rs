@@ -16,7 +16,8 @@ use restock::{
 };
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
     process::{Child, Command},
 };
 
@@ -147,6 +148,18 @@ impl Shop {
 
     pub async fn execute(&self, sql: &'static str) {
         sqlx::raw_sql(sql).execute(&self.pool().await).await.expect("the statement runs");
+    }
+
+    /// One command to Redis, words parted by blanks; of `{ns}` the namespace is made.
+    pub async fn redis(&self, command: &str) -> String {
+        let address = self.redis_url.trim_start_matches("redis://");
+        let mut stream = TcpStream::connect(address).await.expect("Redis answers");
+        let command = command.replace("{ns}", &self.namespace);
+        stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await.expect("Redis answers");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).await.expect("Redis answers");
+        assert!(!reply.starts_with('-'), "{command}: {reply}");
+        reply
     }
 
     /// Its record, for what no command does.

@@ -55,3 +55,32 @@ async fn what_cannot_be_in_stock_is_named() {
     }
     api.put("/api/products/999/stock", r#"{"stock":1}"#).await.fails(404, "not-found", "");
 }
+
+#[tokio::test]
+async fn a_redis_that_came_back_with_older_data_does_not_say_what_is_in_stock() {
+    let shop = Shop::open().await;
+    let api = shop.api().await;
+    let old = api.put(STOCK, r#"{"stock":5}"#).await.is(200);
+    // What MySQL has heard of and Redis has lost.
+    shop.execute("UPDATE product SET stock = 0, restock_round = 3, epoch = 1000, version = 7 WHERE id = 42").await;
+    let now = api.get(STOCK).await.is(200);
+    assert_eq!((&now.body["stock"], now.header("etag")), (&0.into(), "\"1000-7\""));
+    let product = api.get("/api/products/42").await.is(200);
+    assert_eq!((&product.body["stock"], &product.body["round"]), (&0.into(), &3.into()));
+    // Once Redis has learned of it, it is that again, and what was seen before the loss is late.
+    let key = shop.redis("HDEL {{ns}:0}:product:42 run").await;
+    assert_eq!(key.lines().next(), Some(":1"), "{key}");
+    let headers = [("content-type", "application/json"), ("if-match", old.header("etag"))];
+    api.ask("PUT", STOCK, &headers, r#"{"stock":9}"#).await.fails(412, "stock-has-changed", "");
+    assert_eq!(api.get(STOCK).await.is(200).body["stock"], 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_in_redis_is_shown_as_it_is_recorded() {
+    let shop = Shop::open().await;
+    let api = shop.api().await;
+    api.put(STOCK, r#"{"stock":9}"#).await.is(200);
+    shop.redis("HSET {{ns}:0}:product:42 stock many").await;
+    assert_eq!(api.get(STOCK).await.is(200).body["stock"], 5);
+    assert_eq!(api.get("/api/products/42").await.is(200).body["stock"], 5);
+}
