@@ -128,7 +128,11 @@ fn round_update() -> String {
     const NEWER: &str = "VALUES(epoch) > epoch OR (VALUES(epoch) = epoch AND VALUES(version) > version)";
     let columns = ROUND_STATE.iter().chain(&["version"]);
     let assigned: Vec<String> = columns.map(|c| format!("{c} = IF({NEWER}, VALUES({c}), {c})")).collect();
-    format!(" ON DUPLICATE KEY UPDATE {}, epoch = GREATEST(epoch, VALUES(epoch))", assigned.join(", "))
+    let assigned = assigned.join(", ");
+    // A total that was counted stands.
+    format!(
+        " ON DUPLICATE KEY UPDATE {assigned}, epoch = GREATEST(epoch, VALUES(epoch)), total = COALESCE(total, VALUES(total))"
+    )
 }
 
 impl Row for RoundState {
@@ -159,7 +163,7 @@ impl Row for RoundState {
         let columns = ROUND_STATE.join(", ");
         let mut query = QueryBuilder::new(format!(
             "INSERT INTO product_notification_history
-             (product_id, restock_round, channel, {columns}, epoch, version) "
+             (product_id, restock_round, channel, {columns}, epoch, version, total) "
         ));
         let at = |us: Option<i64>| us.map(|us| Place(us).datetime());
         query.push_values(rows, |mut row, Said { what, .. }| {
@@ -183,7 +187,8 @@ impl Row for RoundState {
                 .push_bind(what.retry_of.map(Status::as_str))
                 .push_bind(what.reason.as_deref())
                 .push_bind(what.stamp.epoch)
-                .push_bind(what.stamp.version);
+                .push_bind(what.stamp.version)
+                .push_bind(what.total());
         });
         query.push(round_update());
         query.build().execute(db).await.map(drop)
