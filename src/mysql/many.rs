@@ -79,7 +79,8 @@ pub async fn pages(db: &mut MySqlConnection, spans: &[Span], limit: u32) -> sqlx
     let Ranges { people, upto } = ranges(&mut *db, spans, limit).await?;
     let is_reached = |span: &Span| upto.is_none_or(|last| span.product < last);
     let unreached: Vec<Span> = spans.iter().filter(|span| !is_reached(span)).copied().collect();
-    let mut apart = if unreached.is_empty() { Vec::new() } else { pages_apart(db, &unreached, limit).await? }.into_iter();
+    let mut apart =
+        if unreached.is_empty() { Vec::new() } else { pages_apart(db, &unreached, limit).await? }.into_iter();
     let page = |span: &Span| match is_reached(span) {
         true => people.get(&span.product).map_or_else(Vec::new, |people| {
             let is_within = |person: &&Person| Some(person.place) > span.after && person.place <= span.upto;
