@@ -17,7 +17,7 @@ use crate::{
     mysql,
 };
 
-const SIZES: &[usize] = &[1_024, 64, 8, 1];
+const SIZES: &[usize] = &[1_024, 256, 64, 8, 1];
 const COLUMNS: &str = "product_id, restock_round, channel, place, user_id, outcome, sent_at, tries";
 const VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?)";
 /// About how many bytes the values of one person take.
@@ -40,7 +40,7 @@ fn values(rows: &[Said<Person>]) -> sqlx::Result<MySqlArguments> {
             values.add(what.channel.as_str())?;
             values.add(what.settled.place.datetime())?;
             values.add(what.settled.user.0)?;
-            values.add(what.settled.outcome.as_str())?;
+            values.add(what.settled.outcome.number())?;
             values.add(Place(what.settled.at_us).datetime())?;
             values.add(u16::try_from(what.settled.tries).unwrap_or(u16::MAX))?;
         }
