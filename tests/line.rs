@@ -80,9 +80,7 @@ async fn handler_reads(connection: &mut MySqlConnection) -> Vec<(String, u64)> {
 /// Index entries read since then.
 async fn reads_since(before: Vec<(String, u64)>, connection: &mut MySqlConnection) -> u64 {
     let now = handler_reads(connection).await;
-    let is_read = |name: &str| {
-        matches!(name, "Handler_read_key" | "Handler_read_next" | "Handler_read_prev" | "Handler_read_rnd_next")
-    };
+    let is_read = |name: &str| matches!(name, "Handler_read_key" | "Handler_read_next" | "Handler_read_prev");
     now.iter().zip(before).filter(|((name, _), _)| is_read(name)).map(|((_, now), (_, then))| now - then).sum()
 }
 

@@ -77,18 +77,23 @@ pub async fn pages(db: &mut MySqlConnection, spans: &[Span], limit: u32) -> sqlx
         return Ok(Vec::new());
     }
     let Ranges { people, upto } = ranges(&mut *db, spans, limit).await?;
-    let is_reached = |span: &Span| upto.is_none_or(|last| span.product < last);
-    let unreached: Vec<Span> = spans.iter().filter(|span| !is_reached(span)).copied().collect();
-    let mut apart =
-        if unreached.is_empty() { Vec::new() } else { pages_apart(db, &unreached, limit).await? }.into_iter();
-    let page = |span: &Span| match is_reached(span) {
-        true => people.get(&span.product).map_or_else(Vec::new, |people| {
-            let is_within = |person: &&Person| Some(person.place) > span.after && person.place <= span.upto;
-            people.iter().filter(is_within).take(limit as usize).copied().collect()
-        }),
-        false => apart.next().unwrap_or_default(),
+    let whole_page = |span: &Span| {
+        let is_within = |person: &&Person| Some(person.place) > span.after && person.place <= span.upto;
+        let people = people.get(&span.product).map(Vec::as_slice).unwrap_or_default();
+        let page: Vec<Person> = people.iter().filter(is_within).take(limit as usize).copied().collect();
+        let is_whole = page.len() == limit as usize || upto.is_none_or(|last| span.product < last);
+        is_whole.then_some(page)
     };
-    Ok(spans.iter().map(page).collect())
+    let mut pages: Vec<Option<Vec<Person>>> = spans.iter().map(whole_page).collect();
+    let missing: Vec<Span> =
+        spans.iter().zip(&pages).filter(|(_, page)| page.is_none()).map(|(span, _)| *span).collect();
+    if !missing.is_empty() {
+        let mut apart = pages_apart(db, &missing, limit).await?.into_iter();
+        for page in pages.iter_mut().filter(|page| page.is_none()) {
+            *page = apart.next();
+        }
+    }
+    Ok(pages.into_iter().map(Option::unwrap_or_default).collect())
 }
 
 /// The people of several spans, by product, in line order.
@@ -124,7 +129,7 @@ async fn ranges(db: &mut MySqlConnection, spans: &[Span], limit: u32) -> sqlx::R
 /// The same for spans that may be long: each has a limit of its own.
 async fn pages_apart(db: &mut MySqlConnection, spans: &[Span], limit: u32) -> sqlx::Result<Vec<Vec<Person>>> {
     let mut query = QueryBuilder::new("");
-    for (at, span) in filled(spans).enumerate() {
+    for (at, span) in spans.iter().enumerate() {
         query.push(if at == 0 { "(SELECT CAST(" } else { " UNION ALL (SELECT CAST(" });
         query.push_bind(at as u64).push(
             " AS UNSIGNED) AS span, created_at, user_id, is_active
@@ -134,7 +139,7 @@ async fn pages_apart(db: &mut MySqlConnection, spans: &[Span], limit: u32) -> sq
         query.push_bind(span.after.unwrap_or(Place(0)).datetime()).push(" AND created_at <= ");
         query.push_bind(span.upto.datetime()).push(" ORDER BY created_at LIMIT ").push_bind(limit).push(")");
     }
-    let rows: Vec<(u64, NaiveDateTime, i64, bool)> = query.build_query_as().fetch_all(db).await?;
+    let rows: Vec<(u64, NaiveDateTime, i64, bool)> = query.build_query_as().persistent(false).fetch_all(db).await?;
     let mut pages = vec![Vec::new(); spans.len()];
     for (span, at, user, active) in rows {
         if let Some(page) = usize::try_from(span).ok().and_then(|span| pages.get_mut(span)) {
