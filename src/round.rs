@@ -142,6 +142,16 @@ pub struct RoundState {
     pub ended_us: Option<i64>,
 }
 
+impl RoundState {
+    /// How many people it was about, where nobody needs to count them in the line: everybody was settled, from the first on.
+    /// Who left the line before their turn is not among them, as when they are counted after they left.
+    #[must_use]
+    pub fn total(&self) -> Option<u64> {
+        let Counts { sent, skipped, failed, unknown } = self.counts;
+        (self.status == Status::Completed && self.from.is_none()).then_some(sent + skipped + failed + unknown)
+    }
+}
+
 /// Writes places as Redis and MySQL keep them: `place,place,…`.
 #[must_use]
 pub fn encode_places(places: &[Place]) -> String {

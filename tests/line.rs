@@ -9,7 +9,12 @@ use std::{process::Stdio, time::Instant};
 use restock::{
     ids::{Namespace, Place, ProductId},
     local::{fresh_database_name, fresh_namespace},
-    mysql::{self, line, schema, setting::Settings},
+    mysql::{
+        self, line,
+        many::{self, Span},
+        schema,
+        setting::Settings,
+    },
     redis::{
         Patience, Redis,
         scripts::{Enqueue, Enqueued},
@@ -72,6 +77,58 @@ async fn handler_reads(connection: &mut MySqlConnection) -> Vec<(String, u64)> {
     rows.into_iter().map(|(name, count)| (name, count.parse().expect("a number"))).collect()
 }
 
+/// Index entries read since then.
+async fn reads_since(before: Vec<(String, u64)>, connection: &mut MySqlConnection) -> u64 {
+    let now = handler_reads(connection).await;
+    let is_read = |name: &str| matches!(name, "Handler_read_key" | "Handler_read_next" | "Handler_read_prev");
+    now.iter().zip(before).filter(|((name, _), _)| is_read(name)).map(|((_, now), (_, then))| now - then).sum()
+}
+
+#[tokio::test]
+async fn first_pages_of_many_lanes_are_those_of_each_whatever_else_stands_in_the_lines() {
+    const LIMIT: u32 = 32;
+    let shop = shop().await;
+    let pool = &shop.stores.mysql;
+    // One line is long, most are short; between them are others that nobody asks for.
+    for product in 1..=40 {
+        fill(pool, ProductId(product), if product == 20 { 10_000 } else { 10 }).await;
+    }
+    execute(pool, "UPDATE product_user_notification SET is_active = 0 WHERE product_id = 3 AND user_id = 4").await;
+    execute(pool, "ANALYZE TABLE product_user_notification").await;
+    let place = |n: i64| Place(START_US + n);
+    let short: Vec<Span> = (1..=19)
+        .map(|product| Span {
+            product: ProductId(2 * product - 1),
+            after: (product % 2 == 0).then(|| place(7)),
+            upto: place(9),
+        })
+        .collect();
+    let long = Span { product: ProductId(20), after: Some(place(5_000)), upto: place(9_000) };
+    // Two channels of one product, each somewhere else in its line.
+    let twice = [
+        Span { after: Some(place(2)), upto: place(4), ..short[0] },
+        Span { after: None, upto: place(100), ..short[0] },
+    ];
+    let mut connection = pool.acquire().await.expect("a connection");
+    for (spans, reads_max) in [
+        (short.clone(), 4 * 19 * 10),
+        ([&short[..], &twice].concat(), 4 * 21 * 10),
+        ([&short[..], &[long]].concat(), 4 * u64::from(LIMIT) * 64),
+        (vec![long], 4 * u64::from(LIMIT)),
+        (vec![], 0),
+    ] {
+        let before = handler_reads(&mut connection).await;
+        let pages = many::pages(&mut connection, &spans, LIMIT).await.expect("MySQL answers");
+        let reads = reads_since(before, &mut connection).await;
+        assert!(reads <= reads_max, "{} spans: {reads} index entries were read", spans.len());
+        assert_eq!(pages.len(), spans.len());
+        for (span, page) in spans.iter().zip(pages) {
+            let alone = line::page(&mut *connection, span.product, span.after, span.upto, LIMIT).await;
+            assert_eq!(page, alone.expect("MySQL answers"), "{span:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_page_in_the_middle_of_a_million_reads_a_page_and_one_index_entries() {
     let shop = shop().await;
@@ -85,15 +142,7 @@ async fn a_page_in_the_middle_of_a_million_reads_a_page_and_one_index_entries() 
         let page = line::page(&mut *connection, PRODUCT, Some(Place(START_US + after)), upto, page_rows).await;
         let page = page.expect("MySQL answers");
         assert_eq!((page.len(), page[0].user.0), (1_000, after + 1));
-        let reads: u64 = handler_reads(&mut connection)
-            .await
-            .iter()
-            .zip(before)
-            .filter(|((name, _), _)| {
-                matches!(name.as_str(), "Handler_read_key" | "Handler_read_next" | "Handler_read_prev")
-            })
-            .map(|((_, now), (_, then))| now - then)
-            .sum();
+        let reads = reads_since(before, &mut connection).await;
         eprintln!("after {after}: {reads} index entries for a page of {page_rows}");
         assert!(reads <= u64::from(page_rows) + 1, "after {after}: {reads} index entries were read");
     }

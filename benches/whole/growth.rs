@@ -21,7 +21,7 @@ pub(crate) async fn run(options: &Options, report: &mut Report) -> anyhow::Resul
     for products in PRODUCTS.into_iter().filter(|products| *products <= options.jobs.max(100_000)) {
         let shop = Shop::open("null", 0).await?;
         let empty = Wire::open(&shop.servers.redis).await?.used_memory().await?;
-        let worked = jobs::work(&shop, products).await?;
+        let worked = jobs::work(&shop, products, jobs::LANES[0]).await?;
         report.add(Row::new("growth", format!("{products} products"), worked.jobs, "/s").used(&worked.used));
         if products == PRODUCTS[PRODUCTS.len() - 1] {
             let each = |bytes: u64| bytes.saturating_sub(empty) as f64 / products as f64;

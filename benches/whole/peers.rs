@@ -23,7 +23,7 @@ type Bar = (&'static str, f64, f64);
 pub(crate) async fn run(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     let shop = Shop::open("null", 0).await?;
     let limit = jobs::script_calls(&shop, options.jobs).await?;
-    let worked = jobs::work(&shop, options.jobs).await?;
+    let worked = jobs::work(&shop, options.jobs, jobs::LANES[0]).await?;
     let mut bars: Vec<Bar> = vec![("restock, recorded in MySQL", worked.jobs, worked.redis_us(options.jobs))];
     let mut apalis = Command::new(format!("{FOLDER}/apalis/target/release/restock-bench-apalis"));
     let mut bullmq = Command::new("node");

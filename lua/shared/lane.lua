@@ -15,7 +15,9 @@ local function whole(number)
 end
 
 local function server_run()
-  return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+  local info = redis.call('INFO', 'server')
+  local _, before = string.find(info, 'run_id:', 1, true)
+  return string.match(info, '^%w+', before + 1)
 end
 
 local function read_hash(key)
@@ -39,10 +41,21 @@ local function count(lane, field)
   return tonumber(lane.fields[field] or '0') or 0
 end
 
+-- What stands there already is not written again.
 local function put(lane, field, value)
+  if get(lane, field) == value then
+    return
+  end
   lane.fields[field] = value
   lane.writes[#lane.writes + 1] = field
   lane.writes[#lane.writes + 1] = value
+end
+
+-- An absent count is 0 too, and a lane with few fields is cheap to read.
+local function reset(lane, field)
+  if get(lane, field) ~= '' then
+    put(lane, field, '0')
+  end
 end
 
 local STATUSES = { QUEUED = true, IN_PROGRESS = true, COMPLETED = true, CANCELED_BY_SOLD_OUT = true,
@@ -54,7 +67,7 @@ local function is_sound(lane)
   for _, field in ipairs({ 'from', 'cursor', 'upto', 'queued_at', 'started_at', 'ended_at', 'waiting_at', 'waiting',
     'last_user', 'blocked_user' }) do
     local text = get(lane, field)
-    if #text > 19 or string.find(text, '%D') then
+    if text ~= '' and (#text > 19 or string.find(text, '%D')) then
       return false
     end
   end

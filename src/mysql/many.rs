@@ -1,12 +1,22 @@
-//! What workers read when they take lanes, for many lanes by one query: a query costs more than what it reads.
+//! What workers read when they take lanes, for many lanes by one query: a query costs more than what it reads. The
+//! queries have few different sizes, so that each is prepared once: the last question fills what is left.
 
 use std::collections::HashMap;
 
 use chrono::NaiveDateTime;
-use sqlx::{MySqlExecutor, QueryBuilder};
+use sqlx::{MySqlConnection, MySqlExecutor, QueryBuilder};
 
 use super::{decode_error, line::Person};
 use crate::ids::{Place, ProductId, Sku, UserId};
+
+/// The sizes of queries.
+const SIZES: [usize; 3] = [1, 8, 64];
+
+/// Questions, filled up to the next size; more than the greatest are asked as they are.
+fn filled<T>(questions: &[T]) -> impl Iterator<Item = &T> {
+    let size = SIZES.into_iter().find(|size| *size >= questions.len()).unwrap_or(questions.len());
+    questions.iter().chain(questions.last().into_iter().cycle()).take(if questions.is_empty() { 0 } else { size })
+}
 
 /// What is seen of a product and its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +41,7 @@ pub async fn looks(db: impl MySqlExecutor<'_>, products: &[ProductId]) -> sqlx::
          FROM product p WHERE p.id IN (",
     );
     let mut ids = query.separated(", ");
-    for product in products {
+    for product in filled(products) {
         ids.push_bind(product.0);
     }
     query.push(")");
@@ -57,9 +67,67 @@ pub struct Span {
 
 /// The first `limit` people of each span, as [`super::line::page`] gives them for one.
 ///
+/// Most lines are short: so all are read as ranges of the key, and only where the spans together hold more than `limit`
+/// people each on average, those that were not reached are asked for each by itself.
+///
 /// # Errors
 /// Those of MySQL.
-pub async fn pages(db: impl MySqlExecutor<'_>, spans: &[Span], limit: u32) -> sqlx::Result<Vec<Vec<Person>>> {
+pub async fn pages(db: &mut MySqlConnection, spans: &[Span], limit: u32) -> sqlx::Result<Vec<Vec<Person>>> {
+    if spans.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Ranges { people, upto } = ranges(&mut *db, spans, limit).await?;
+    let whole_page = |span: &Span| {
+        let is_within = |person: &&Person| Some(person.place) > span.after && person.place <= span.upto;
+        let people = people.get(&span.product).map(Vec::as_slice).unwrap_or_default();
+        let page: Vec<Person> = people.iter().filter(is_within).take(limit as usize).copied().collect();
+        let is_whole = page.len() == limit as usize || upto.is_none_or(|last| span.product < last);
+        is_whole.then_some(page)
+    };
+    let mut pages: Vec<Option<Vec<Person>>> = spans.iter().map(whole_page).collect();
+    let missing: Vec<Span> =
+        spans.iter().zip(&pages).filter(|(_, page)| page.is_none()).map(|(span, _)| *span).collect();
+    if !missing.is_empty() {
+        let mut apart = pages_apart(db, &missing, limit).await?.into_iter();
+        for page in pages.iter_mut().filter(|page| page.is_none()) {
+            *page = apart.next();
+        }
+    }
+    Ok(pages.into_iter().map(Option::unwrap_or_default).collect())
+}
+
+/// The people of several spans, by product, in line order.
+struct Ranges {
+    people: HashMap<ProductId, Vec<Person>>,
+    /// The last product read, where perhaps not all was: of this one and of those after it.
+    upto: Option<ProductId>,
+}
+
+/// Reads up to `limit` people a span, by product and place.
+async fn ranges(db: &mut MySqlConnection, spans: &[Span], limit: u32) -> sqlx::Result<Ranges> {
+    let mut query = QueryBuilder::new(
+        "SELECT product_id, created_at, user_id, is_active FROM product_user_notification FORCE INDEX (PRIMARY) WHERE ",
+    );
+    let mut rows_max = 0;
+    for (at, span) in filled(spans).enumerate() {
+        rows_max += u64::from(limit);
+        query.push(if at == 0 { "(product_id = " } else { " OR (product_id = " }).push_bind(span.product.0);
+        query.push(" AND created_at > ").push_bind(span.after.unwrap_or(Place(0)).datetime());
+        query.push(" AND created_at <= ").push_bind(span.upto.datetime()).push(")");
+    }
+    query.push(" ORDER BY product_id, created_at LIMIT ").push_bind(rows_max);
+    let rows: Vec<(i64, NaiveDateTime, i64, bool)> = query.build_query_as().fetch_all(db).await?;
+    let upto = rows.last().filter(|_| rows.len() as u64 >= rows_max).map(|row| ProductId(row.0));
+    let mut people: HashMap<ProductId, Vec<Person>> = HashMap::new();
+    for (product, at, user, active) in rows {
+        let person = Person { place: Place::from_datetime(at), user: UserId(user), active };
+        people.entry(ProductId(product)).or_default().push(person);
+    }
+    Ok(Ranges { people, upto })
+}
+
+/// The same for spans that may be long: each has a limit of its own.
+async fn pages_apart(db: &mut MySqlConnection, spans: &[Span], limit: u32) -> sqlx::Result<Vec<Vec<Person>>> {
     let mut query = QueryBuilder::new("");
     for (at, span) in spans.iter().enumerate() {
         query.push(if at == 0 { "(SELECT CAST(" } else { " UNION ALL (SELECT CAST(" });
@@ -71,7 +139,7 @@ pub async fn pages(db: impl MySqlExecutor<'_>, spans: &[Span], limit: u32) -> sq
         query.push_bind(span.after.unwrap_or(Place(0)).datetime()).push(" AND created_at <= ");
         query.push_bind(span.upto.datetime()).push(" ORDER BY created_at LIMIT ").push_bind(limit).push(")");
     }
-    let rows: Vec<(u64, NaiveDateTime, i64, bool)> = query.build_query_as().fetch_all(db).await?;
+    let rows: Vec<(u64, NaiveDateTime, i64, bool)> = query.build_query_as().persistent(false).fetch_all(db).await?;
     let mut pages = vec![Vec::new(); spans.len()];
     for (span, at, user, active) in rows {
         if let Some(page) = usize::try_from(span).ok().and_then(|span| pages.get_mut(span)) {

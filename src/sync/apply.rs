@@ -55,10 +55,10 @@ async fn attempt(db: &mut MySqlConnection, step: &Move<'_>, careful: bool) -> sq
         write_carefully(&mut tx, &batch.people, &mut dead).await?;
         write_carefully(&mut tx, &batch.answers, &mut dead).await?;
     } else {
-        write(&mut tx, &batch.products).await?;
-        write(&mut tx, &batch.rounds).await?;
-        write(&mut tx, &batch.people).await?;
-        write(&mut tx, &batch.answers).await?;
+        Row::write_all(&batch.products, &mut tx).await?;
+        Row::write_all(&batch.rounds, &mut tx).await?;
+        Row::write_all(&batch.people, &mut tx).await?;
+        Row::write_all(&batch.answers, &mut tx).await?;
     }
     for row in &dead {
         row.bury(&mut tx, step.partition).await?;
@@ -75,13 +75,6 @@ async fn attempt(db: &mut MySqlConnection, step: &Move<'_>, careful: bool) -> sq
         tx.rollback().await?;
         Ok(Applied::Deposed)
     }
-}
-
-async fn write<T: Row>(tx: &mut MySqlConnection, rows: &[Said<T>]) -> sqlx::Result<()> {
-    for portion in portions(rows) {
-        T::write(portion, tx).await?;
-    }
-    Ok(())
 }
 
 /// Halves a refused portion until the refused rows are alone.

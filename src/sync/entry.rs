@@ -53,7 +53,7 @@ pub(super) enum Change {
 /// # Errors
 /// When it is of no known kind, or a field does not have its form.
 pub(super) fn read(entry: &LogEntry) -> Result<Change, ParseError> {
-    let fields = Fields(&entry.fields);
+    let fields = Fields::of(&entry.fields);
     if !entry.is_text {
         return Err(ParseError::new("entry of the log", fields.text("k"), "it is text"));
     }
@@ -128,7 +128,7 @@ fn round(fields: &Fields<'_>) -> Result<RoundState, ParseError> {
 
 /// What an entry is about, as far as that can be read.
 pub(super) fn subject(entry: &LogEntry) -> Subject {
-    let fields = Fields(&entry.fields);
+    let fields = Fields::of(&entry.fields);
     Subject {
         product: fields.get("p").ok().flatten(),
         channel: fields.get("c").ok().flatten(),
@@ -143,11 +143,25 @@ fn counts(text: &str) -> Result<Counts, ParseError> {
     Ok(Counts { sent, skipped, failed, unknown })
 }
 
-struct Fields<'a>(&'a HashMap<String, String>);
+/// The fields of a round that the scripts log as one, in their order; see `lua/shared/round.lua`.
+const PACKED: [&str; 13] = ["s", "from", "cur", "upto", "ahead", "n", "e", "v", "q", "b", "x", "rt", "why"];
 
-impl Fields<'_> {
-    fn text(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
+/// The fields of an entry; of a round also one by one, as in `log_dead` and in what older versions logged.
+struct Fields<'a> {
+    apart: &'a HashMap<String, String>,
+    packed: Option<[&'a str; PACKED.len()]>,
+}
+
+impl<'a> Fields<'a> {
+    fn of(apart: &'a HashMap<String, String>) -> Self {
+        let parts = apart.get("d").map(|text| text.splitn(PACKED.len(), '|').collect::<Vec<_>>());
+        // With too few of them there is no status, and the entry cannot be read.
+        Self { apart, packed: parts.and_then(|parts| parts.try_into().ok()) }
+    }
+
+    fn text(&self, name: &str) -> &'a str {
+        let at = self.packed.as_ref().zip(PACKED.iter().position(|packed| *packed == name));
+        at.map_or_else(|| self.apart.get(name).map_or("", String::as_str), |(packed, at)| packed[at])
     }
 
     /// An empty field is none.
@@ -186,6 +200,32 @@ mod tests {
             entry(&[("k", "request"), ("p", "7"), ("id", "4"), ("key", "#4"), ("s", "REFUSED"), ("why", "x")]);
         let Ok(Change::Request(answer)) = read(&refused) else { panic!("a request") };
         assert_eq!((answer.request, answer.round), (Some(4), Err("x".to_owned())));
+    }
+
+    #[test]
+    fn a_packed_round_says_the_same_as_one_with_all_its_fields() {
+        let lane = [("k", "round"), ("p", "7"), ("c", "webhook"), ("r", "3"), ("lu", "2"), ("people", "")];
+        let apart = [
+            ("s", "CANCELED_BY_ERROR"),
+            ("from", "1"),
+            ("cur", "2"),
+            ("upto", "9"),
+            ("ahead", "4,5"),
+            ("n", "1,2,3,4"),
+            ("e", "2"),
+            ("v", "9"),
+            ("q", "1"),
+            ("b", "2"),
+            ("x", "3"),
+            ("rt", "COMPLETED"),
+            ("why", "a|b"),
+        ];
+        assert_eq!(apart.map(|(name, _)| name), PACKED);
+        let state = apart.map(|(_, value)| value).join("|");
+        let packed = read(&entry(&[&lane[..], &[("d", state.as_str())]].concat()));
+        assert!(packed.is_ok(), "{packed:?}");
+        assert_eq!(packed, read(&entry(&[&lane[..], &apart].concat())));
+        assert!(read(&entry(&[&lane[..], &[("d", "COMPLETED|1")]].concat())).is_err());
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod examine;
 mod flush;
 mod lead;
 mod options;
+mod people;
 mod position;
 mod read;
 mod reconcile;

@@ -128,14 +128,28 @@ async fn without_entry(
     for (lane, view) in found {
         let Some(view) = view else { continue };
         match &view.entry {
-            _ if !view.status.is_open() || view.is_paused => {}
+            _ if !needs_entry(view) => {}
             None => wanting.push(lane.product),
             Some(entry) => named.push((lane.clone(), entry.clone())),
         }
     }
     let live = stores.redis.can_reach_workers(partition, &named).await?;
-    wanting.extend(named.iter().zip(live).filter(|(_, is_live)| !is_live).map(|((lane, _), _)| lane.product));
+    let gone: Vec<(LaneId, String)> =
+        named.into_iter().zip(live).filter(|(_, is_live)| !is_live).map(|(named, _)| named).collect();
+    // Where much is worked, most of these lanes have ended or got another entry between the two looks.
+    let lanes: Vec<LaneId> = gone.iter().map(|(lane, _)| lane.clone()).collect();
+    let views = stores.redis.read_each_lane(partition, &lanes).await?;
+    let is_wanting = |((_, entry), view): &(&(LaneId, String), Result<Option<LaneView>, RedisError>)| match view {
+        Ok(Some(view)) => needs_entry(view) && view.entry.as_ref() == Some(entry),
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    wanting.extend(gone.iter().zip(views).filter(is_wanting).map(|((lane, _), _)| lane.product));
     Ok(wanting)
+}
+
+fn needs_entry(view: &LaneView) -> bool {
+    view.status.is_open() && !view.is_paused
 }
 
 async fn end_disabled(

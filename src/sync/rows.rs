@@ -4,26 +4,27 @@
 
 use std::{fmt, future::Future};
 
-use sqlx::{MySql, MySqlConnection, QueryBuilder};
+use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::{
-    batch::{Person, Said},
+    batch::Said,
     entry::{ProductState, Subject},
     words::{self, Words},
 };
 use crate::{
-    ids::{LaneId, Place, UserId},
-    mysql,
+    ids::{LaneId, Place},
     round::{RoundState, Stamp, Status, encode_places},
 };
 
 /// The sizes of statements: few different ones, so that each is prepared once.
-const PORTIONS: [usize; 4] = [512, 64, 8, 1];
+const SIZES: &[usize] = &[512, 64, 8, 1];
 
 /// A kind of row.
 pub(super) trait Row: fmt::Debug + Sized + Send + Sync {
     /// What it is, for `log_dead`.
     const KIND: &'static str;
+    /// How many are written by one statement, the most first.
+    const SIZES: &'static [usize] = SIZES;
 
     /// What it is about.
     fn about(&self) -> Subject;
@@ -46,12 +47,26 @@ pub(super) trait Row: fmt::Debug + Sized + Send + Sync {
 
     /// Writes all of them with one statement.
     fn write(rows: &[Said<Self>], db: &mut MySqlConnection) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Writes them with one statement after the other.
+    fn write_all(rows: &[Said<Self>], db: &mut MySqlConnection) -> impl Future<Output = sqlx::Result<()>> + Send {
+        async move {
+            for portion in portions(rows) {
+                Self::write(portion, db).await?;
+            }
+            Ok(())
+        }
+    }
 }
 
 /// Splits rows into portions of those sizes.
-pub(super) fn portions<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+pub(super) fn portions<T: Row>(rows: &[Said<T>]) -> impl Iterator<Item = &[Said<T>]> {
+    split(rows, T::SIZES)
+}
+
+fn split<'a, T>(mut rows: &'a [T], sizes: &'static [usize]) -> impl Iterator<Item = &'a [T]> {
     std::iter::from_fn(move || {
-        let size = PORTIONS.into_iter().find(|size| *size <= rows.len())?;
+        let size = sizes.iter().copied().find(|size| *size <= rows.len())?;
         let (portion, rest) = rows.split_at(size);
         rows = rest;
         Some(portion)
@@ -128,7 +143,11 @@ fn round_update() -> String {
     const NEWER: &str = "VALUES(epoch) > epoch OR (VALUES(epoch) = epoch AND VALUES(version) > version)";
     let columns = ROUND_STATE.iter().chain(&["version"]);
     let assigned: Vec<String> = columns.map(|c| format!("{c} = IF({NEWER}, VALUES({c}), {c})")).collect();
-    format!(" ON DUPLICATE KEY UPDATE {}, epoch = GREATEST(epoch, VALUES(epoch))", assigned.join(", "))
+    let assigned = assigned.join(", ");
+    // A total that was counted stands.
+    format!(
+        " ON DUPLICATE KEY UPDATE {assigned}, epoch = GREATEST(epoch, VALUES(epoch)), total = COALESCE(total, VALUES(total))"
+    )
 }
 
 impl Row for RoundState {
@@ -159,7 +178,7 @@ impl Row for RoundState {
         let columns = ROUND_STATE.join(", ");
         let mut query = QueryBuilder::new(format!(
             "INSERT INTO product_notification_history
-             (product_id, restock_round, channel, {columns}, epoch, version) "
+             (product_id, restock_round, channel, {columns}, epoch, version, total) "
         ));
         let at = |us: Option<i64>| us.map(|us| Place(us).datetime());
         query.push_values(rows, |mut row, Said { what, .. }| {
@@ -183,70 +202,12 @@ impl Row for RoundState {
                 .push_bind(what.retry_of.map(Status::as_str))
                 .push_bind(what.reason.as_deref())
                 .push_bind(what.stamp.epoch)
-                .push_bind(what.stamp.version);
+                .push_bind(what.stamp.version)
+                .push_bind(what.total());
         });
         query.push(round_update());
         query.build().execute(db).await.map(drop)
     }
-}
-
-impl Row for Person {
-    const KIND: &'static str = "person";
-
-    fn about(&self) -> Subject {
-        Subject { product: Some(self.product), channel: Some(self.channel.clone()), round: Some(self.round) }
-    }
-
-    fn words(&self) -> Words {
-        words::of_person(self)
-    }
-
-    fn name(&self) -> String {
-        let Self { product, round, channel, settled } = self;
-        // Of those who were erased there may be many in a round.
-        let whose = match settled.user {
-            UserId::NOBODY => format!("somebody at {}", settled.place),
-            user => format!("user {user}"),
-        };
-        format!("{whose} in round {round} of {product}/{channel}")
-    }
-
-    /// For one person SENT beats any other outcome, else the later one stands. `sent_at` is assigned before the
-    /// outcome that its rule looks at; once assigned, the rule still gives the same answer.
-    ///
-    /// Nearly always all rows are new, and to say what is to become of an old one makes the statement dearer: so that is
-    /// said only after one was found.
-    async fn write(rows: &[Said<Self>], db: &mut MySqlConnection) -> sqlx::Result<()> {
-        match insert(rows).build().execute(&mut *db).await {
-            Err(error) if mysql::is_duplicate(&error) => {}
-            inserted => return inserted.map(drop),
-        }
-        const STANDS: &str = "outcome = 'SENT' OR (VALUES(outcome) <> 'SENT' AND VALUES(sent_at) < sent_at)";
-        let mut query = insert(rows);
-        query.push(" ON DUPLICATE KEY UPDATE tries = IF(").push(STANDS);
-        query.push(", tries, VALUES(tries)), sent_at = IF(").push(STANDS);
-        query.push(", sent_at, VALUES(sent_at)), outcome = IF(").push(STANDS);
-        query.push(", outcome, VALUES(outcome))");
-        query.build().execute(db).await.map(drop)
-    }
-}
-
-fn insert(rows: &[Said<Person>]) -> QueryBuilder<MySql> {
-    let mut query = QueryBuilder::new(
-        "INSERT INTO product_user_notification_history
-         (product_id, restock_round, channel, place, user_id, outcome, sent_at, tries) ",
-    );
-    query.push_values(rows, |mut row, Said { what, .. }| {
-        row.push_bind(what.product.0)
-            .push_bind(what.round.0)
-            .push_bind(what.channel.as_str())
-            .push_bind(what.settled.place.datetime())
-            .push_bind(what.settled.user.0)
-            .push_bind(what.settled.outcome.as_str())
-            .push_bind(Place(what.settled.at_us).datetime())
-            .push_bind(u16::try_from(what.settled.tries).unwrap_or(u16::MAX));
-    });
-    query
 }
 
 #[cfg(test)]
@@ -256,7 +217,7 @@ mod tests {
     #[test]
     fn portions_have_few_sizes_and_lose_nobody() {
         let rows = vec![0; 1_099];
-        let sizes: Vec<usize> = portions(&rows).map(<[i32]>::len).collect();
+        let sizes: Vec<usize> = split(&rows, SIZES).map(<[i32]>::len).collect();
         assert_eq!(sizes, [512, 512, 64, 8, 1, 1, 1]);
     }
 }

@@ -1,4 +1,5 @@
-//! How many people a round is about: counted in MySQL beside the work, once it has begun.
+//! How many people a round is about: counted in MySQL beside the work, once it has begun. A round that told everybody
+//! before it was counted says so itself ([`RoundState::total`]).
 
 use std::{
     collections::HashSet,
@@ -37,10 +38,11 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    /// None before its first worker has begun it.
+    /// None before its first worker has begun it, and where the total is known.
     pub(super) fn of(state: &RoundState) -> Option<Self> {
-        let &RoundState { round, from, upto, .. } = state;
-        state.started_us.map(|_| Self { lane: state.lane.clone(), round, from, upto })
+        let &RoundState { round, from, upto, started_us, .. } = state;
+        let is_open = started_us.is_some() && state.total().is_none();
+        is_open.then(|| Self { lane: state.lane.clone(), round, from, upto })
     }
 
     fn key(&self) -> (i64, u32, &str) {

@@ -1,10 +1,16 @@
-//! Questions of many lanes to MySQL, asked together: while some are under way, the next gather.
+//! Questions of many lanes to MySQL, asked together: while one query is under way, the next questions gather.
+//!
+//! Each kind has a connection of its own while it is busy: to take one from the pool costs a round trip, and each would
+//! prepare the queries again.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io, time::Duration};
 
 use futures_util::future::BoxFuture;
-use sqlx::MySqlPool;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use sqlx::{MySql, MySqlConnection, MySqlPool, pool::PoolConnection};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep_until, timeout},
+};
 
 use super::line::PAGE_MIN;
 use crate::{
@@ -17,12 +23,18 @@ use crate::{
 
 /// The most questions asked by one query.
 const BATCH_MAX: usize = 64;
-/// Queries under way at once.
-const QUERIES_MAX: usize = 2;
 /// Questions that wait; who comes then waits for room.
 const WAITING_MAX: usize = 1_024;
+/// Where questions come together, a query starts this long after the last one at the earliest: so more of them gather.
+const QUERY_EVERY: Duration = Duration::from_millis(2);
+/// A query that takes longer is one that MySQL does not answer.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// Without questions for so long, the connection goes back to the pool.
+const IDLE_MAX: Duration = Duration::from_secs(1);
 
-type Answers<A> = BoxFuture<'static, sqlx::Result<Vec<A>>>;
+type Answers<'a, A> = BoxFuture<'a, sqlx::Result<Vec<A>>>;
+/// Answers each question in its place.
+type Ask<Q, A> = for<'a> fn(&'a mut MySqlConnection, &'a [Q]) -> Answers<'a, A>;
 
 /// Where one kind of question is asked.
 pub(crate) struct Inquiry<Q, A>(mpsc::Sender<(Q, oneshot::Sender<A>)>);
@@ -50,46 +62,18 @@ pub(crate) struct Inquiries {
 
 impl Inquiries {
     pub(crate) fn start(mysql: &MySqlPool) -> Self {
-        let (looks, pages) = (mysql.clone(), mysql.clone());
         Self {
-            looks: Inquiry::start(move |products: Vec<ProductId>| {
-                let mysql = looks.clone();
-                Box::pin(async move { many::looks(&mysql, &products).await })
-            }),
-            pages: Inquiry::start(move |spans: Vec<Span>| {
-                let mysql = pages.clone();
-                Box::pin(async move { many::pages(&mysql, &spans, PAGE_MIN).await })
-            }),
+            looks: Inquiry::start(mysql.clone(), |db, products| Box::pin(many::looks(db, products))),
+            pages: Inquiry::start(mysql.clone(), |db, spans| Box::pin(many::pages(db, spans, PAGE_MIN))),
         }
     }
 }
 
-impl<Q: Send + 'static, A: Send + 'static> Inquiry<Q, A> {
-    /// Asks with `ask`, which answers each question in its place. Ends with the last clone.
-    fn start(ask: impl Fn(Vec<Q>) -> Answers<A> + Send + 'static) -> Self {
-        let (sender, mut waiting) = mpsc::channel::<(Q, oneshot::Sender<A>)>(WAITING_MAX);
-        tokio::spawn(async move {
-            let queries = Arc::new(Semaphore::new(QUERIES_MAX));
-            // First a query that is free, then the questions: so many gather while none is.
-            while let Ok(query) = queries.clone().acquire_owned().await {
-                let mut asked = Vec::new();
-                if waiting.recv_many(&mut asked, BATCH_MAX).await == 0 {
-                    return;
-                }
-                let (questions, replies): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-                let answers = ask(questions);
-                tokio::spawn(async move {
-                    match answers.await {
-                        Ok(answers) => replies.into_iter().zip(answers).for_each(|(reply, answer)| {
-                            // Whoever asked may have gone away.
-                            let _ = reply.send(answer);
-                        }),
-                        Err(error) => tracing::debug!(%error, "a question of many lanes failed; each asks alone"),
-                    }
-                    drop(query);
-                });
-            }
-        });
+impl<Q: Send + Sync + 'static, A: Send + 'static> Inquiry<Q, A> {
+    /// Asks with `ask`. Ends with the last clone.
+    fn start(mysql: MySqlPool, ask: Ask<Q, A>) -> Self {
+        let (sender, waiting) = mpsc::channel(WAITING_MAX);
+        tokio::spawn(Asker { mysql, ask, waiting, db: None }.run());
         Self(sender)
     }
 
@@ -98,5 +82,62 @@ impl<Q: Send + 'static, A: Send + 'static> Inquiry<Q, A> {
         let (reply, answer) = oneshot::channel();
         self.0.send((question, reply)).await.ok()?;
         answer.await.ok()
+    }
+}
+
+struct Asker<Q, A> {
+    mysql: MySqlPool,
+    ask: Ask<Q, A>,
+    waiting: mpsc::Receiver<(Q, oneshot::Sender<A>)>,
+    db: Option<PoolConnection<MySql>>,
+}
+
+impl<Q: Send + Sync + 'static, A: Send + 'static> Asker<Q, A> {
+    async fn run(mut self) {
+        loop {
+            let mut asked = Vec::new();
+            match timeout(IDLE_MAX, self.waiting.recv_many(&mut asked, BATCH_MAX)).await {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(_) => {
+                    self.db = None;
+                    if self.waiting.recv_many(&mut asked, BATCH_MAX).await == 0 {
+                        return;
+                    }
+                }
+            }
+            let begun = Instant::now();
+            let (questions, replies): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+            match self.answer(&questions).await {
+                Ok(answers) => replies.into_iter().zip(answers).for_each(|(reply, answer)| {
+                    // Whoever asked may have gone away.
+                    let _ = reply.send(answer);
+                }),
+                Err(error) => tracing::debug!(%error, "a question of many lanes failed; each asks alone"),
+            }
+            // Who asks alone is answered at once.
+            if questions.len() > 1 && self.waiting.len() < BATCH_MAX {
+                sleep_until(begun + QUERY_EVERY).await;
+            }
+        }
+    }
+
+    /// A connection that failed is not used again.
+    async fn answer(&mut self, questions: &[Q]) -> sqlx::Result<Vec<A>> {
+        let mut db = match self.db.take() {
+            Some(db) => db,
+            None => self.mysql.acquire().await?,
+        };
+        let answers = timeout(ANSWER_MAX, (self.ask)(&mut db, questions)).await;
+        match answers.unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))) {
+            Ok(answers) => {
+                self.db = Some(db);
+                Ok(answers)
+            }
+            Err(error) => {
+                db.close_on_drop();
+                Err(error)
+            }
+        }
     }
 }

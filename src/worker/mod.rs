@@ -47,8 +47,9 @@ pub const READING: &str = "reading_jobs";
 
 pub use config::{NotEnabled, OnPersonError, WorkerOptions};
 
-/// Connections to MySQL: for pages of the line and checks of products; lanes wait for one another beyond that.
-pub const CONNECTIONS_MAX: u32 = 8;
+/// Connections to MySQL: two for questions of many lanes, the others for pages of the line and checks of products; lanes
+/// wait for one another beyond that.
+pub const CONNECTIONS_MAX: u32 = 10;
 
 /// The most products that one worker checks against MySQL in a second: a cold start must not storm it.
 const CHECKS_PER_SECOND: NonZeroU32 = NonZeroU32::new(500).expect("not zero");

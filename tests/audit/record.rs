@@ -213,6 +213,7 @@ async fn refused_rows_are_forgotten_once_mysql_has_what_they_said() {
 #[tokio::test]
 async fn a_round_that_was_never_counted_is_counted() {
     let (mut shop, _flushing) = Shop::after_a_round(30).await;
+    shop.execute("UPDATE product_notification_history SET total = NULL").await;
     shop.patience.total_ms = 0;
     shop.found_and_mended(&[Kind::TotalMissing]).await;
     assert_eq!(shop.value("SELECT CAST(total AS CHAR) FROM product_notification_history").await.as_deref(), Some("30"));

@@ -80,6 +80,29 @@ async fn a_batch_applied_twice_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_round_that_told_everybody_from_the_first_on_needs_not_be_counted() {
+    let shop = Shop::open().await;
+    shop.product(7, 0, &[101, 102, 103]).await;
+    let mut lead = shop.lead().await;
+    shop.restock(7).await;
+    let line = shop.line(7).await;
+    let mut begun = shop.take().await;
+    assert_eq!(advance(&mut begun, settled(&line[..1], Outcome::Sent), false).await, Advanced::Go);
+    // Nobody counts here: that is a loop of its own.
+    assert!(flush(&mut lead).await);
+    assert_eq!(shop.rows(ROUND).await, ["IN_PROGRESS 1 0 101"]);
+    assert_eq!(advance(&mut begun, settled(&line[1..], Outcome::Failed), true).await, Advanced::Completed);
+    assert!(flush(&mut lead).await);
+    assert_eq!(shop.rows(ROUND).await, ["COMPLETED 1 2 103 3"]);
+
+    // Somebody may have left the line after they were counted.
+    shop.execute("UPDATE product_notification_history SET total = 4").await;
+    shop.stores.redis.relog(PARTITION, ProductId(7), &[lane(7).channel]).await.unwrap();
+    assert!(flush(&mut lead).await);
+    assert_eq!(shop.rows(ROUND).await, ["COMPLETED 1 2 103 4"]);
+}
+
+#[tokio::test]
 async fn of_two_flushers_only_one_applies() {
     let shop = Shop::open().await;
     shop.product(7, 0, &[101]).await;

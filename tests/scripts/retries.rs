@@ -82,7 +82,9 @@ async fn who_waits_for_mysql_waits_for_a_version_that_the_round_itself_has() {
     let log = bench.raw(&format!("XREVRANGE {} + - COUNT 1", bench.redis.keys().log(P0))).await;
     let words: Vec<&str> = log.lines().filter(|line| !line.starts_with(['$', '*'])).collect();
     let field = |name| words.iter().skip_while(|word| **word != name).nth(1).map(ToString::to_string);
-    assert_eq!((field("r"), field("v")), (Some("1".to_owned()), Some(next.stamp.version.to_string())));
+    let state = field("d").expect("a round");
+    let version = state.split('|').nth(7).map(ToOwned::to_owned);
+    assert_eq!((field("r"), version), (Some("1".to_owned()), Some(next.stamp.version.to_string())));
 }
 
 #[tokio::test]
