@@ -10,6 +10,7 @@
 //! | [`request`] | `restock_request` |
 //! | [`refused`](mod@refused) | `log_dead` |
 //! | [`action`] | `operator_action` |
+//! | [`inbox`] | `inbox_sequence`, `inbox_message` |
 //! | [`erase`], [`prune`] | all: take a person out, and old rounds |
 //! | [`history`] | `product_notification_history`, `product_user_notification_history` (reading) |
 //!
@@ -21,6 +22,7 @@ pub mod census;
 pub mod erase;
 pub mod history;
 pub mod import;
+pub mod inbox;
 pub mod line;
 pub mod many;
 pub mod product;
