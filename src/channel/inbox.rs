@@ -137,9 +137,10 @@ fn failed(error: &sqlx::Error) -> Answer {
     if mysql::is_deadlock(error) {
         return Answer::Retry { reason: "the inbox is locked by others".to_owned(), after: None, answered: true };
     }
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    let code = code.map(|code| format!(": SQLSTATE {code}")).unwrap_or_default();
-    Answer::Misconfigured(format!("MySQL does not take messages for the inbox{code}; `restock-cli migrate` makes its tables"))
+    let why = mysql::in_short(error);
+    Answer::Misconfigured(format!(
+        "messages for the inbox are not taken: {why}; `restock-cli migrate` makes its tables"
+    ))
 }
 
 #[cfg(test)]

@@ -105,9 +105,8 @@ pub async fn store(db: &MySqlPool, messages: &[NewMessage<'_>]) -> sqlx::Result<
         return Err(sqlx::Error::RowNotFound);
     }
     let first = taken.last_insert_id().cast_signed() - after_first;
-    let mut query = QueryBuilder::new(
-        "INSERT INTO inbox_message (id, product_id, restock_round, user_id, sku, name, started_at) ",
-    );
+    let mut query =
+        QueryBuilder::new("INSERT INTO inbox_message (id, product_id, restock_round, user_id, sku, name, started_at) ");
     query.push_values((first..).zip(messages), |mut row, (id, message)| {
         row.push_bind(id).push_bind(message.product.0).push_bind(message.round.0).push_bind(message.user.0);
         row.push_bind(message.sku.map(Sku::as_str)).push_bind(message.name).push_bind(message.started_at);
@@ -229,10 +228,8 @@ pub async fn mark_all_read(db: &MySqlPool, user: UserId, upto: i64) -> sqlx::Res
 /// # Errors
 /// Those of MySQL.
 pub async fn count_of(db: impl MySqlExecutor<'_>, user: UserId) -> sqlx::Result<u64> {
-    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM inbox_message WHERE user_id = ?")
-        .bind(user.0)
-        .fetch_one(db)
-        .await?;
+    let count: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM inbox_message WHERE user_id = ?").bind(user.0).fetch_one(db).await?;
     Ok(count.unsigned_abs())
 }
 

@@ -147,6 +147,18 @@ pub fn is_unreachable(error: &sqlx::Error) -> bool {
     }
 }
 
+/// What went wrong in words that repeat nothing of a row, as those of MySQL do.
+#[must_use]
+pub fn in_short(error: &sqlx::Error) -> String {
+    if is_unreachable(error) {
+        return "MySQL does not answer".to_owned();
+    }
+    match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
+        Some(code) => format!("MySQL answers with SQLSTATE {code}"),
+        None => "MySQL cannot be used".to_owned(),
+    }
+}
+
 /// Whether MySQL refused the value of a row: SQLSTATE class 22 (data) or 23 (constraint). All else may pass later.
 ///
 /// MySQL gives some of these no class; they are known by their numbers.
