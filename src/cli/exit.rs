@@ -1,24 +1,16 @@
 //! How a command ends: its exit code, and one line on stderr when it fails.
 
+mod backend;
 mod meaning;
+mod part;
 
 use std::{fmt, io, iter, process::ExitCode};
 
-use crate::{
-    api::{RunError, options::OptionError},
-    channel::ChannelError,
-    config::{Backends, ConfigError},
-    ids::ParseError,
-    mysql::{
-        self, import::ImportError, product::AddError, schema::SchemaError, setting::SettingError,
-        subscription::SubscribeError,
-    },
-    producer::ProducerError,
-    redis::RedisError,
-    report::ReportError,
-    stores::{OpenError, StoreError},
-    worker::NotEnabled,
+use self::{
+    backend::{mysql_error, redis_error},
+    part::code_of_part,
 };
+use crate::{channel::ChannelError, config::Backends, mysql, redis::RedisError};
 
 /// The exit codes of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,128 +147,6 @@ impl Failure {
 /// Whether a command failed because MySQL does not answer.
 pub(super) fn is_mysql_unreachable(error: &anyhow::Error) -> bool {
     error.chain().find_map(mysql_error).is_some_and(mysql::is_unreachable)
-}
-
-/// MySQL's error, when this is one or only passes one on.
-fn mysql_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a sqlx::Error> {
-    if let Some(error) = cause.downcast_ref::<sqlx::Error>() {
-        return Some(error);
-    }
-    if let Some(StoreError::Sql(error)) = cause.downcast_ref::<StoreError>() {
-        return Some(error);
-    }
-    if let Some(ReportError::Sql(error)) = cause.downcast_ref::<ReportError>() {
-        return Some(error);
-    }
-    match (cause.downcast_ref::<SettingError>(), cause.downcast_ref::<SchemaError>()) {
-        (Some(SettingError::Sql(error)), _) | (_, Some(SchemaError::Sql(error))) => return Some(error),
-        _ => {}
-    }
-    match (cause.downcast_ref::<AddError>(), cause.downcast_ref::<SubscribeError>()) {
-        (Some(AddError::Sql(error)), _) | (_, Some(SubscribeError::Sql(error))) => return Some(error),
-        _ => {}
-    }
-    if let Some(ImportError::Sql(error)) = cause.downcast_ref::<ImportError>() {
-        return Some(error);
-    }
-    match (cause.downcast_ref::<OpenError>(), cause.downcast_ref::<ProducerError>()) {
-        (Some(OpenError::Sql(error)), _) => Some(error),
-        (Some(OpenError::Schema(error)), _) => mysql_error(error),
-        (Some(OpenError::Setting(error)), _) | (_, Some(ProducerError::Setting(error))) => mysql_error(error),
-        (_, Some(ProducerError::Store(error))) => mysql_error(error),
-        _ => match cause.downcast_ref::<RunError>() {
-            Some(RunError::Open(error)) => mysql_error(error),
-            Some(RunError::Sql(error)) => Some(error),
-            _ => None,
-        },
-    }
-}
-
-/// Redis' error, when this is one or only passes one on.
-fn redis_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a RedisError> {
-    if let Some(error) = cause.downcast_ref::<RedisError>() {
-        return Some(error);
-    }
-    if let Some(ReportError::Redis(error)) = cause.downcast_ref::<ReportError>() {
-        return Some(error);
-    }
-    match (cause.downcast_ref::<StoreError>(), cause.downcast_ref::<OpenError>(), cause.downcast_ref::<ProducerError>())
-    {
-        (Some(StoreError::Redis(error)), ..) | (_, Some(OpenError::Redis(error)), _) => Some(error),
-        (.., Some(ProducerError::Store(error))) => redis_error(error),
-        _ => match cause.downcast_ref::<RunError>() {
-            Some(RunError::Open(error)) => redis_error(error),
-            _ => None,
-        },
-    }
-}
-
-/// The code of an error of a part, other than one that it only passes on.
-fn code_of_part(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
-    if cause.is::<ParseError>() || cause.is::<ConfigError>() || cause.is::<NotEnabled>() || cause.is::<OptionError>() {
-        Some(Exit::Usage)
-    } else if let Some(error) = cause.downcast_ref::<SettingError>() {
-        code_of_setting(error)
-    } else if let Some(error) = cause.downcast_ref::<ProducerError>() {
-        code_of_producer(error)
-    } else if let Some(error) = cause.downcast_ref::<OpenError>() {
-        code_of_open(error)
-    } else if let Some(error) = cause.downcast_ref::<RunError>() {
-        match error {
-            RunError::Options(_) => Some(Exit::Usage),
-            RunError::Open(error) => code_of_open(error),
-            RunError::Listen { .. } | RunError::Sql(_) | RunError::Replaced(_) => Some(Exit::Failure),
-        }
-    } else if cause.is::<AddError>() {
-        Some(Exit::Conflict)
-    } else if cause.is::<SubscribeError>() {
-        Some(Exit::NotFound)
-    } else if cause.is::<SchemaError>() || cause.is::<StoreError>() {
-        Some(Exit::Failure)
-    } else if let Some(error) = cause.downcast_ref::<ImportError>() {
-        error.is_input().then_some(Exit::Usage)
-    } else {
-        None
-    }
-}
-
-fn code_of_open(error: &OpenError) -> Option<Exit> {
-    match error {
-        OpenError::Setting(error) => code_of_setting(error),
-        OpenError::OtherPartitions { .. } => Some(Exit::Conflict),
-        OpenError::Schema(_) => Some(Exit::Failure),
-        OpenError::Sql(_) | OpenError::Redis(_) => None,
-    }
-}
-
-fn code_of_setting(error: &SettingError) -> Option<Exit> {
-    match error {
-        SettingError::Sql(_) => None,
-        SettingError::Unknown(_) | SettingError::Invalid { .. } => Some(Exit::Usage),
-        SettingError::Fixed { .. } | SettingError::NamespaceDiffers { .. } | SettingError::PartitionsDiffer { .. } => {
-            Some(Exit::Conflict)
-        }
-        SettingError::Missing(_) => Some(Exit::Failure),
-    }
-}
-
-fn code_of_producer(error: &ProducerError) -> Option<Exit> {
-    match error {
-        ProducerError::NotFound(_) => Some(Exit::NotFound),
-        ProducerError::NoStock { .. }
-        | ProducerError::KeyConflict { .. }
-        | ProducerError::Refused { .. }
-        | ProducerError::NothingToResume { .. }
-        | ProducerError::NobodyBlocks { .. }
-        | ProducerError::NobodyFailed { .. }
-        | ProducerError::NothingToCancel { .. }
-        | ProducerError::NotEnabled { .. }
-        | ProducerError::Moved { .. }
-        | ProducerError::BelowZero { .. }
-        | ProducerError::AboveMost { .. } => Some(Exit::Conflict),
-        ProducerError::Backlog | ProducerError::Unsettled(_) | ProducerError::Store(_) => Some(Exit::Failure),
-        ProducerError::Setting(error) => code_of_setting(error),
-    }
 }
 
 fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
