@@ -14,6 +14,7 @@ mod peers;
 mod report;
 mod round;
 mod shop;
+mod streams;
 mod strict;
 mod takeover;
 mod usage;
@@ -29,7 +30,8 @@ use restock::config::install_tls_provider;
 use report::Report;
 
 /// In the order of their cost for a reader: the first says most.
-const RUNS: [&str; 9] = ["round", "strict", "jobs", "latency", "enqueue", "webhook", "api", "takeover", "growth"];
+const RUNS: [&str; 10] =
+    ["round", "strict", "jobs", "latency", "enqueue", "webhook", "api", "streams", "takeover", "growth"];
 /// Only when it is named: it needs programs that are not ours.
 const PEERS: &str = "peers";
 
@@ -90,6 +92,7 @@ async fn run(options: &Options) -> anyhow::Result<()> {
             "enqueue" => enqueue::run(options, &mut report).await?,
             "webhook" => webhook::run(options, &mut report).await?,
             "api" => api::run(options, &mut report).await?,
+            "streams" => streams::run(options, &mut report).await?,
             "takeover" => takeover::run(options, &mut report).await?,
             "growth" => growth::run(options, &mut report).await?,
             PEERS => peers::run(options, &mut report).await?,

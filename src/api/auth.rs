@@ -1,4 +1,6 @@
-//! Who may do what: bearer tokens of producers and of admins.
+//! Who may do what: bearer tokens of producers and of admins; `user` has those of users.
+
+mod user;
 
 use std::sync::Arc;
 
@@ -14,13 +16,18 @@ use super::{
     problem::{Kind, Problem},
 };
 use crate::{
+    ids::UserId,
     mysql::action::Operator,
     token::{KnownToken, TokenHash},
 };
 
+pub(super) use user::let_users;
+
 /// What a token is for. Admins may do all that producers may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
+    /// Somebody who buys there: their own notifications.
+    User,
     /// The shop's backend: products, stock, subscriptions, restocks.
     Producer,
     /// Those who run it: resume, cancel, pause, the pace, what is stuck.
@@ -30,6 +37,7 @@ pub enum Role {
 impl Role {
     fn as_str(self) -> &'static str {
         match self {
+            Self::User => "user",
             Self::Producer => "producer",
             Self::Admin => "admin",
         }
@@ -42,6 +50,8 @@ pub(super) struct Caller {
     role: Role,
     /// As it is kept with what they do.
     pub(super) by: Operator,
+    /// Which user, if it is one.
+    user: Option<UserId>,
 }
 
 /// The tokens that are accepted; none at all where everybody who reaches the server may do everything.
@@ -71,7 +81,7 @@ impl Tokens {
         }
         let (role, known) = found?;
         let by = known.name.clone().or_else(|| role.as_str().parse().ok())?;
-        Some(Caller { role: *role, by })
+        Some(Caller { role: *role, by, user: None })
     }
 
     fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
@@ -111,10 +121,14 @@ impl Api {
         if headers.get_all(header::HOST).iter().nth(1).is_some() {
             return Err(Problem::of_field(Kind::BadRequest, "Host", "it is given twice"));
         }
+        if let Some(token) = user::token(uri, headers) {
+            let user = user::check(&self.user_keys, token)?;
+            return Ok(Caller { role: Role::User, by: self.everybody.clone(), user: Some(user) });
+        }
         if self.tokens.are_needed() {
             self.tokens.caller(headers)
         } else {
-            check_is_local(uri, headers).map(|()| Caller { role: Role::Admin, by: self.everybody.clone() })
+            check_is_local(uri, headers).map(|()| Caller { role: Role::Admin, by: self.everybody.clone(), user: None })
         }
     }
 }
@@ -126,7 +140,10 @@ async fn let_in(api: &Api, role: Role, mut request: Request, next: Next) -> Resp
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Ok(_) => Problem::new(Kind::Forbidden, "this needs the token of an admin").into_response(),
+        Ok(_) => {
+            let whose = if role == Role::Admin { "an admin" } else { "a producer or an admin" };
+            Problem::new(Kind::Forbidden, format!("this needs the token of {whose}")).into_response()
+        }
         Err(problem) => problem.into_response(),
     }
 }

@@ -14,6 +14,7 @@ mod proxy;
 mod readiness;
 mod shipped;
 mod spans;
+mod streams;
 mod survey;
 mod tools;
 mod traces;

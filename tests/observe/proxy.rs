@@ -22,16 +22,16 @@ use super::{
     tools::missing,
 };
 
-const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 /// As the file shows it.
-const FAILING: &str = "max_fails=2 fail_timeout=2s";
+pub const FAILING: &str = "max_fails=2 fail_timeout=2s";
 
 const BODY: &str = r#"{"stock":50}"#;
 const WHERE: &str = r#"map "" $restock_api { default api:8000; }"#;
 const RESOLVER: &str = "resolver 127.0.0.11 ";
 
 /// The file as it is shipped, with APIs at addresses that never change, as its comment has it.
-fn fixed(addresses: &[&str], options: &str) -> String {
+pub fn fixed(addresses: &[&str], options: &str) -> String {
     let servers: String = addresses.iter().map(|address| format!("server {address} {options};")).collect();
     let upstream = format!("upstream restock_apis {{ {servers} keepalive 64; }}");
     changed(&[(WHERE, &format!("{upstream} map \"\" $restock_api {{ default restock_apis; }}"))])
@@ -53,10 +53,11 @@ fn changed(changes: &[(&str, &str)]) -> String {
 }
 
 /// nginx as it runs on a server, but for ports and folders; none where it is not installed.
-async fn nginx(folder: &Path, site: &str) -> Option<(Child, String)> {
+pub async fn nginx(folder: &Path, site: &str) -> Option<(Child, String)> {
     let port = free_port("127.0.0.1");
     assert!(site.contains("listen 8000;"), "the test knows the file");
     let site = site.replace("listen 8000;", &format!("listen 127.0.0.1:{port};"));
+    let site = site.replace("/var/log/nginx", &folder.display().to_string());
     std::fs::write(folder.join("restock.conf"), site).expect("a file");
     let at = folder.display();
     let temporary: Vec<String> = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -86,7 +87,7 @@ fn free_port(host: &str) -> u16 {
 }
 
 /// An API with a token: without one it answers nothing that a proxy passes on.
-async fn api(deployment: &Deployment, token: &str, args: &[&str]) -> Process {
+pub async fn api(deployment: &Deployment, token: &str, args: &[&str]) -> Process {
     let hash = TokenHash::of(token).to_string();
     let args: Vec<&str> = ["--admin-token-hash", &hash].into_iter().chain(args.iter().copied()).collect();
     let mut api = deployment.start_api(&args).await;
@@ -103,7 +104,7 @@ async fn status_with(url: &str, token: &str) -> Option<u16> {
     Some(request.send().await.ok()?.status().as_u16())
 }
 
-async fn until_ready(url: &str) {
+pub async fn until_ready(url: &str) {
     let start = Instant::now();
     while status(&format!("{url}/readyz")).await != Some(200) {
         assert!(start.elapsed() < DEADLINE, "nobody is ready at {url}");
