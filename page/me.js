@@ -83,7 +83,7 @@ class Inbox {
 
   call(method, path, options) {
     const token = { headers: () => this.headers() };
-    return call(token, method, `/users/${this.user}/notifications${path}`, options);
+    return call(token, method, `/api/users/${this.user}/notifications${path}`, options);
   }
 
   async begin() {
@@ -112,7 +112,7 @@ class Inbox {
     }
     // Behind the newest of the list: what came between the two calls is sent first.
     this.stream = new Stream({
-      path: `/users/${this.user}/notifications/stream`,
+      path: `/api/users/${this.user}/notifications/stream`,
       headers: () => this.headers(),
       lastId: String(last),
       onEvent: (event) => { if (event.name === 'restock-notification') this.add(JSON.parse(event.data), event.id, true); },
@@ -155,21 +155,21 @@ class Inbox {
       shown.element.classList.add('fresh');
       setTimeout(() => shown.element.classList.remove('fresh'), FRESH_MS);
       this.unread += 1;
-      say(`${message.name} is back in stock.`);
+      say(`${message.data.name} is back in stock.`);
       this.draw();
     } else {
       byId('messages').append(shown.element);
     }
   }
 
-  row(message, id) {
-    const [at, foot] = [el('time', { class: 'message-time', datetime: message.sent_at, title: time(message.sent_at) }), el('span')];
-    const read = el('button', { type: 'button', 'aria-label': `Mark ${message.name} as read`, onclick: () => this.read(id) }, 'Mark as read');
+  row({ timestamp, read_at: readAt, data }, id) {
+    const [at, foot] = [el('time', { class: 'message-time', datetime: timestamp, title: time(timestamp) }), el('span')];
+    const read = el('button', { type: 'button', 'aria-label': `Mark ${data.name} as read`, onclick: () => this.read(id) }, 'Mark as read');
     const element = el('li', { 'data-id': id },
-      el('span', { class: 'message-dot', 'aria-hidden': 'true' }), el('span', { class: 'message-name' }, `${message.name} is back in stock`), at,
+      el('span', { class: 'message-dot', 'aria-hidden': 'true' }), el('span', { class: 'message-name' }, `${data.name} is back in stock`), at,
       el('div', { class: 'message-foot' }, foot, read));
-    setText(foot, [message.sku && `code ${message.sku}`, `product ${message.product_id}`, `round ${message.restock_round}`].filter(Boolean).join(' · '));
-    const shown = { element, at, read, sentAt: message.sent_at, isRead: Boolean(message.read_at) };
+    setText(foot, [data.sku && `code ${data.sku}`, `product ${data.product_id}`, `round ${data.restock_round}`].filter(Boolean).join(' · '));
+    const shown = { element, at, read, sentAt: timestamp, isRead: Boolean(readAt) };
     this.drawRow(shown);
     return shown;
   }
@@ -183,8 +183,7 @@ class Inbox {
   async read(id) {
     const shown = this.messages.get(id);
     try {
-      await this.call('PUT', `/${id}/read`);
-      if (!shown.isRead) this.unread = Math.max(0, this.unread - 1);
+      this.unread = (await this.call('PUT', `/${id}/read`)).unread;
       shown.isRead = true;
       this.drawRow(shown);
       this.draw();
@@ -197,12 +196,14 @@ class Inbox {
 
   async readAll() {
     try {
-      await this.call('PUT', '/read');
-      for (const shown of this.messages.values()) {
+      // Up to what can be seen here: what comes meanwhile is new.
+      const upto = Math.max(...[...this.messages.keys()].map(Number));
+      this.unread = (await this.call('PUT', '/read', { body: { upto } })).unread;
+      for (const [id, shown] of this.messages) {
+        if (Number(id) > upto) continue;
         shown.isRead = true;
         this.drawRow(shown);
       }
-      this.unread = 0;
       this.draw();
       say('All messages are marked as read.');
     } catch (error) {

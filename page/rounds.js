@@ -17,7 +17,9 @@ class Page {
   constructor() {
     this.duty = new Duty();
     this.moment = null;
-    this.before = null;
+    // By product, channel and round.
+    this.lanes = null;
+    this.trouble = null;
     this.speeds = new Speeds();
     this.names = new Names(this.duty, () => this.draw());
     this.plot = new Plot(byId('plot'), byId('plot-words'));
@@ -34,7 +36,7 @@ class Page {
   connect() {
     this.stream?.stop();
     this.stream = new Stream({
-      path: '/rounds/stream',
+      path: '/api/rounds/stream',
       headers: () => this.duty.secret.headers(),
       onEvent: (event) => this.take(event),
       onState: (state, problem) => this.link(state, problem),
@@ -47,36 +49,50 @@ class Page {
     showLink(state);
     byId('notice').hidden = !problem;
     if (problem) setText(byId('notice'), problem.message);
-    if (state !== 'live' && this.moment) this.moment.used = null;
+    if (state === 'lost' && this.moment) {
+      this.moment.used = null;
+      this.plot.add(null, this.moment.limit);
+    }
     if (state === 'refused' && [401, 403].includes(problem.status)) {
       await this.duty.ask(problem.status === 401 ? 'This server lets only those in who have a token. An admin’s can do all that is on this page.' : problem.message);
     }
   }
 
-  take(event) {
-    if (event.name !== 'rounds') return;
-    const moment = JSON.parse(event.data);
-    this.speeds.look(moment.lanes);
-    const now = new Map(moment.lanes.map((lane) => [keyOf(lane), lane]));
-    if (this.before) {
-      for (const [key, lane] of now) {
-        const sentence = change(this.before.get(key), lane, this.names.of(lane));
-        if (sentence) {
-          say(sentence);
-          this.product.hear(lane.product);
-        }
+  // `state` has all lanes; `change` those that are otherwise than before, and those that are gone.
+  take({ name, data }) {
+    if (!['state', 'change', 'trouble'].includes(name)) return;
+    const given = JSON.parse(data);
+    this.trouble = name === 'trouble' ? given.detail : null;
+    if (name === 'trouble') {
+      if (this.moment) this.plot.add(null, this.moment.limit);
+    } else {
+      const before = this.lanes;
+      this.lanes = new Map(name === 'change' && before ? before : []);
+      for (const lane of given.lanes) {
+        const key = keyOf(lane);
+        if (before) this.hear(before.get(key), lane);
+        this.lanes.set(key, lane);
       }
+      for (const lane of given.gone) this.lanes.delete(keyOf(lane));
+      this.moment = given;
+      this.speeds.look([...this.lanes.values()]);
+      this.plot.add(given.used, given.limit);
     }
-    this.before = now;
-    this.moment = moment;
-    this.plot.add(moment.used, moment.limit);
     this.draw();
+  }
+
+  // A lane is otherwise than before.
+  hear(before, lane) {
+    const sentence = change(before, lane, this.names.of(lane));
+    if (!sentence) return;
+    say(sentence);
+    this.product.hear(lane.product);
   }
 
   draw() {
     this.plot.draw();
     if (!this.moment) return;
-    const { lanes } = this.moment;
+    const lanes = [...this.lanes.values()];
     const by = (date) => (a, b) => new Date(b[date] ?? 0) - new Date(a[date] ?? 0);
     const running = lanes.filter(isOpen).sort((a, b) => Number(a.status === 'QUEUED') - Number(b.status === 'QUEUED') || a.product - b.product || a.round - b.round);
     const failed = lanes.filter((lane) => lane.status === 'CANCELED_BY_ERROR').sort(by('ended_at'));
@@ -105,6 +121,7 @@ class Page {
   }
 
   prospect(left, running, live) {
+    if (this.trouble) return `${this.trouble}.`;
     if (!live) return 'Redis does not answer: this is what MySQL knows, and it may lag.';
     if (this.moment.paused) return '`restock-cli unpause` lets it go on.';
     if (running.length === 0) return 'The next restock shows up here by itself.';

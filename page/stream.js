@@ -13,11 +13,10 @@ const LINE_CHARS_MAX = 4_000_000;
 
 // Cuts text into events, as the HTML standard says.
 export class Parser {
-  constructor(onEvent, onRetry = () => {}) {
-    this.onEvent = onEvent;
-    this.onRetry = onRetry;
+  // `id` is the last one of the stream that was cut off, until there is another.
+  constructor({ id, onEvent, onId, onRetry }) {
+    Object.assign(this, { id, onEvent, onId, onRetry });
     this.rest = '';
-    this.id = '';
     this.clear();
   }
 
@@ -36,8 +35,9 @@ export class Parser {
 
   take(line) {
     if (line === '') {
-      // An event without data only moves the id.
+      // Without data it is no event, but its id counts; an id of what was cut off before its end does not.
       if (this.data.length > 0) this.onEvent({ id: this.id, name: this.name || 'message', data: this.data.join('\n') });
+      this.onId(this.id);
       this.clear();
       return;
     }
@@ -116,12 +116,13 @@ export class Stream {
       if (!response.ok) throw await Problem.of(response);
       onLive();
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      const parser = new Parser((event) => {
+      const parser = new Parser({
+        id: this.lastId,
+        onEvent: this.onEvent,
         // Only what was handed on is not asked for again.
-        this.onEvent(event);
-        this.lastId = event.id;
-      }, (ms) => { this.pauseMs = Math.min(PAUSE_MAX_MS, Math.max(100, ms)); });
-      parser.id = this.lastId;
+        onId: (id) => { this.lastId = id; },
+        onRetry: (ms) => { this.pauseMs = Math.min(PAUSE_MAX_MS, Math.max(100, ms)); },
+      });
       for (;;) {
         const { done, value } = await reader.read();
         clearTimeout(timer);
