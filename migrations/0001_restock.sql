@@ -149,3 +149,31 @@ CREATE TABLE IF NOT EXISTS operator_action (
     result        VARCHAR(255) NULL,
     KEY product (product_id, id)
 ) DEFAULT CHARACTER SET utf8mb4;
+
+-- The newest message of the inbox. Whoever writes messages holds this row until the commit: see `inbox_message.id`.
+CREATE TABLE IF NOT EXISTS inbox_sequence (
+    id      TINYINT UNSIGNED NOT NULL PRIMARY KEY,
+    last_id BIGINT NOT NULL
+) DEFAULT CHARACTER SET utf8mb4;
+
+INSERT INTO inbox_sequence (id, last_id) VALUES (1, 0) ON DUPLICATE KEY UPDATE last_id = inbox_sequence.last_id;
+
+-- What the channel `inbox` told people.
+CREATE TABLE IF NOT EXISTS inbox_message (
+    -- max(now in µs, the newest + 1), taken under the lock of `inbox_sequence`: messages become visible in the order of
+    -- their numbers, and whoever has seen one can read all before it. Not AUTO_INCREMENT: of that a smaller number may be
+    -- committed later, when a stream has gone past it. And a database that was set back does not give a number out twice.
+    id            BIGINT NOT NULL PRIMARY KEY,
+    product_id    BIGINT NOT NULL,
+    restock_round INT UNSIGNED NOT NULL,
+    user_id       BIGINT NOT NULL,
+    -- As they were when the message was written.
+    sku           VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+    name          VARCHAR(255) NOT NULL,
+    -- When the attempt started that wrote it.
+    started_at    DATETIME(6) NOT NULL,
+    read_at       DATETIME(6) NULL,
+    -- The key of a delivery, `<product>-<round>-inbox-<user>`: of all attempts for a person in a round one row is left.
+    UNIQUE KEY delivery (product_id, restock_round, user_id),
+    KEY person (user_id, id, read_at)
+) DEFAULT CHARACTER SET utf8mb4;

@@ -40,5 +40,6 @@ pub mod stores;
 pub mod sync;
 pub mod token;
 pub mod trace;
+pub mod user_token;
 pub mod verify;
 pub mod worker;

@@ -12,6 +12,7 @@ mod peers;
 mod report;
 mod round;
 mod shop;
+mod streams;
 mod strict;
 mod takeover;
 mod usage;
@@ -27,7 +28,7 @@ use restock::config::install_tls_provider;
 use report::Report;
 
 /// In the order of their cost for a reader: the first says most.
-const RUNS: [&str; 8] = ["round", "strict", "jobs", "latency", "enqueue", "webhook", "takeover", "growth"];
+const RUNS: [&str; 9] = ["round", "strict", "jobs", "latency", "enqueue", "webhook", "streams", "takeover", "growth"];
 /// Only when it is named: it needs programs that are not ours.
 const PEERS: &str = "peers";
 
@@ -84,6 +85,7 @@ async fn run(options: &Options) -> anyhow::Result<()> {
             "latency" => latency::run(options, &mut report).await?,
             "enqueue" => enqueue::run(options, &mut report).await?,
             "webhook" => webhook::run(options, &mut report).await?,
+            "streams" => streams::run(options, &mut report).await?,
             "takeover" => takeover::run(options, &mut report).await?,
             "growth" => growth::run(options, &mut report).await?,
             PEERS => peers::run(options, &mut report).await?,

@@ -67,7 +67,7 @@ impl Shop {
         Ok(Self { producer: Producer::new(stores.clone()), stores, channel, servers, mysql_url, database })
     }
 
-    fn role(&self, name: &str, program: &str, args: &[&str]) -> anyhow::Result<Role> {
+    pub(crate) fn role(&self, name: &str, program: &str, args: &[&str]) -> anyhow::Result<Role> {
         let child = Command::new(program)
             .args(args)
             .env("RESTOCK_REDIS_URL", self.servers.redis.url())

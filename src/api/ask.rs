@@ -30,7 +30,8 @@ pub(super) trait InPath: Sized {
     fn read(path: &RawPathParams) -> Result<Self, Problem>;
 }
 
-fn named<T: FromStr<Err: ToString>>(path: &RawPathParams, name: &'static str) -> Result<T, Problem> {
+/// A part of the path, by the name that the route gives it.
+pub(super) fn named<T: FromStr<Err: ToString>>(path: &RawPathParams, name: &'static str) -> Result<T, Problem> {
     let text = path.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text);
     text.parse().map_err(|error: T::Err| Problem::of_field(Kind::BadRequest, name, error))
 }

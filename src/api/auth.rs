@@ -14,13 +14,18 @@ use super::{
     problem::{Kind, Problem},
 };
 use crate::{
+    clock::wall_us,
+    ids::UserId,
     mysql::action::Operator,
     token::{KnownToken, TokenHash},
+    user_token,
 };
 
 /// What a token is for. Admins may do all that producers may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
+    /// Somebody who buys there: their own notifications.
+    User,
     /// The shop's backend: products, stock, subscriptions, restocks.
     Producer,
     /// Those who run it: resume, cancel, pause, the pace, what is stuck.
@@ -30,6 +35,7 @@ pub enum Role {
 impl Role {
     fn as_str(self) -> &'static str {
         match self {
+            Self::User => "user",
             Self::Producer => "producer",
             Self::Admin => "admin",
         }
@@ -42,6 +48,19 @@ pub(super) struct Caller {
     role: Role,
     /// As it is kept with what they do.
     pub(super) by: Operator,
+    /// Which user, if it is one.
+    user: Option<UserId>,
+}
+
+impl Caller {
+    /// Lets through whom the notifications of this user are for, and producers.
+    pub(super) fn check_may_read(&self, user: UserId) -> Result<(), Problem> {
+        if self.role >= Role::Producer || self.user == Some(user) {
+            Ok(())
+        } else {
+            Err(Problem::new(Kind::Forbidden, "the token is another user's"))
+        }
+    }
 }
 
 /// The tokens that are accepted; none at all where everybody who reaches the server may do everything.
@@ -71,25 +90,50 @@ impl Tokens {
         }
         let (role, known) = found?;
         let by = known.name.clone().or_else(|| role.as_str().parse().ok())?;
-        Some(Caller { role: *role, by })
+        Some(Caller { role: *role, by, user: None })
     }
 
     fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let challenge = |text: &'static str, detail: &str| {
-            let problem = Problem::new(Kind::Unauthorized, detail);
-            problem.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(text))
-        };
-        let Some(given) = headers.get(header::AUTHORIZATION) else {
+        if !headers.contains_key(header::AUTHORIZATION) {
             return Err(challenge("Bearer realm=\"restock\"", "give a token: `Authorization: Bearer …`"));
-        };
-        let token = given.to_str().ok().and_then(|given| {
-            let (scheme, token) = given.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-        });
-        token.and_then(|token| self.find(token)).ok_or_else(|| {
-            challenge("Bearer realm=\"restock\", error=\"invalid_token\"", "the token is not one that is accepted")
-        })
+        }
+        bearer(headers)
+            .and_then(|token| self.find(token))
+            .ok_or_else(|| challenge(INVALID_TOKEN, "the token is not one that is accepted"))
     }
+}
+
+const INVALID_TOKEN: &str = "Bearer realm=\"restock\", error=\"invalid_token\"";
+
+fn challenge(text: &'static str, detail: &str) -> Problem {
+    let problem = Problem::new(Kind::Unauthorized, detail);
+    problem.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(text))
+}
+
+/// The token in the header, whoever's it is.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The token of a user, in the header, or in the query where users ask for what is theirs: an `EventSource` has no headers.
+/// Other tokens are not read there: what stands in a path is kept by proxies and browsers.
+fn token_of_user<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
+    let in_query = || {
+        let query = uri.query().filter(|_| uri.path().starts_with(OF_USERS))?;
+        // Nothing in a token has to be escaped.
+        query.split('&').find_map(|part| part.strip_prefix("token="))
+    };
+    let is_of_user = |token: &&str| token.starts_with(user_token::PREFIX);
+    bearer(headers).filter(is_of_user).or_else(|| in_query().filter(is_of_user))
+}
+
+/// Where the paths begin that are for users.
+const OF_USERS: &str = "/api/users/";
+
+/// Lets users, producers and admins through; the route looks which user it is.
+pub(super) async fn let_users(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let_in(&api, Role::User, request, next).await
 }
 
 /// Lets producers and admins through.
@@ -104,23 +148,31 @@ pub(super) async fn let_admins(State(api): State<Arc<Api>>, request: Request, ne
 
 impl Api {
     /// Who sent a request, or why nobody here did.
-    pub(super) fn identify(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+    pub(super) fn identify(&self, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
+        if let Some(token) = token_of_user(headers, uri) {
+            let user = user_token::check(&self.user_keys, token, wall_us() / 1_000_000);
+            let user = user.map_err(|refusal| challenge(INVALID_TOKEN, &refusal.to_string()))?;
+            return Ok(Caller { role: Role::User, by: self.everybody.clone(), user: Some(user) });
+        }
         if self.tokens.are_needed() {
             self.tokens.caller(headers)
         } else {
-            check_is_local(headers).map(|()| Caller { role: Role::Admin, by: self.everybody.clone() })
+            check_is_local(headers).map(|()| Caller { role: Role::Admin, by: self.everybody.clone(), user: None })
         }
     }
 }
 
 async fn let_in(api: &Api, role: Role, mut request: Request, next: Next) -> Response {
     let known = request.extensions_mut().remove::<Result<Caller, Problem>>();
-    match known.unwrap_or_else(|| api.identify(request.headers())) {
+    match known.unwrap_or_else(|| api.identify(request.headers(), request.uri())) {
         Ok(caller) if caller.role >= role => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Ok(_) => Problem::new(Kind::Forbidden, "this needs the token of an admin").into_response(),
+        Ok(_) if role == Role::Admin => {
+            Problem::new(Kind::Forbidden, "this needs the token of an admin").into_response()
+        }
+        Ok(_) => Problem::new(Kind::Forbidden, "this needs the token of a producer or an admin").into_response(),
         Err(problem) => problem.into_response(),
     }
 }

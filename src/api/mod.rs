@@ -18,6 +18,7 @@
 //! | `ask`, `problem` | reading requests, and saying what is wrong with them |
 //! | `routes` | all paths, and `/openapi.json` and `/docs` made of them |
 //! | `page` | the pages that people look at |
+//! | `stream`, `inbox` | streams of events, and the messages that users have |
 //! | `product`, `stock`, `restock`, `round`, `subscription`, `bulk`, `admin`, `deployment` | the routes |
 
 mod admin;
@@ -28,6 +29,7 @@ mod deployment;
 mod fresh;
 mod guard;
 mod impatient;
+mod inbox;
 mod line;
 pub mod options;
 mod page;
@@ -38,6 +40,7 @@ mod round;
 mod routes;
 mod serve;
 mod stock;
+mod stream;
 mod subscription;
 
 use std::{
@@ -46,6 +49,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use axum::http::HeaderValue;
 use tokio::{net::TcpListener, sync::watch, time::timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -55,6 +59,7 @@ use self::{
     line::LineWrites,
     options::{ApiOptions, OptionError},
     problem::{Kind, Problem},
+    stream::{Library, Streams},
 };
 use crate::{
     config::Backends,
@@ -66,6 +71,7 @@ use crate::{
     report::Sources,
     stores::{OpenError, SettingsWatch, Stores},
     trace,
+    user_token::UserTokenKey,
 };
 
 /// Connections to MySQL; requests wait for one another beyond that. Writes to lines have others.
@@ -100,11 +106,14 @@ pub enum RunError {
 struct Api {
     options: ApiOptions,
     tokens: Tokens,
+    /// What the tokens of users are made with.
+    user_keys: Vec<UserTokenKey>,
     /// Who it was where no tokens are needed.
     everybody: Operator,
     ready: OnceLock<Ready>,
     /// How rounds stood a moment ago.
     rounds: Fresh<(ProductId, Round)>,
+    streams: Streams,
     /// Work that goes on when its caller has left, or waited long enough.
     writes: TaskTracker,
 }
@@ -114,10 +123,78 @@ struct Ready {
     producer: Producer,
     settings: watch::Receiver<Settings>,
     lines: LineWrites,
+    /// What streams have missed.
+    library: Arc<Library>,
 }
 
-/// Listens at once, and answers 503 until both backends are there; ends when `stop` is told and what is in hand is done, or
-/// has had `--drain-ms`.
+/// A server that listens and does not answer yet.
+pub struct Listening {
+    listener: TcpListener,
+    address: SocketAddr,
+    origins: Vec<HeaderValue>,
+    api: Api,
+}
+
+impl Listening {
+    /// Listens.
+    ///
+    /// # Errors
+    /// When an option cannot be used, or the address cannot be listened to.
+    pub async fn start(options: ApiOptions) -> Result<Self, RunError> {
+        let (tokens, user_keys) = (options.tokens()?, options.user_token_keys()?);
+        let (origins, address) = (options.origins()?, options.listen);
+        let listener = TcpListener::bind(address).await.map_err(|error| RunError::Listen { address, error })?;
+        let everybody = "api".parse().map_err(|error| OptionError::Token { option: "the name `api`", error })?;
+        if !tokens.are_needed() {
+            tracing::warn!("no tokens are given: whoever reaches this address from this machine may do everything");
+        }
+        stream::allow_files(u64::from(options.connections_max) + u64::from(options.streams_max));
+        let streams = Streams::new(&options);
+        let (ready, rounds, writes) = (OnceLock::new(), Fresh::default(), TaskTracker::new());
+        let api = Api { options, tokens, user_keys, everybody, ready, rounds, streams, writes };
+        let address = listener.local_addr().unwrap_or(address);
+        Ok(Self { listener, address, origins, api })
+    }
+
+    /// Where.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers 503 until both backends are there; ends when `stop` is told and what is in hand is done, or has had
+    /// `--drain-ms`.
+    ///
+    /// # Errors
+    /// When a backend is another deployment's.
+    pub async fn run(self, backends: &Backends, stop: CancellationToken, observer: Observer) -> Result<(), RunError> {
+        let Self { listener, address, origins, api } = self;
+        let api = Arc::new(api);
+        let router = routes::router(&api, origins, observer.clone());
+        tracing::info!(%address, "listening");
+        let serving = serve::run(listener, router, &api.options, stop.clone());
+        let backing = back(&api, backends, &stop, &observer);
+        tokio::pin!(serving);
+        let (ended, end) = tokio::select! {
+            end = &mut serving => (Ok(()), end),
+            error = backing => {
+                stop.cancel();
+                (Err(error), serving.await)
+            }
+        };
+        api.writes.close();
+        // Nobody waits for their answers.
+        if timeout_at(end, api.writes.wait()).await.is_err() {
+            tracing::warn!(writes = api.writes.len(), "the drain is over; what was begun is cut off");
+        }
+        if let Some(ready) = api.ready.get() {
+            ready.producer.stores().redis.close().await;
+        }
+        ended
+    }
+}
+
+/// Listens at once, and serves as [`Listening::run`] does.
 ///
 /// # Errors
 /// When an option cannot be used, the address cannot be listened to, or a backend is another deployment's.
@@ -127,45 +204,11 @@ pub async fn run(
     stop: CancellationToken,
     observer: Observer,
 ) -> Result<(), RunError> {
-    let (tokens, origins, address) = (options.tokens()?, options.origins()?, options.listen);
-    let listener = TcpListener::bind(address).await.map_err(|error| RunError::Listen { address, error })?;
-    let everybody = "api".parse().map_err(|error| OptionError::Token { option: "the name `api`", error })?;
-    if !tokens.are_needed() {
-        tracing::warn!("no tokens are given: whoever reaches this address from this machine may do everything");
-    }
-    let api = Arc::new(Api {
-        options,
-        tokens,
-        everybody,
-        ready: OnceLock::new(),
-        rounds: Fresh::default(),
-        writes: TaskTracker::new(),
-    });
-    let router = routes::router(&api, origins, observer.clone());
-    tracing::info!(address = %listener.local_addr().unwrap_or(address), "listening");
-    let serving = serve::run(listener, router, &api.options, stop.clone());
-    let backing = back(&api, backends, &stop, &observer);
-    tokio::pin!(serving);
-    let (ended, end) = tokio::select! {
-        end = &mut serving => (Ok(()), end),
-        error = backing => {
-            stop.cancel();
-            (Err(error), serving.await)
-        }
-    };
-    api.writes.close();
-    // Nobody waits for their answers.
-    if timeout_at(end, api.writes.wait()).await.is_err() {
-        tracing::warn!(writes = api.writes.len(), "the drain is over; what was begun is cut off");
-    }
-    if let Some(ready) = api.ready.get() {
-        ready.producer.stores().redis.close().await;
-    }
-    ended
+    Listening::start(options).await?.run(backends, stop, observer).await
 }
 
 /// Connects to the backends and follows the settings, until that can never go well again.
-async fn back(api: &Api, backends: &Backends, stop: &CancellationToken, observer: &Observer) -> RunError {
+async fn back(api: &Arc<Api>, backends: &Backends, stop: &CancellationToken, observer: &Observer) -> RunError {
     let stores = match Stores::wait_for(backends, CONNECTIONS_MAX, stop).await {
         Ok(Some(stores)) => stores,
         Ok(None) => return std::future::pending().await,
@@ -184,7 +227,14 @@ async fn back(api: &Api, backends: &Backends, stop: &CancellationToken, observer
         Ok(lines) => lines,
         Err(error) => return error.into(),
     };
-    let ready = Ready { producer: Producer::new(stores), settings: watch.settings(), lines };
+    let redis = stores.redis.clone();
+    let seen = Arc::downgrade(api);
+    let sources = move || seen.upgrade().and_then(|api| api.ready.get().map(Ready::sources));
+    let library = match api.streams.start(backends, &redis, sources, stop) {
+        Ok(library) => Arc::new(library),
+        Err(error) => return error.into(),
+    };
+    let ready = Ready { producer: Producer::new(stores), settings: watch.settings(), lines, library };
     if api.ready.set(ready).is_err() {
         tracing::error!("the backends were opened twice");
     }

@@ -4,9 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use axum::http::HeaderValue;
 use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::auth::{Role, Tokens};
-use crate::{ids::ParseError, token::KnownToken};
+use crate::{ids::ParseError, token::KnownToken, user_token::UserTokenKey};
 
 /// Where and for whom the HTTP API works, and how much it takes on.
 #[derive(Debug, Clone, Args)]
@@ -32,6 +33,15 @@ pub struct ApiOptions {
         value_name = "[NAME:]HASH"
     )]
     pub admin_tokens: Vec<String>,
+    /// Key of the tokens with which users read their own notifications; several: separated by commas, or the option again
+    #[arg(
+        long = "user-token-key",
+        env = "RESTOCK_USER_TOKEN_KEY",
+        hide_env_values = true,
+        value_delimiter = ',',
+        value_name = "KEY"
+    )]
+    pub user_token_keys: Vec<SecretString>,
     /// A web page's origin that browsers may call from, such as `https://shop.example`; none by default
     #[arg(long = "allow-origin", env = "RESTOCK_API_ALLOW_ORIGINS", value_delimiter = ',', value_name = "ORIGIN")]
     pub origins: Vec<String>,
@@ -42,10 +52,13 @@ pub struct ApiOptions {
     #[arg(long, env = "RESTOCK_API_IN_FLIGHT_MAX", default_value_t = 256, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub in_flight_max: u32,
-    /// Open connections; more wait to be accepted
+    /// Open connections, without streams; more wait to be accepted
     #[arg(long = "api-connections-max", env = "RESTOCK_API_CONNECTIONS_MAX", default_value_t = 1024, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub connections_max: u32,
+    /// Open streams of events; more get 503
+    #[arg(long, env = "RESTOCK_API_STREAMS_MAX", default_value_t = 1_000, value_name = "N")]
+    pub streams_max: u32,
     /// The longest that one request may take, but for bulk subscriptions; then it gets 503
     #[arg(long, env = "RESTOCK_API_REQUEST_TIMEOUT_MS", default_value_t = 5_000, value_name = "MS",
           value_parser = clap::value_parser!(u64).range(1..))]
@@ -114,6 +127,16 @@ impl ApiOptions {
             return Err(OptionError::OriginsWithoutTokens);
         }
         Ok(Tokens::new(known))
+    }
+
+    /// The keys of users' tokens; with none only producers and admins read notifications.
+    ///
+    /// # Errors
+    /// When one cannot be used.
+    pub fn user_token_keys(&self) -> Result<Vec<UserTokenKey>, OptionError> {
+        let given = self.user_token_keys.iter().map(|key| key.expose_secret().trim()).filter(|key| !key.is_empty());
+        let option = "--user-token-key / RESTOCK_USER_TOKEN_KEY";
+        given.map(|key| key.parse().map_err(|error| OptionError::Token { option, error })).collect()
     }
 
     /// The origins of pages that may call.

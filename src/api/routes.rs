@@ -22,9 +22,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    Api, admin, auth, bulk, deployment, guard, page,
+    Api, admin, auth, bulk, deployment, guard, inbox, page,
     problem::{self, Problem},
-    product, restock, round, stock, subscription,
+    product, restock, round, stock, stream, subscription,
 };
 use crate::observe::{self, Observer};
 
@@ -35,6 +35,7 @@ const DESCRIPTION: &str = "/openapi.json";
 const PAGE: &str = "/docs";
 /// How the tokens are called in the description.
 const SCHEME: &str = "token";
+const USER_SCHEME: &str = "userToken";
 /// How long a browser may remember what it may do, in seconds.
 const CORS_MAX_AGE: Duration = Duration::from_secs(600);
 
@@ -61,6 +62,9 @@ impl Modify for Tokens {
         let bearer = bearer.description(Some("A token for producers or for admins, made by `restock-cli token`"));
         let components = description.components.get_or_insert_default();
         components.add_security_scheme(SCHEME, SecurityScheme::Http(bearer.build()));
+        let of_user = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
+        let of_user = of_user.description(Some("A user's token, made by the shop or by `restock-cli token user`"));
+        components.add_security_scheme(USER_SCHEME, SecurityScheme::Http(of_user.build()));
     }
 }
 
@@ -72,6 +76,7 @@ pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>, observer: Observ
     let let_admins = from_fn_with_state(api.clone(), auth::let_admins);
     let metrics = observe::exposition(observer.clone()).route_layer(let_admins.clone());
     let quick = producers().route_layer(let_producers.clone()).merge(admins().route_layer(let_admins.clone()));
+    let quick = quick.merge(users().route_layer(from_fn_with_state(api.clone(), auth::let_users)));
     let quick = quick.route_layer(from_fn_with_state(request_timeout, guard::hurry));
     let bulk = OpenApiRouter::new().routes(routes!(bulk::subscribe)).route_layer(from_fn(guard::refuse_parameters));
     let bulk = bulk.route_layer(let_producers.clone());
@@ -81,8 +86,9 @@ pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>, observer: Observ
     let at_the_root = Router::new()
         .route(
             RESTOCK,
-            post(restock::restock).route_layer(from_fn(guard::refuse_parameters)).route_layer(let_producers),
+            post(restock::restock).route_layer(from_fn(guard::refuse_parameters)).route_layer(let_producers.clone()),
         )
+        .route(FOLLOW, get(stream::routes::follow_all).route_layer(let_producers))
         .route(RESUME, post(admin::resume).route_layer(from_fn(guard::refuse_parameters)).route_layer(let_admins))
         .route_layer(from_fn_with_state(request_timeout, guard::hurry));
     describe(&mut description);
@@ -104,6 +110,7 @@ pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>, observer: Observ
 }
 
 const RESTOCK: &str = "/products/{productId}/notifications/re-stock";
+const FOLLOW: &str = "/products/notifications/stream";
 const RESUME: &str = "/admin/products/{productId}/notifications/re-stock";
 
 /// Those that read parameters come last, behind the layer that refuses them.
@@ -114,12 +121,23 @@ fn producers() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(product::show, product::put))
         .routes(routes!(stock::show, stock::put))
         .routes(routes!(round::show))
+        .routes(routes!(stream::routes::follow_rounds))
         .routes(routes!(subscription::show, subscription::put, subscription::delete))
         .route_layer(from_fn(guard::refuse_parameters))
         .routes(routes!(product::list))
         .routes(routes!(subscription::line))
         .routes(routes!(round::list))
         .routes(routes!(round::recipients))
+        .routes(routes!(stream::routes::follow_all))
+}
+
+/// For users too, who see what is theirs.
+fn users() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(inbox::list))
+        .routes(routes!(inbox::read_all))
+        .routes(routes!(inbox::read_one))
+        .routes(routes!(stream::routes::follow_own))
 }
 
 fn admins() -> OpenApiRouter<Arc<Api>> {
@@ -157,12 +175,13 @@ fn cors(origins: Vec<HeaderValue>) -> CorsLayer {
             header::CONTENT_TYPE,
             header::IF_MATCH,
             HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("last-event-id"),
         ])
         .expose_headers([header::ETAG, header::LOCATION, header::RETRY_AFTER])
         .max_age(CORS_MAX_AGE)
 }
 
-/// Adds what all operations have in common, and the two that are at the root too.
+/// Adds what all operations have in common, and those that are at the root too.
 fn describe(description: &mut openapi::OpenApi) {
     for (path, item) in &mut description.paths.paths {
         let is_admin = ["/admin/", "/pending", "/dead", "/rate"].iter().any(|part| path.contains(part));
@@ -171,9 +190,9 @@ fn describe(description: &mut openapi::OpenApi) {
             complete(operation, path, is_admin);
         }
     }
-    for path in [RESTOCK, RESUME] {
+    for path in [RESTOCK, RESUME, FOLLOW] {
         if let Some(mut item) = description.paths.paths.get(&format!("{PREFIX}{path}")).cloned() {
-            if let Some(operation) = &mut item.post {
+            for operation in [&mut item.post, &mut item.get].into_iter().flatten() {
                 operation.operation_id = operation.operation_id.take().map(|id| format!("{id}AtTheRoot"));
             }
             description.paths.paths.insert(path.to_owned(), item);
@@ -182,13 +201,16 @@ fn describe(description: &mut openapi::OpenApi) {
 }
 
 fn complete(operation: &mut Operation, path: &str, is_admin: bool) {
-    operation.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
+    let is_of_user = path.contains("/users/");
+    let schemes = [SCHEME, USER_SCHEME].into_iter().take(1 + usize::from(is_of_user));
+    operation.security = Some(schemes.map(|scheme| SecurityRequirement::new(scheme, Vec::<String>::new())).collect());
     let has_body = operation.request_body.is_some();
     let is_named = path.contains('{');
     for (status, needed, what) in [
         ("400", true, "The request cannot be read"),
         ("401", true, "A token is needed"),
         ("403", is_admin, "This needs the token of an admin"),
+        ("403", is_of_user, "The token is another user's"),
         ("404", is_named, "There is no such thing"),
         ("408", has_body, "The body did not come in time"),
         ("413", has_body, "The body is too large"),

@@ -3,7 +3,7 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -14,8 +14,9 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
 
-use super::{impatient::Impatient, options::ApiOptions};
+use super::{impatient::Impatient, options::ApiOptions, stream::ConnectionPlace};
 
 /// The longest that the head of a request may take, and that a connection may wait for one.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -71,8 +72,12 @@ pub(super) async fn run(
 }
 
 async fn serve(stream: Impatient<TcpStream>, place: OwnedSemaphorePermit, router: Router, stop: CancellationToken) {
-    // Held as long as the connection.
-    let _place = place;
+    // Held as long as the connection, or until that becomes a stream.
+    let place = ConnectionPlace::new(place);
+    let router = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(place.clone());
+        request
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)

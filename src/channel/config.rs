@@ -9,11 +9,12 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     Sender,
     file::FileSender,
+    inbox::InboxSender,
     null::NullSender,
     signature::{SecretError, Signer},
     webhook::{WebhookSender, WebhookSettings},
 };
-use crate::ids::Channel;
+use crate::{ids::Channel, stores::Stores};
 
 /// More connections than this to one endpoint are no help: a machine has 28,000 local ports for them.
 const CONNECTIONS_MAX: u64 = 16_384;
@@ -22,7 +23,7 @@ const CONNECTIONS_MAX: u64 = 16_384;
 const SEND_TIMEOUT_MS_MAX: u64 = 60 * 60 * 1000;
 
 /// The channels there are.
-const CHANNELS: &str = "webhook, file, null";
+const CHANNELS: &str = "webhook, inbox, file, null";
 
 /// How each channel reaches its provider. The URL and the secret are shown by neither `Debug` nor `--help`, and are
 /// checked by [`ChannelOptions::build`] rather than by clap, which would repeat a wrong one.
@@ -83,10 +84,21 @@ pub enum ChannelError {
 }
 
 impl ChannelOptions {
-    /// Makes the sender of a channel. Opens its file; connects to nobody yet.
+    /// Makes the sender of a channel. Opens its file; connects to nobody yet. Must be called in a runtime.
     ///
     /// # Errors
     /// [`ChannelError`], at start rather than at the first person.
+    pub fn build_on(&self, stores: &Stores, channel: &Channel) -> Result<Arc<dyn Sender>, ChannelError> {
+        if channel.as_str() == "inbox" {
+            return Ok(Arc::new(InboxSender::start(stores, self.send_timeout())));
+        }
+        self.build(channel)
+    }
+
+    /// The same for the channels that lead out of the deployment, and so need nothing of it: all but `inbox`.
+    ///
+    /// # Errors
+    /// As [`ChannelOptions::build_on`].
     pub fn build(&self, channel: &Channel) -> Result<Arc<dyn Sender>, ChannelError> {
         match channel.as_str() {
             "webhook" => Ok(Arc::new(WebhookSender::new(self.webhook()?)?)),
@@ -156,7 +168,7 @@ mod tests {
         assert!(text.contains("--webhook-secret") && !text.contains("abc"), "{text}");
         assert_eq!(
             failure("pigeon", &[]),
-            "there is no channel `pigeon`; there are webhook, file, null: see `restock-cli settings`"
+            "there is no channel `pigeon`; there are webhook, inbox, file, null: see `restock-cli settings`"
         );
     }
 

@@ -6,12 +6,14 @@
 //! | channel | module | what an attempt does |
 //! |---|---|---|
 //! | `webhook` | [`webhook`] | one signed POST; `reply` says what the answer means |
+//! | `inbox` | [`mod@inbox`] | one row in MySQL, from where the HTTP API streams it |
 //! | `file` | [`mod@file`] | one line of JSON, appended |
 //! | `null` | [`null`] | nothing |
 
 mod body;
 pub mod config;
 pub mod file;
+pub mod inbox;
 pub mod null;
 mod reply;
 pub mod signature;

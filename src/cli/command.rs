@@ -89,7 +89,7 @@ pub(super) enum Command {
     Verify(verify::Args),
     /// Make a token for the HTTP API
     Token(token::Args),
-    /// Run everything for development: private servers, flusher and worker in one process
+    /// Run everything for development: private servers, flusher, worker and API in one process
     #[cfg(feature = "local-servers")]
     Up(Box<up::Args>),
     /// Ask a running worker, flusher or API whether it is ready: 0 when it is

@@ -18,7 +18,7 @@ use crate::{
     mysql::{
         action::Deed,
         erase::{self, Standing},
-        history,
+        history, inbox,
     },
     redis::entry_id::EntryId,
     stores::Stores,
@@ -59,6 +59,7 @@ struct Erased {
     subscriptions: u64,
     outcomes: u64,
     mentions: u64,
+    messages: u64,
     unsettled: Vec<Unsettled>,
     dry_run: bool,
 }
@@ -66,15 +67,16 @@ struct Erased {
 impl Erased {
     /// Whether there was nothing of them.
     fn is_nobody(&self) -> bool {
-        self.subscriptions + self.outcomes + self.mentions == 0 && self.unsettled.is_empty()
+        self.subscriptions + self.outcomes + self.mentions + self.messages == 0 && self.unsettled.is_empty()
     }
 }
 
 impl Record for Erased {
-    const HEADINGS: &'static [&'static str] = &[">SUBSCRIPTIONS", ">OUTCOMES", ">MENTIONS", ">UNSETTLED"];
+    const HEADINGS: &'static [&'static str] = &[">SUBSCRIPTIONS", ">OUTCOMES", ">MENTIONS", ">MESSAGES", ">UNSETTLED"];
 
     fn cells(&self) -> Vec<String> {
-        [self.subscriptions, self.outcomes, self.mentions, self.unsettled.len() as u64].map(|n| n.to_string()).into()
+        let unsettled = self.unsettled.len() as u64;
+        [self.subscriptions, self.outcomes, self.mentions, self.messages, unsettled].map(|n| n.to_string()).into()
     }
 }
 
@@ -88,8 +90,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         let work = async {
             erase(&stores, args.user, &mut erased).await?;
             Ok(format!(
-                "erased a person: {} subscriptions, {} outcomes, {} mentions",
-                erased.subscriptions, erased.outcomes, erased.mentions
+                "erased a person: {} subscriptions, {} outcomes, {} mentions, {} messages",
+                erased.subscriptions, erased.outcomes, erased.mentions, erased.messages
             ))
         };
         context.act(&stores.mysql, &Deed::of_all("erase-user"), work).await?;
@@ -147,6 +149,10 @@ async fn forget(db: &MySqlPool, user: UserId, dry_run: bool, erased: &mut Erased
             bar.inc(1);
         }
     }
+    erased.messages += match dry_run {
+        true => inbox::count_of(db, user).await?,
+        false => inbox::erase(db, user).await?,
+    };
     let mentions = erase::mentions(db, user).await?;
     erased.mentions += mentions.len() as u64;
     if !dry_run {

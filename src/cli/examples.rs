@@ -29,6 +29,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("rate", "rate"),
     ("rate set", "rate set 200"),
     ("token", "token --name shop"),
+    ("token user", "token user 1001 --ttl 12h"),
+    ("token key", "token key"),
     ("actions", "actions 42 --limit 10"),
     ("status", "status 42 --watch"),
     ("history", "history 42 --round 3 --limit 100"),

@@ -24,7 +24,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Sub {
-    /// Delete old rounds with their outcomes
+    /// Delete old rounds with their outcomes, and old messages of the inbox
     Prune(prune::Args),
 }
 

@@ -1,4 +1,4 @@
-//! `restock-cli history prune`: deletes old rounds with their outcomes.
+//! `restock-cli history prune`: deletes old rounds with their outcomes, and old messages of the inbox.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use indicatif::ProgressBar;
@@ -14,7 +14,7 @@ use crate::{
     ids::{ParseError, ProductId, rfc3339},
     mysql::{
         action::Deed,
-        erase, history,
+        erase, history, inbox,
         prune::{self, Prefix},
     },
 };
@@ -24,7 +24,7 @@ use crate::{
 #[command(after_help = "Open rounds and the last round \
                         of each lane stay, however old.")]
 pub struct Args {
-    /// Rounds that ended before this time go: 2026-01-31, or 2026-01-31T12:00:00Z
+    /// Rounds that ended before this time go, and messages of the inbox that were written before it: 2026-01-31, or 2026-01-31T12:00:00Z
     #[arg(long, value_name = "DATE", value_parser = parse_time)]
     before: NaiveDateTime,
     /// Only count what would be deleted
@@ -47,14 +47,15 @@ fn parse_time(text: &str) -> Result<NaiveDateTime, ParseError> {
 struct Pruned {
     rounds: u64,
     outcomes: u64,
+    messages: u64,
     dry_run: bool,
 }
 
 impl Record for Pruned {
-    const HEADINGS: &'static [&'static str] = &[">ROUNDS", ">OUTCOMES"];
+    const HEADINGS: &'static [&'static str] = &[">ROUNDS", ">OUTCOMES", ">MESSAGES"];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.rounds.to_string(), self.outcomes.to_string()]
+        [self.rounds, self.outcomes, self.messages].map(|n| n.to_string()).into()
     }
 }
 
@@ -70,8 +71,9 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     } else {
         let work = async {
             walk(&pool, &args, &mut pruned).await?;
-            let (rounds, outcomes) = (pruned.rounds, pruned.outcomes);
-            Ok(format!("deleted {rounds} rounds before {} with {outcomes} outcomes", rfc3339(args.before)))
+            let (rounds, outcomes, messages, before) =
+                (pruned.rounds, pruned.outcomes, pruned.messages, rfc3339(args.before));
+            Ok(format!("deleted {rounds} rounds before {before} with {outcomes} outcomes, and {messages} messages"))
         };
         context.act(&pool, &Deed::of_all("history prune"), work).await?;
     }
@@ -101,8 +103,22 @@ async fn walk(db: &MySqlPool, args: &Args, pruned: &mut Pruned) -> sqlx::Result<
             bar.inc(1);
         }
     }
+    pruned.messages += match args.dry_run {
+        true => inbox::count_before(db, args.before).await?,
+        false => delete_messages(db, args.before).await?,
+    };
     bar.finish_and_clear();
     Ok(())
+}
+
+async fn delete_messages(db: &MySqlPool, before: NaiveDateTime) -> sqlx::Result<u64> {
+    let mut all = 0;
+    loop {
+        match inbox::prune(db, before).await? {
+            0 => return Ok(all),
+            deleted => all += deleted,
+        }
+    }
 }
 
 /// The rounds, then all outcomes before the first that stays, those of an interrupted prune too.

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! private Redis ┐                      ┌─ flusher ─┐      Ctrl-C: the worker drains, the flusher writes the rest,
-//! private MySQL ┴─ migrate ─ products ─┴─ worker ──┴─ …   then the private servers go, with their data
+//! private MySQL ┴─ migrate ─ products ─┼─ worker ──┼─ …   then the private servers go, with their data
+//!                                      └─ API ─────┘
 //! ```
 
 mod crew;
 mod ground;
 mod shop;
+
+use std::net::SocketAddr;
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -52,6 +55,9 @@ pub struct Args {
     #[arg(long, env = "RESTOCK_FLUSH_INTERVAL_MS", default_value_t = 100, value_name = "MS",
           value_parser = clap::value_parser!(u64).range(1..=60_000))]
     flush_interval_ms: u64,
+    /// The address of the HTTP API; by default 127.0.0.1:8000, or another port when that is taken
+    #[arg(long, env = "RESTOCK_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
     #[command(flatten)]
     observing: Observing,
     #[command(flatten)]
@@ -76,6 +82,7 @@ struct Report {
     mysql_url: Option<String>,
     namespace: Namespace,
     channels: Vec<Channel>,
+    api_url: String,
     first_command: String,
 }
 
@@ -104,6 +111,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         mysql_url: ground.mysql_url(),
         namespace: settings.namespace.clone(),
         channels: settings.channels.clone(),
+        api_url: crew.api_url(),
         first_command,
     };
     show(context, &ground, &report, &file_path)?;
@@ -132,11 +140,13 @@ fn show(context: &Context, ground: &Ground, report: &Report, file_path: &str) ->
         format!("Redis     {}", ground.describe_redis()),
         format!("MySQL     {}", ground.describe_mysql()),
         format!("channels  {}", names.join(", ")),
+        format!("API       {0}, to read and try at {0}/docs", report.api_url),
     ];
     if names.contains(&"file") {
         lines.push(format!("told      a line each in {file_path}"));
     }
-    lines.push("A worker and a flusher run; Ctrl-C stops everything in order. In another terminal:".to_owned());
+    lines
+        .push("A worker, a flusher and the API run; Ctrl-C stops everything in order. In another terminal:".to_owned());
     lines.push(String::new());
     let exports = [("RESTOCK_REDIS_URL", &report.redis_url), ("RESTOCK_MYSQL_URL", &report.mysql_url)];
     for (variable, url) in exports {

@@ -152,6 +152,13 @@ catalogue! {
     HTTP_REQUESTS = counter("restock_http_requests_total", &["route", "method", "status"], "Requests answered.");
     /// APIs.
     HTTP_SECONDS = seconds("restock_http_request_duration_seconds", &["route"], "Time of a request until its answer began.");
+    /// APIs.
+    STREAMS_OPEN = gauge("restock_streams_open", &["stream"], "Open streams of events: notifications (of everybody), user, rounds.");
+    /// APIs.
+    STREAMS_DROPPED = counter("restock_streams_dropped_total", &["stream"], "Streams ended because their clients did not keep up.");
+    /// APIs.
+    STREAM_MESSAGES = counter("restock_stream_messages_total", &["stream"],
+        "Messages handed to streams; of rounds, states and changes.");
 }
 
 impl Metric {

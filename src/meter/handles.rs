@@ -197,6 +197,39 @@ impl FlushMeters {
     }
 }
 
+/// What an API counts of one kind of streams.
+#[derive(Debug, Clone)]
+pub struct StreamMeters {
+    /// Messages handed to a stream.
+    pub messages: Counter,
+    /// Streams whose clients did not keep up.
+    pub dropped: Counter,
+    open: Gauge,
+}
+
+impl StreamMeters {
+    /// The handles of a kind.
+    #[must_use]
+    pub fn new(stream: &str) -> Self {
+        let meters = Self {
+            messages: the::STREAM_MESSAGES.counter([stream]),
+            dropped: the::STREAMS_DROPPED.counter([stream]),
+            open: the::STREAMS_OPEN.gauge([stream]),
+        };
+        // Shown before there is any.
+        meters.messages.increment(0);
+        meters.dropped.increment(0);
+        meters.open.increment(0.0);
+        meters
+    }
+
+    /// A stream is open until this is dropped.
+    #[must_use]
+    pub fn open(&self) -> Held {
+        Held::new(&self.open)
+    }
+}
+
 /// A call to Redis failed.
 pub fn count_redis_error(is_unreachable: bool) {
     count_error("redis", is_unreachable);

@@ -13,7 +13,9 @@ mod vitals;
 
 pub use self::{
     catalogue::{CATALOGUE, Kind, Metric},
-    handles::{Endings, FlushMeters, Held, HoldEnd, PaceMeters, SendMeters, count_redis_error, count_sql_error},
+    handles::{
+        Endings, FlushMeters, Held, HoldEnd, PaceMeters, SendMeters, StreamMeters, count_redis_error, count_sql_error,
+    },
     recorder::{Role, install},
     vitals::{Pulse, Vitals},
 };

@@ -10,6 +10,7 @@
 //! | [`request`] | `restock_request` |
 //! | [`refused`](mod@refused) | `log_dead` |
 //! | [`action`] | `operator_action` |
+//! | [`inbox`] | `inbox_sequence`, `inbox_message` |
 //! | [`erase`], [`prune`] | all: take a person out, and old rounds |
 //! | [`history`] | `product_notification_history`, `product_user_notification_history` (reading) |
 //!
@@ -21,6 +22,7 @@ pub mod census;
 pub mod erase;
 pub mod history;
 pub mod import;
+pub mod inbox;
 pub mod line;
 pub mod many;
 pub mod product;
@@ -142,6 +144,18 @@ pub fn is_unreachable(error: &sqlx::Error) -> bool {
             )
         ),
         _ => false,
+    }
+}
+
+/// What went wrong in words that repeat nothing of a row, as those of MySQL do.
+#[must_use]
+pub fn in_short(error: &sqlx::Error) -> String {
+    if is_unreachable(error) {
+        return "MySQL does not answer".to_owned();
+    }
+    match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
+        Some(code) => format!("MySQL answers with SQLSTATE {code}"),
+        None => "MySQL cannot be used".to_owned(),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The channels that this version can work.
-pub const KNOWN_CHANNELS: [&str; 3] = ["webhook", "file", "null"];
+pub const KNOWN_CHANNELS: [&str; 4] = ["webhook", "inbox", "file", "null"];
 /// The most starts a second that can be asked for; 0 is no pace.
 pub const RATE_MAX: u32 = 1_000_000;
 /// Before the name of a channel: the setting of its own rate.

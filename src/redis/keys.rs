@@ -109,6 +109,12 @@ impl Keys {
         format!("{{{}}}:call:{call}", self.namespace)
     }
 
+    /// `{ns}:inbox`: the channel of hints that there are new messages in the inbox.
+    #[must_use]
+    pub fn inbox_hint(&self) -> String {
+        format!("{{{}}}:inbox", self.namespace)
+    }
+
     /// The keys that the scripts of one lane need, built once per hold.
     #[must_use]
     pub fn of_lane(&self, partition: Partition, lane: &LaneId) -> LaneKeys {

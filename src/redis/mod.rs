@@ -8,13 +8,14 @@
 //! * `mirror` has what is copied there from MySQL;
 //! * [`inspect`] looks at what is there, for those who check it; [`census`] counts it; [`entry_id`] orders entries;
 //! * [`stock`] reads what is in stock, and names that state;
-//! * [`signal`] listens for stop signals.
+//! * [`signal`] listens for stop signals, [`hint`] for hints of new messages in the inbox.
 
 pub mod census;
 mod connect;
 pub mod dead;
 mod entries;
 pub mod entry_id;
+pub mod hint;
 pub mod inspect;
 pub mod jobs;
 pub mod keys;

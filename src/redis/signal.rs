@@ -34,6 +34,21 @@ pub enum Signal {
 /// # Errors
 /// When the first connection cannot be made.
 pub async fn listen(redis: &Redis, partitions: u16) -> Result<mpsc::Receiver<Signal>, RedisError> {
+    let channels = (0..partitions).map(|p| redis.keys().signal(Partition(p))).collect();
+    listen_on(redis, channels, |id| id.parse().ok().map(Signal::Stop), Signal::Resubscribed).await
+}
+
+/// Listens on sharded channels, on a connection of its own, without end: what `read` makes of each message, and `missed` when
+/// some may have been lost.
+///
+/// # Errors
+/// When the first connection cannot be made.
+pub(super) async fn listen_on<T: Clone + Send + Sync + 'static>(
+    redis: &Redis,
+    channels: Vec<String>,
+    read: impl Fn(&str) -> Option<T> + Send + 'static,
+    missed: T,
+) -> Result<mpsc::Receiver<T>, RedisError> {
     let client: SubscriberClient = Builder::from_config(redis.client.client_config())
         .set_policy(redis.client.client_reconnect_policy().unwrap_or_default())
         .set_connection_config(redis.client.connection_config().clone())
@@ -41,7 +56,6 @@ pub async fn listen(redis: &Redis, partitions: u16) -> Result<mpsc::Receiver<Sig
     let (sender, receiver) = mpsc::channel(1024);
     let (mut messages, mut reconnects) = (client.message_rx(), client.reconnect_rx());
     client.init().await?;
-    let channels: Vec<String> = (0..partitions).map(|p| redis.keys().signal(Partition(p))).collect();
     subscribe(&client, &channels).await?;
     let pinger = client.clone();
     let pings = tokio::spawn(async move {
@@ -49,7 +63,7 @@ pub async fn listen(redis: &Redis, partitions: u16) -> Result<mpsc::Receiver<Sig
         loop {
             sleep(PING_EVERY).await;
             if let Err(error) = pinger.ping::<Value>(None).await {
-                tracing::debug!(%error, "the connection for stop signals does not answer");
+                tracing::debug!(%error, "a connection that listens does not answer");
             }
         }
     });
@@ -57,17 +71,17 @@ pub async fn listen(redis: &Redis, partitions: u16) -> Result<mpsc::Receiver<Sig
         loop {
             let signal = tokio::select! {
                 message = messages.recv() => match message {
-                    Ok(message) => message.value.convert::<String>().ok().and_then(|id| id.parse().ok()).map(Signal::Stop),
-                    Err(broadcast::error::RecvError::Lagged(_)) => Some(Signal::Resubscribed),
+                    Ok(message) => message.value.convert::<String>().ok().and_then(|text| read(&text)),
+                    Err(broadcast::error::RecvError::Lagged(_)) => Some(missed.clone()),
                     Err(broadcast::error::RecvError::Closed) => break,
                 },
                 _ = reconnects.recv() => {
                     // The client's own way to subscribe again fails where there are only sharded channels.
                     while let Err(error) = subscribe(&client, &channels).await {
-                        tracing::debug!(%error, "no stop signals yet");
+                        tracing::debug!(%error, "cannot listen again yet");
                         sleep(RETRY_PAUSE).await;
                     }
-                    Some(Signal::Resubscribed)
+                    Some(missed.clone())
                 }
                 () = sender.closed() => break,
             };

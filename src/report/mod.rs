@@ -11,6 +11,7 @@
 //! | [`why`] | what became of one person in all rounds, or why nothing did |
 //! | [`dead`] | rounds given up, unreadable entries, refused rows |
 //! | [`forecast`] | what a restock would do |
+//! | [`inbox`] | the messages that people have |
 //! | [`pending`] | which entry is with whom, for how long |
 //! | [`product`] | what is in stock now |
 //! | [`rate`] | the pace, and what is used of it |
@@ -20,6 +21,7 @@
 pub mod dead;
 pub mod forecast;
 pub mod history;
+pub mod inbox;
 mod live;
 pub mod moment;
 pub mod pending;

@@ -114,7 +114,8 @@ impl Crew {
     }
 
     async fn serve(&mut self, channel: Channel) -> Result<(), RedisError> {
-        let sender = match self.ready.remove(&channel).map_or_else(|| self.channels.build(&channel), Ok) {
+        let make = || self.channels.build_on(&self.deps.stores, &channel);
+        let sender = match self.ready.remove(&channel).map_or_else(make, Ok) {
             Ok(sender) => sender,
             Err(error) => {
                 tracing::error!(%channel, %error, "a channel is enabled that this process cannot serve");

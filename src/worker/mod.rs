@@ -84,8 +84,9 @@ impl Worker {
         vitals: Vitals,
     ) -> Result<Self, ChannelError> {
         let served = options.served(&stores.settings.channels).into_iter();
-        let senders =
-            served.map(|channel| channels.build(&channel).map(|sender| (channel, sender))).collect::<Result<_, _>>()?;
+        let senders = served
+            .map(|channel| channels.build_on(&stores, &channel).map(|sender| (channel, sender)))
+            .collect::<Result<_, _>>()?;
         let consumer = format!("{}-{}", std::process::id(), &random_hex()[..8]);
         Ok(Self { stores, options, settings, channels, senders, consumer, vitals })
     }

@@ -15,7 +15,9 @@ fn operations(description: &Value) -> Vec<(String, String, bool)> {
         for (method, operation) in methods.as_object().expect("methods") {
             assert_eq!(operation["security"][0]["token"], Value::Array(Vec::new()), "{method} {path}");
             let is_for_admins = operation["tags"][0] == "Admin";
-            assert_eq!(operation["responses"]["403"].is_object(), is_for_admins, "{method} {path}");
+            let is_for_users = path.contains("/users/");
+            assert_eq!(operation["security"][1]["userToken"].is_array(), is_for_users, "{method} {path}");
+            assert_eq!(operation["responses"]["403"].is_object(), is_for_admins || is_for_users, "{method} {path}");
             found.push((method.to_uppercase(), path.clone(), is_for_admins));
         }
     }

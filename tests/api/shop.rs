@@ -22,9 +22,9 @@ use tokio::{
 
 use super::support::servers::servers;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(10);
-const CLI: &str = env!("CARGO_BIN_EXE_restock-cli");
+pub const CLI: &str = env!("CARGO_BIN_EXE_restock-cli");
 const API: &str = env!("CARGO_BIN_EXE_restock-api");
 
 pub struct Shop {
@@ -56,23 +56,30 @@ impl Shop {
     pub async fn open() -> Self {
         let urls = servers().await;
         let mysql_url = urls.database(&fresh_database_name());
-        Self::set_up(urls.redis, mysql_url).await
+        Self::set_up(urls.redis, mysql_url, "null").await
+    }
+
+    /// The same with the channel `inbox`.
+    pub async fn open_inbox() -> Self {
+        let urls = servers().await;
+        let mysql_url = urls.database(&fresh_database_name());
+        Self::set_up(urls.redis, mysql_url, "inbox").await
     }
 
     /// On servers that the test stops.
     pub async fn open_on(own: &Servers) -> Self {
-        Self::set_up(own.redis.url(), own.mysql.url(&fresh_database_name())).await
+        Self::set_up(own.redis.url(), own.mysql.url(&fresh_database_name()), "null").await
     }
 
-    async fn set_up(redis_url: String, mysql_url: String) -> Self {
+    async fn set_up(redis_url: String, mysql_url: String, channels: &str) -> Self {
         let shop = Self { redis_url, mysql_url, namespace: fresh_namespace().to_string() };
-        shop.cli(&["migrate", "--partitions", "2", "--channels", "null", "--rate", "0"]).await;
+        shop.cli(&["migrate", "--partitions", "2", "--channels", channels, "--rate", "0"]).await;
         shop.cli(&["product", "add", "42", "--name", "Party bunting", "--sku", "47566", "--stock", "5"]).await;
         shop.cli(&["product", "add", "7", "--name", "Alarm clock"]).await;
         shop
     }
 
-    fn program(&self, path: &str) -> Command {
+    pub fn program(&self, path: &str) -> Command {
         let mut command = Command::new(path);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RESTOCK_")) {
             command.env_remove(name);
@@ -149,6 +156,11 @@ impl Shop {
         sqlx::raw_sql(sql).execute(&self.pool().await).await.expect("the statement runs");
     }
 
+    /// Where its record is.
+    pub fn mysql_url(&self) -> String {
+        self.mysql_url.clone()
+    }
+
     /// Its record, for what no command does.
     pub async fn pool(&self) -> sqlx::MySqlPool {
         restock::mysql::connect(&self.mysql_url.clone().into(), 2).await.expect("MySQL answers")
@@ -206,7 +218,9 @@ impl Api {
         }
         let response = request.body(body.to_owned()).send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await?;
+        // A stream of events has no end.
+        let is_stream = headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let text = if is_stream { String::new() } else { response.text().await? };
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
         Ok(Answer { status, headers, body, took: start.elapsed() })
     }

@@ -23,7 +23,8 @@ async fn traces(shop: &Shop, user: i64) -> String {
            (SELECT COUNT(*) FROM product_user_notification_history WHERE user_id = {user}),
            (SELECT COUNT(*) FROM product_notification_history WHERE last_user_id = {user} OR blocked_user_id = {user}),
            (SELECT COUNT(*) FROM operator_action WHERE result LIKE '%{user}%'),
-           (SELECT COUNT(*) FROM log_dead WHERE CONCAT_WS(' ', name, detail, message) LIKE '%{user}%'))"
+           (SELECT COUNT(*) FROM log_dead WHERE CONCAT_WS(' ', name, detail, message) LIKE '%{user}%'),
+           (SELECT COUNT(*) FROM inbox_message WHERE user_id = {user}))"
     );
     shop.value(&sql).await.expect("one row")
 }
@@ -36,14 +37,21 @@ async fn an_erased_person_is_nowhere_and_the_rounds_still_add_up() {
         "INSERT INTO operator_action (operator, action, result) VALUES ('ann', 'resume', 'on, without user 1030')",
     )
     .await;
-    assert_eq!(traces(&shop, 1030).await, "2 1 1 1 0");
-    let counts = |dry_run: bool| json!({ "subscriptions": 2, "outcomes": 1, "mentions": 2, "unsettled": [], "dry_run": dry_run });
+    shop.execute(
+        "INSERT INTO inbox_message (id, product_id, restock_round, user_id, name, started_at) VALUES
+         (1, 42, 1, 1030, 'product 42', '2024-01-01'), (2, 42, 2, 1030, 'product 42', '2024-01-01'),
+         (3, 42, 1, 1029, 'product 42', '2024-01-01')",
+    )
+    .await;
+    assert_eq!(traces(&shop, 1030).await, "2 1 1 1 0 2");
+    let counts = |dry_run: bool| json!({ "subscriptions": 2, "outcomes": 1, "mentions": 2, "messages": 2, "unsettled": [], "dry_run": dry_run });
     assert_eq!(json(&shop, &["erase-user", "1030", "--dry-run"]).await, counts(true));
-    assert_eq!(traces(&shop, 1030).await, "2 1 1 1 0");
+    assert_eq!(traces(&shop, 1030).await, "2 1 1 1 0 2");
     assert_eq!(json(&shop, &["erase-user", "1030", "--by", "ann"]).await, counts(false));
-    assert_eq!(traces(&shop, 1030).await, "0 0 0 0 0");
+    assert_eq!(traces(&shop, 1030).await, "0 0 0 0 0 0");
+    assert_eq!(traces(&shop, 1029).await, "2 1 0 0 0 1");
     let kept = "SELECT result FROM operator_action WHERE action = 'erase-user'";
-    let said = "erased a person: 2 subscriptions, 1 outcomes, 2 mentions";
+    let said = "erased a person: 2 subscriptions, 1 outcomes, 2 mentions, 2 messages";
     assert_eq!(shop.value(kept).await.as_deref(), Some(said));
     for again in [&["erase-user", "1030"][..], &["erase-user", "1030", "--dry-run"]] {
         let (code, stdout, stderr) = shop.cli(again).await;
@@ -126,7 +134,7 @@ async fn a_person_erased_while_in_line_is_not_told() {
     assert_eq!(erased["unsettled"], json!([]), "their turn is over: {erased}");
     let state = shop.ended(42, round).await;
     assert!((1998..=1999).contains(&state.counts.sent), "{state:?}");
-    assert_eq!(traces(&shop, 1900).await, "0 0 0 0 0");
+    assert_eq!(traces(&shop, 1900).await, "0 0 0 0 0 0");
     assert_eq!(&traces(&shop, next).await[..3], "0 0");
     shop.found(&[]).await;
 }
@@ -177,19 +185,28 @@ async fn old_rounds_go_and_what_a_next_round_needs_stays() {
         round(&shop, 52, number, "COMPLETED", ended).await;
     }
     shop.execute("UPDATE product SET restock_round = 3 + (id = 52), epoch = 1, version = 9").await;
+    // Messages are numbered by the time at which they were written.
+    shop.execute(
+        "INSERT INTO inbox_message (id, product_id, restock_round, user_id, name, started_at)
+         SELECT UNIX_TIMESTAMP(at) * 1000000, 50, 1, user, 'product 50', at FROM
+           (SELECT '2024-02-29 23:59:59' AS at, 1 AS user UNION ALL SELECT '2024-03-01', 2) messages",
+    )
+    .await;
     let prune = ["history", "prune", "--before", "2024-03-01"];
     let counted = json(&shop, &[&prune[..], &["--dry-run"]].concat()).await;
-    assert_eq!(counted, json!({ "rounds": 5, "outcomes": 10, "dry_run": true }));
-    assert_eq!(json(&shop, &prune).await, json!({ "rounds": 5, "outcomes": 10, "dry_run": false }));
+    assert_eq!(counted, json!({ "rounds": 5, "outcomes": 10, "messages": 1, "dry_run": true }));
+    assert_eq!(json(&shop, &prune).await, json!({ "rounds": 5, "outcomes": 10, "messages": 1, "dry_run": false }));
     for table in ["product_notification_history", "product_user_notification_history"] {
         assert_eq!(left(&shop, table).await.as_deref(), Some("50:3,51:2,51:3,52:3,52:4"), "{table}");
     }
-    assert_eq!(json(&shop, &prune).await, json!({ "rounds": 0, "outcomes": 0, "dry_run": false }));
+    assert_eq!(json(&shop, &prune).await, json!({ "rounds": 0, "outcomes": 0, "messages": 0, "dry_run": false }));
     let kept =
         "SELECT GROUP_CONCAT(result ORDER BY id SEPARATOR '; ') FROM operator_action WHERE action = 'history prune'";
     let said = shop.value(kept).await.expect("two rows");
     assert!(
-        said.starts_with("deleted 5 rounds before 2024-03-01T00:00:00.000000Z with 10 outcomes; deleted 0"),
+        said.starts_with(
+            "deleted 5 rounds before 2024-03-01T00:00:00.000000Z with 10 outcomes, and 1 messages; deleted 0"
+        ),
         "{said}"
     );
     assert_eq!(shop.enqueue(50).await, Round(4));
@@ -210,7 +227,7 @@ async fn what_an_interrupted_prune_left_is_found_and_goes_with_the_next() {
     shop.execute("DELETE FROM product_notification_history WHERE restock_round < 3").await;
     shop.found(&[Kind::OutcomeWithoutRound, Kind::OutcomeWithoutRound]).await;
     let done = json(&shop, &["history", "prune", "--before", "2024-03-01"]).await;
-    assert_eq!(done, json!({ "rounds": 0, "outcomes": 4, "dry_run": false }));
+    assert_eq!(done, json!({ "rounds": 0, "outcomes": 4, "messages": 0, "dry_run": false }));
     shop.found(&[]).await;
     for args in [
         &["history", "prune", "--before", "2999-01-01"][..],

@@ -66,6 +66,9 @@ async fn it_works_on_private_servers_and_leaves_nothing() {
         mysql_url: text(&ready["mysql_url"]),
         namespace: text(&ready["namespace"]),
     };
+    let api = text(&ready["api_url"]);
+    let probe = shop.program(CLI).args(["probe", api.trim_start_matches("http://")]).output().await.expect("it runs");
+    assert!(probe.status.success(), "{api}: {probe:?}");
     // The first command to try, as it is printed, with the addresses in the environment.
     let first = text(&ready["first_command"]);
     let mut shell = shop.program("/bin/sh");
@@ -85,6 +88,7 @@ async fn it_works_on_private_servers_and_leaves_nothing() {
     }
     let address = shop.redis_url.trim_start_matches("redis://").to_owned();
     assert!(TcpStream::connect(address).is_err(), "Redis still runs");
+    assert!(TcpStream::connect(api.trim_start_matches("http://")).is_err(), "the API still runs");
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ fn is_bad(violation: &&Value) -> bool {
 
 fn in_words(violation: &Value) -> String {
     let nodes = violation["nodes"].as_array().into_iter().flatten();
-    let places: Vec<String> = nodes.take(5).map(|node| format!("{} {}", node["target"], node["failureSummary"])).collect();
+    let places: Vec<String> =
+        nodes.take(5).map(|node| format!("{} {}", node["target"], node["failureSummary"])).collect();
     format!("{} ({}): {places:#?}", violation["id"], violation["impact"])
 }

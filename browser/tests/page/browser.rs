@@ -136,8 +136,12 @@ impl Browser {
         let said = self.client.issue_cmd(OfChromium::console()).await.expect("a log");
         let lines = said.as_array().cloned().unwrap_or_default();
         let is_bad = |line: &&Value| matches!(line["level"].as_str(), Some("SEVERE" | "WARNING"));
-        let bad: Vec<&str> =
-            lines.iter().filter(is_bad).filter_map(|line| line["message"].as_str()).filter(|text| !is_known(text)).collect();
+        let bad: Vec<&str> = lines
+            .iter()
+            .filter(is_bad)
+            .filter_map(|line| line["message"].as_str())
+            .filter(|text| !is_known(text))
+            .collect();
         assert!(bad.is_empty(), "the console says: {bad:#?}");
     }
 }

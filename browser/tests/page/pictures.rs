@@ -34,7 +34,8 @@ fn keep(name: &str, picture: &[u8]) {
 /// Pictures of a page, dark and light, wide and narrow, and what axe says of it.
 async fn look_at(browser: &Browser, page: &str) {
     let is_for_docs = std::env::var("RESTOCK_PICTURES").is_ok_and(|folder| folder == "docs");
-    let looks = THEMES.into_iter().flat_map(|theme| [DESKTOP, PHONE].map(|(width, height)| Look { theme, width, height }));
+    let looks =
+        THEMES.into_iter().flat_map(|theme| [DESKTOP, PHONE].map(|(width, height)| Look { theme, width, height }));
     for look in looks.clone() {
         browser.look(look).await;
         if look.width != DESKTOP.0 && !is_for_docs {
@@ -126,11 +127,12 @@ async fn rounds(browser: &Browser, shop: &Shop, provider: &Provider) {
     }
     browser.shows("#stopped", "Sold out").await;
     browser.until("#dead", "the entry that names no product", |text| text.contains("Unreadable entry")).await;
-    browser.until("#fact-left", "that some of them are told", |text| {
-        let left: String = text.chars().filter(char::is_ascii_digit).collect();
-        left.parse::<u64>().is_ok_and(|left| left < 3_800)
-    })
-    .await;
+    browser
+        .until("#fact-left", "that some of them are told", |text| {
+            let left: String = text.chars().filter(char::is_ascii_digit).collect();
+            left.parse::<u64>().is_ok_and(|left| left < 3_800)
+        })
+        .await;
     browser.shows("#running", "worker").await;
     look_at(browser, "page").await;
     browser.look(Look { theme: "light", width: DESKTOP.0, height: DESKTOP.1 }).await;
