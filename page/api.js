@@ -35,6 +35,7 @@ export class Problem extends Error {
       const document = await response.json();
       const kind = String(document.type ?? '').split(':').pop();
       const detail = document.detail || document.title || `status ${response.status}`;
+      if (kind === 'unauthorized' && !document.detail?.startsWith('the token')) return new Problem(response.status, kind, 'A token is needed.');
       const sentence = detail.charAt(0).toUpperCase() + detail.slice(1);
       const text = [/[.!?]$/.test(sentence) ? sentence : `${sentence}.`, ADVICE[kind]].filter(Boolean).join(' ');
       return new Problem(response.status, kind, text, waitMs);
@@ -116,6 +117,7 @@ export class Duty {
       byId('token-title').textContent = why ? 'A token is needed' : 'Token';
       byId('token-why').textContent =
         why ?? 'A server that has tokens lets only those in who have one. An admin’s can do all that is on this page.';
+      byId('token-input').value = '';
       byId('token-forget').hidden = !this.secret.value;
       dialog.addEventListener('close', () => {
         this.asking = null;

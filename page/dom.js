@@ -30,11 +30,16 @@ export function setText(element, text) {
 // Shows the items in order, one child each, and keeps the children that are there: focus stays where it is.
 // `make(item)` answers `{ element, update(item) }`.
 export function keepList(parent, known, items, keyOf, make) {
-  const wanted = new Set();
+  const wanted = new Set(items.map(keyOf));
+  // These first, so that those behind them need not move: what moves loses the focus.
+  for (const [key, child] of known) {
+    if (wanted.has(key)) continue;
+    child.element.remove();
+    known.delete(key);
+  }
   let before = parent.firstElementChild;
   for (const item of items) {
     const key = keyOf(item);
-    wanted.add(key);
     let child = known.get(key);
     if (!child) {
       child = make(item);
@@ -43,10 +48,5 @@ export function keepList(parent, known, items, keyOf, make) {
     child.update(item);
     if (child.element === before) before = before.nextElementSibling;
     else parent.insertBefore(child.element, before);
-  }
-  for (const [key, child] of known) {
-    if (wanted.has(key)) continue;
-    child.element.remove();
-    known.delete(key);
   }
 }

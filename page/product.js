@@ -136,10 +136,16 @@ export class ProductPanel {
       return el('form', { onsubmit: (event) => { event.preventDefault(); act(Number(input.value), submit, input); } },
         el('label', { for: id }, words), input, submit);
     };
-    const act = (button, method, path, body) => this.page.act(button, refusal, method, path, body);
+    const act = (button, method, path, body, headers) => this.page.act(button, refusal, method, path, body, headers);
+    // Asked again after a failure it is the same restock, and counts once.
+    let asked = { quantity: null, key: null };
     const restock = pieces('restock-pieces', 'Restock by so many pieces', 'Announce…', async (quantity, button, input) => {
       const sure = await this.page.sure(`Announce ${product.name}?`, `${this.waitingWords()}, in order, until the stock is gone.`, 'Announce it');
-      if (sure && await act(button, 'POST', `${base}/notifications/re-stock`, { quantity })) input.value = '';
+      if (!sure) return;
+      if (asked.quantity !== quantity) asked = { quantity, key: freshKey() };
+      if (!(await act(button, 'POST', `${base}/notifications/re-stock`, { quantity }, { 'idempotency-key': asked.key }))) return;
+      asked = { quantity: null, key: null };
+      input.value = '';
     });
     const stock = pieces('stock-pieces', 'Set the stock; 0 ends the sending', 'Set', async (pieces, button, input) => {
       if (await act(button, 'PUT', `${base}/stock`, { stock: pieces })) input.value = '';
@@ -175,6 +181,8 @@ export class ProductPanel {
     view.rounds.replaceChildren(...rounds.map(roundRow));
   }
 }
+
+const freshKey = () => `page-${[...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 
 function roundRow(row) {
   const { state, word } = stateOf(row);

@@ -114,7 +114,7 @@ class Page {
     setText(byId('fact-outbox'), plural(outbox.pending, 'restock', 'restocks'));
     const runs = running.length === 0 ? 'No round is running' : `${plural(running.length, 'round is', 'rounds are')} running`;
     const needs = failed.length === 0 ? 'nothing needs you' : `${count(failed.length)} ${failed.length === 1 ? 'needs' : 'need'} you`;
-    const joined = (running.length === 0) === (failed.length === 0) ? 'and' : 'but';
+    const joined = running.length === 0 && failed.length > 0 ? 'but' : 'and';
     setText(byId('headline'), paused ? 'All sending is paused.' : `${runs} ${joined} ${needs}.`);
     setText(byId('subline'), this.prospect(left, running, live));
     document.title = failed.length > 0 ? `(${failed.length}) Restock` : 'Restock';
@@ -131,11 +131,11 @@ class Page {
   }
 
   // Does something by hand; what the server says against it stands below the button.
-  async act(button, refusal, method, path, body) {
+  async act(button, refusal, method, path, body, headers) {
     button.disabled = true;
     refusal.hidden = true;
     try {
-      const done = await this.duty.call(method, path, { body });
+      const done = await this.duty.call(method, path, { body, headers });
       say('Done.');
       this.product.refresh();
       return done;

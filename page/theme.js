@@ -20,8 +20,6 @@
     root.dataset.theme = theme;
     const button = document.getElementById('theme-button');
     if (button) button.textContent = WORDS[theme];
-    // What is drawn from colours, and not by CSS, is drawn again.
-    root.dispatchEvent(new Event('themechange'));
   }
 
   apply(stored());
