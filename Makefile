@@ -1,6 +1,6 @@
 # Everything a contributor runs. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-api model check fmt build picture bench bench-peers plots servers
+.PHONY: help demo test test-api test-page model check fmt build picture bench bench-peers plots servers
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ test: servers ## run all tests on private servers (or RESTOCK_TEST_REDIS_URL and
 
 test-api: servers ## check restock-api against its description with schemathesis, in a virtual environment (PYTHON=python3)
 	scripts/test-api.sh
+
+test-page: servers ## test the pages in a real Chromium (RESTOCK_PICTURES=docs draws their pictures, too)
+	scripts/test-page.sh
 
 model: ## search more states of the protocol's model than the tests do (MINUTES=3 for each of five bounds)
 	cargo run --quiet --release --manifest-path model/Cargo.toml --example large -- $(or $(MINUTES),3)
@@ -35,6 +38,7 @@ bench-peers: servers ## the same jobs by restock, BullMQ and apalis-redis on one
 check: ## formatting, lints, documentation, file headers, links
 	cargo fmt --check
 	cargo fmt --check --manifest-path model/Cargo.toml
+	cargo fmt --check --manifest-path browser/Cargo.toml
 	cargo clippy --all-targets --all-features -- -D warnings
 	cargo clippy --lib --bins --no-default-features -- -D warnings
 	cargo clippy --manifest-path model/Cargo.toml --all-targets -- -D warnings

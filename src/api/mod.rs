@@ -17,6 +17,7 @@
 //! | `line` | who may write to the lines of products, and when |
 //! | `ask`, `problem` | reading requests, and saying what is wrong with them |
 //! | `routes` | all paths, and `/openapi.json` and `/docs` made of them |
+//! | `page` | the pages that people look at |
 //! | `stream`, `inbox` | streams of events, and the messages that users have |
 //! | `product`, `stock`, `restock`, `round`, `subscription`, `bulk`, `admin`, `deployment` | the routes |
 
@@ -31,6 +32,7 @@ mod impatient;
 mod inbox;
 mod line;
 pub mod options;
+mod page;
 mod problem;
 mod product;
 mod restock;

@@ -12,7 +12,7 @@ use super::{
     problem::{Kind, Problem},
 };
 use crate::{
-    ids::{ParseError, ProductId, Sku},
+    ids::{ParseError, ProductId, ProductRef, Sku},
     mysql::product::{self, ProductRow},
     report,
 };
@@ -62,6 +62,9 @@ pub(super) struct ProductsAsked {
     /// Only those after this number: the `next` of the page before.
     #[param(minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
     after: Option<u64>,
+    /// Only the one of this code; upper and lower case differ.
+    #[param(value_type = Option<Sku>)]
+    sku: Option<String>,
     /// At most so many.
     #[serde(default = "page_default")]
     #[param(minimum = 1, maximum = 1000, default = 100)]
@@ -89,7 +92,15 @@ pub(super) async fn list(
     let limit = check_limit(asked.limit)?;
     let after = asked.after.map(|after| i64::try_from(after).map(ProductId)).transpose();
     let after = after.map_err(|_| Problem::of_field(Kind::BadRequest, "after", "there is no such number"))?;
-    let items = product::list(&api.ready()?.producer.stores().mysql, after, limit).await?;
+    let sku = asked.sku.map(|sku| sku.parse()).transpose();
+    let sku: Option<Sku> = sku.map_err(|error: ParseError| Problem::of_field(Kind::BadRequest, "sku", error))?;
+    let mysql = &api.ready()?.producer.stores().mysql;
+    if let Some(sku) = sku {
+        let found = product::find(mysql, &ProductRef::Sku(sku)).await?;
+        let items = found.into_iter().filter(|row| after.is_none_or(|after| row.id > after)).collect();
+        return Ok(Json(Products { items, next: None }));
+    }
+    let items = product::list(mysql, after, limit).await?;
     let next = next_after(&items, limit, |row| row.id.to_string());
     Ok(Json(Products { items, next }))
 }

@@ -202,7 +202,8 @@ pub(super) async fn recipients(
     Ok(Json(Recipients { items, next }))
 }
 
-fn read_place(text: &str) -> Result<Place, Problem> {
+/// A place in line, as `after` names it.
+pub(super) fn read_place(text: &str) -> Result<Place, Problem> {
     let at = DateTime::parse_from_rfc3339(text).map_err(|_| {
         Problem::of_field(Kind::BadRequest, "after", "it is a time such as 2026-01-31T12:00:00.000001Z")
     })?;

@@ -22,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    Api, admin, auth, bulk, deployment, guard, inbox,
+    Api, admin, auth, bulk, deployment, guard, inbox, page,
     problem::{self, Problem},
     product, restock, round, stock, stream, subscription,
 };
@@ -97,6 +97,7 @@ pub(super) fn router(api: &Arc<Api>, origins: Vec<HeaderValue>, observer: Observ
         .merge(at_the_root)
         .with_state(api.clone())
         .merge(documents(description))
+        .merge(page::router())
         // One of our own, or what is merged after the layers would bring one that they do not surround.
         .fallback(async || Problem::of_status(StatusCode::NOT_FOUND))
         .layer(CatchPanicLayer::custom(guard::panicked))
@@ -124,6 +125,7 @@ fn producers() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(subscription::show, subscription::put, subscription::delete))
         .route_layer(from_fn(guard::refuse_parameters))
         .routes(routes!(product::list))
+        .routes(routes!(subscription::line))
         .routes(routes!(round::list))
         .routes(routes!(round::recipients))
         .routes(routes!(stream::routes::follow_all))
@@ -150,9 +152,9 @@ fn admins() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(deployment::dead))
 }
 
-/// Whether a route shows nothing of the shop: [`documents`].
+/// Whether a route shows nothing of the shop: [`documents`], and the files of the pages.
 pub(super) fn is_document(route: &str) -> bool {
-    route == DESCRIPTION || route.starts_with(PAGE)
+    route == DESCRIPTION || route.starts_with(PAGE) || page::is_asset(route)
 }
 
 /// `/openapi.json`, and the page at `/docs` that shows it, which comes from this program alone.

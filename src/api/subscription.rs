@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Api,
-    ask::At,
+    ask::{Asked, At},
     problem::{Kind, Problem},
+    product::{check_limit, next_after, page_default},
+    round::read_place,
 };
 use crate::{
-    ids::{Place, ProductId, UserId},
+    ids::{Place, ProductId, UserId, rfc3339},
     mysql::{line, subscription},
     report::why::{self, Why},
 };
@@ -94,4 +96,65 @@ pub(super) async fn delete(
     let _turn = lines.turn().await?;
     let done = subscription::unsubscribe(&lines.mysql, product, &[user]).await?;
     if done.unknown.is_empty() { Ok(StatusCode::NO_CONTENT) } else { Err(never(product, user)) }
+}
+
+/// Which people of a line.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LineAsked {
+    /// Only those after this place in line: the `next` of the page before.
+    #[param(value_type = Option<Place>)]
+    after: Option<String>,
+    /// At most so many.
+    #[serde(default = "page_default")]
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: u32,
+}
+
+/// Somebody in line.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct InLine {
+    user: UserId,
+    place: Place,
+    /// Whether they still want to hear; who does not is passed over.
+    active: bool,
+}
+
+/// Some people of a line.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Line {
+    /// How many people want to hear, in all.
+    waiting: u64,
+    /// In line order, up to the last one who wants to hear.
+    items: Vec<InLine>,
+    /// The `after` of the next page; null after the last.
+    next: Option<String>,
+}
+
+/// List who stands in a product's line
+///
+/// A page costs the same however deep it is; `waiting` counts everybody.
+#[utoipa::path(
+    get, path = "/products/{productId}/line", tag = "Subscriptions", operation_id = "showLine",
+    params(("productId" = ProductId, Path, description = "The product's number"), LineAsked),
+    responses((status = 200, description = "A page of people, in line order", body = Line))
+)]
+pub(super) async fn line(
+    State(api): State<Arc<Api>>,
+    At(product): At<ProductId>,
+    Asked(asked): Asked<LineAsked>,
+) -> Result<Json<Line>, Problem> {
+    let (ready, limit) = (api.ready()?, check_limit(asked.limit)?);
+    let after = asked.after.map(|after| read_place(&after)).transpose()?;
+    ready.product(product).await?;
+    let mysql = &ready.producer.stores().mysql;
+    let Some(upto) = line::newest_active(mysql, product).await? else {
+        return Ok(Json(Line { waiting: 0, items: Vec::new(), next: None }));
+    };
+    let waiting = line::count_active(mysql, product, None, upto).await?;
+    let people = line::page(mysql, product, after, upto, limit).await?;
+    let next = next_after(&people, limit, |person| rfc3339(person.place.datetime()));
+    let shown = |line::Person { place, user, active }| InLine { user, place, active };
+    Ok(Json(Line { waiting, items: people.into_iter().map(shown).collect(), next }))
 }

@@ -100,7 +100,7 @@ pub(super) enum Command {
     Man(manual::ManArgs),
     /// Watch a restock from end to end on private servers
     #[cfg(feature = "local-servers")]
-    Demo,
+    Demo(DemoArgs),
     /// Run a command with a private Redis and MySQL beside it
     #[cfg(feature = "local-servers")]
     #[command(hide = true)]
@@ -110,6 +110,15 @@ pub(super) enum Command {
 /// The whole command line, with an example in the help of each command.
 pub(super) fn with_examples() -> clap::Command {
     examples::add(Cli::command())
+}
+
+/// Options of `demo`.
+#[cfg(feature = "local-servers")]
+#[derive(Debug, clap::Args)]
+pub(super) struct DemoArgs {
+    /// Serve the page too, and leave everything running until Ctrl-C
+    #[arg(long)]
+    page: bool,
 }
 
 impl Command {
@@ -147,7 +156,7 @@ impl Command {
             #[cfg(feature = "local-servers")]
             Self::Up(args) => up::run(context, *args).await,
             #[cfg(feature = "local-servers")]
-            Self::Demo => match crate::demo::run().await? {
+            Self::Demo(DemoArgs { page }) => match crate::demo::run(page).await? {
                 End::Right => Ok(Exit::Done),
                 End::Wrong => Ok(Exit::Failure),
                 End::Stopped(signal) => std::process::exit(128 + signal),

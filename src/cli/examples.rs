@@ -48,7 +48,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("erase-user", "erase-user 1001"),
     ("history prune", "history prune --before 2026-01-01"),
     ("up", "up --rate 100"),
-    ("demo", "demo"),
+    ("demo", "demo --page"),
     ("probe", "probe 127.0.0.1:9464"),
     ("completions", "completions bash > /etc/bash_completion.d/restock-cli"),
     ("man", "man --out /usr/local/share/man/man1"),

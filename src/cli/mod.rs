@@ -56,7 +56,7 @@ pub async fn run() -> Exit {
     let logging = match &command {
         Command::Status(args) if args.takes_the_terminal(output) => logging.silent(),
         #[cfg(feature = "local-servers")]
-        Command::Demo => logging.silent(),
+        Command::Demo(_) => logging.silent(),
         _ => logging,
     };
     if let Some(done) = manual::run(&command) {

@@ -141,6 +141,7 @@ fn show(context: &Context, ground: &Ground, report: &Report, file_path: &str) ->
         format!("MySQL     {}", ground.describe_mysql()),
         format!("channels  {}", names.join(", ")),
         format!("API       {0}, to read and try at {0}/docs", report.api_url),
+        format!("page      {0}/, and {0}/me#user=… what one customer is told by `inbox`", report.api_url),
     ];
     if names.contains(&"file") {
         lines.push(format!("told      a line each in {file_path}"));

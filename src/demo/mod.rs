@@ -16,6 +16,8 @@ mod story;
 mod verdict;
 mod watch;
 
+use std::cell::Cell;
+
 use crate::local::Signals;
 
 /// How the demo came out.
@@ -29,14 +31,17 @@ pub enum End {
     Stopped(i32),
 }
 
-/// Runs the demo.
+/// Runs the demo; `with_page` it serves the page as well, and goes on after the verdict until a signal comes.
 ///
 /// # Errors
 /// When a part cannot be started, ends or does not answer.
-pub async fn run() -> anyhow::Result<End> {
+pub async fn run(with_page: bool) -> anyhow::Result<End> {
     let mut signals = Signals::listen()?;
+    let verdict = Cell::new(None);
+    let end = |right| if right { End::Right } else { End::Wrong };
     tokio::select! {
-        right = story::tell() => Ok(if right? { End::Right } else { End::Wrong }),
-        signal = signals.next() => Ok(End::Stopped(signal as i32)),
+        right = story::tell(with_page, &verdict) => Ok(end(right?)),
+        // What comes after the verdict is there to be ended.
+        signal = signals.next() => Ok(verdict.get().map_or(End::Stopped(signal as i32), end)),
     }
 }

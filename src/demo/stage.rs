@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 use super::receiver::{Reaction, Receiver};
 use crate::{
     config::Backends,
-    local::{Companion, Servers},
+    local::{Companion, Servers, free_port},
     producer::Producer,
     redis::Patience,
     stores::Stores,
@@ -102,6 +102,14 @@ impl Stage {
         let (window, idle) = (WINDOW.to_string(), CLAIM_IDLE_MS.to_string());
         command.args(["--lanes", LANES_EACH, "--window", &window, "--claim-idle-ms", &idle]);
         Ok(Companion::start("a worker", &command)?)
+    }
+
+    /// The HTTP API, which serves the page, and where that is.
+    pub(super) fn page(&self) -> anyhow::Result<(Companion, String)> {
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let mut command = self.command("restock-api")?;
+        command.args(["--listen", &address]);
+        Ok((Companion::start("the HTTP API", &command)?, format!("http://{address}/")))
     }
 
     pub(super) async fn producer(&self) -> anyhow::Result<Producer> {

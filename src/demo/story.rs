@@ -1,6 +1,7 @@
 //! The story, act by act.
 
 use std::{
+    cell::Cell,
     collections::HashMap,
     time::{Duration, Instant},
 };
@@ -39,6 +40,8 @@ const KILL_AFTER: usize = 500;
 const ACT_MAX: Duration = Duration::from_secs(45);
 /// How often the lanes are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// And when the story has been told.
+const LINGER_EVERY: Duration = Duration::from_millis(500);
 
 /// What the story must remember for the verdict.
 pub(super) struct Told<'a> {
@@ -78,7 +81,7 @@ impl Cast<'_> {
     }
 }
 
-pub(super) async fn tell() -> anyhow::Result<bool> {
+pub(super) async fn tell(with_page: bool, verdict: &Cell<Option<bool>>) -> anyhow::Result<bool> {
     let started = Instant::now();
     say("The orders of a real shop (Chen, D. (2015), Online Retail, UCI, CC BY 4.0): that\n\
          somebody bought a thing once stands for their wish to be told of it. The servers\n\
@@ -91,15 +94,24 @@ pub(super) async fn tell() -> anyhow::Result<bool> {
         say(&format!("  {:>7}  {:<36} {:>4} people wait", product.sku, product.name, product.line.len()))?;
     }
     let (producer, flusher) = (stage.producer().await?, stage.flusher()?);
+    let page = if with_page { Some(stage.page()?) } else { None };
+    if let Some((_, url)) = &page {
+        say(&format!("\nThe page shows what follows as it happens: {}", style(url).bold()))?;
+    }
     let mut cast = Cast { stage: &stage, producer, flusher, crew: Crew::start(&stage, WORKERS)? };
     let played = play(&mut cast, wanted).await;
     // Of a part that is gone all others complain; its own end is the reason.
     cast.check()?;
     let right = played?;
-    cast.producer.stores().redis.close().await;
+    verdict.set(Some(right));
     let end =
         if right { style("every figure is right").green() } else { style("A FIGURE IS WRONG: see ✗").red().bold() };
     say(&format!("\n{:.0} s in all; {end}", started.elapsed().as_secs_f64()))?;
+    if let Some((api, url)) = &page {
+        say(&format!("\nEverything runs on: find a product on {url} and restock it. Ctrl-C ends it."))?;
+        linger(&cast, api).await?;
+    }
+    cast.producer.stores().redis.close().await;
     Ok(right)
 }
 
@@ -108,6 +120,15 @@ async fn play(cast: &mut Cast<'_>, wanted: Vec<&Product>) -> anyhow::Result<bool
     let second = second_round(cast, &wanted, &first).await?;
     let told = Told { products: wanted, first, second, scarce: LANES - PLENTY, kill };
     verdict::give(cast.stage, cast.producer.stores(), &told).await
+}
+
+/// Until somebody has left who should be there.
+async fn linger(cast: &Cast<'_>, api: &Companion) -> anyhow::Result<()> {
+    loop {
+        cast.check()?;
+        api.check_running()?;
+        sleep(LINGER_EVERY).await;
+    }
 }
 
 /// Fills MySQL with the commands that a user would give.

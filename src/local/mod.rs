@@ -39,6 +39,7 @@ use std::ops::Deref;
 
 pub use companion::Companion;
 pub use error::LocalError;
+pub use port::free_port;
 pub use programs::{MYSQLD_VARIABLE, REDIS_VARIABLE};
 pub(crate) use run::Signals;
 pub use run::run_with_servers;

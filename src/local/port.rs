@@ -11,7 +11,10 @@ const PORTS: std::ops::Range<u16> = 15_000..32_000;
 const TRIES: usize = 200;
 
 /// A port on 127.0.0.1 that nobody holds now. Somebody may take it before the caller does.
-pub(super) fn free_port() -> Result<u16, LocalError> {
+///
+/// # Errors
+/// When none was found.
+pub fn free_port() -> Result<u16, LocalError> {
     (0..TRIES)
         .map(|_| rand::random_range(PORTS))
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())

@@ -14,6 +14,7 @@ mod limits;
 mod lines;
 mod outages;
 mod pace;
+mod page;
 mod routes;
 mod shop;
 mod stock;

@@ -1,0 +1,89 @@
+//! A stream that is cut off, in the middle of a message or between two: every message is there once.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::{
+    browser::{Browser, DEADLINE, with_browser},
+    proxy::Proxy,
+    shop::Shop,
+};
+
+const PRODUCTS: usize = 60;
+const POLL: Duration = Duration::from_millis(20);
+
+/// The names of the messages, the newest first.
+async fn shown(browser: &Browser) -> Vec<String> {
+    let names = browser
+        .run("return [...document.querySelectorAll('#messages .message-name')].map((name) => name.textContent)")
+        .await;
+    let names = names.as_array().cloned().unwrap_or_default();
+    names.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_cut_off_brings_every_message_exactly_once() {
+    let mut shop = Shop::open().await;
+    shop.cli(&["migrate", "--partitions", "2", "--channels", "inbox", "--rate", "12"]).await;
+    let mut products = "id,sku,name\n".to_owned();
+    let (mut wishes, mut restocks) = ("product_id,user_id,created_at\n".to_owned(), String::new());
+    for product in 1..=PRODUCTS {
+        products += &format!("{product},S{product},Thing {product}\n");
+        wishes += &format!("{product},7,2026-01-01T00:00:00Z\n");
+        restocks += &format!("{product},5\n");
+    }
+    shop.cli_with(&["import", "products", "-"], &products).await;
+    shop.cli_with(&["import", "subscriptions", "-"], &wishes).await;
+    let proxy = Proxy::start(shop.serve_with_tokens().await).await;
+    let token = shop.token_of(7).await;
+    shop.work(&[]);
+    with_browser(async move |browser| {
+        browser.goto(&format!("http://{}/me#token={token}", proxy.address)).await;
+        browser.shows("#link", "Live").await;
+        shop.cli_with(&["enqueue", "--from", "-"], &restocks).await;
+        let (start, mut seen_at_cut) = (Instant::now(), Vec::new());
+        // In the middle of the third message from there, at its first byte, and right behind an event's end or not: wherever
+        // so many bytes lead.
+        for (least, bytes) in [(4, 700), (16, 1), (28, 1234)] {
+            while shown(&browser).await.len() < least {
+                assert!(start.elapsed() < DEADLINE, "{:?}", shown(&browser).await);
+                sleep(POLL).await;
+            }
+            let cuts = proxy.cuts();
+            proxy.cut_after(bytes);
+            while proxy.cuts() == cuts {
+                assert!(start.elapsed() < DEADLINE, "nothing came that could be cut");
+                sleep(POLL).await;
+            }
+            browser.shows("#link", "Reconnecting").await;
+            seen_at_cut.push(shown(&browser).await.len());
+            proxy.open();
+            browser.shows("#link", "Live").await;
+        }
+        while shown(&browser).await.len() < PRODUCTS {
+            assert!(start.elapsed() < DEADLINE, "{} are missing", PRODUCTS - shown(&browser).await.len());
+            sleep(POLL).await;
+        }
+        let (names, streams) = (shown(&browser).await, proxy.streams());
+        println!("cut with {seen_at_cut:?} of {PRODUCTS} messages on the page; {streams} streams in all");
+        assert!(seen_at_cut.iter().all(|seen| *seen < PRODUCTS), "it was not in the middle: {seen_at_cut:?}");
+        assert!(streams >= 4, "it came back after each cut: {streams}");
+        let told: BTreeSet<&String> = names.iter().collect();
+        assert_eq!((names.len(), told.len()), (PRODUCTS, PRODUCTS), "each once: {names:?}");
+        // In their order, the newest first: as a page that was never cut off shows them.
+        browser.client.refresh().await.expect("it loads again");
+        browser.shows("#link", "Live").await;
+        while browser.client.find(fantoccini::Locator::Css("#older:not([hidden])")).await.is_ok() {
+            browser.press("#older").await;
+            sleep(POLL).await;
+        }
+        assert_eq!(shown(&browser).await, names);
+        browser.is_quiet(|line| line.contains("net::ERR_")).await;
+    })
+    .await;
+}
