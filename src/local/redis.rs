@@ -56,7 +56,9 @@ pub(super) async fn answers(port: u16, pid: Option<u32>) -> bool {
 /// Sends commands as they are typed, one on each line, and returns the replies as they come.
 pub(super) async fn ask(port: u16, commands: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    stream.write_all(format!("{commands}\r\nQUIT\r\n").as_bytes()).await?;
+    stream.write_all(format!("{commands}\r\n").as_bytes()).await?;
+    // A sentinel does not know QUIT; what was sent before the end is answered all the same.
+    stream.shutdown().await?;
     let mut reply = Vec::new();
     stream.take(64 * 1024).read_to_end(&mut reply).await?;
     Ok(String::from_utf8_lossy(&reply).into_owned())

@@ -42,7 +42,8 @@ impl LocalSentinels {
     }
 
     async fn start_with(options: &[&str]) -> Result<Self, LocalError> {
-        let options: Vec<String> = replicated().into_iter().chain(options.iter().map(|&word| word.to_owned())).collect();
+        let options: Vec<String> =
+            replicated().into_iter().chain(options.iter().map(|&word| word.to_owned())).collect();
         let (first, second) =
             tokio::try_join!(LocalRedis::start_with(options.clone()), LocalRedis::start_with(options.clone()))?;
         let mut sentinels = Vec::with_capacity(SENTINELS);

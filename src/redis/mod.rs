@@ -107,10 +107,28 @@ impl RedisError {
 impl From<Error> for RedisError {
     fn from(error: Error) -> Self {
         let details = error.details();
-        let passing =
-            ["LOADING", "BUSY ", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "OOM ", "MISCONF", "NOREPLICAS"];
+        let passing = [
+            "LOADING",
+            "BUSY ",
+            "MASTERDOWN",
+            "CLUSTERDOWN",
+            "READONLY",
+            "UNBLOCKED",
+            "TRYAGAIN",
+            "OOM ",
+            "MISCONF",
+            "NOREPLICAS",
+            // The client's own words, while it looks for the server that has taken over.
+            "Failed to route command",
+            "Too many failed write attempts",
+        ];
         let is_unreachable = match error.kind() {
-            ErrorKind::IO | ErrorKind::Timeout | ErrorKind::Canceled | ErrorKind::Cluster | ErrorKind::Sentinel => true,
+            ErrorKind::IO
+            | ErrorKind::Timeout
+            | ErrorKind::Canceled
+            | ErrorKind::Cluster
+            | ErrorKind::Routing
+            | ErrorKind::Sentinel => true,
             _ => passing.iter().any(|word| details.starts_with(word)),
         };
         let failure = if is_unreachable { Self::Unreachable(error) } else { Self::Refused(error) };
@@ -149,6 +167,7 @@ const CLOSE_MAX: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub struct Redis {
     client: Client,
+    link: connect::Link<Client>,
     keys: Keys,
     /// Ends the watch over the connection with its last user.
     _watch: Option<Arc<DropGuard>>,
@@ -161,9 +180,9 @@ impl Redis {
     /// [`RedisError::Refused`] for a URL that cannot be read, [`RedisError::Unreachable`] when `patience` ran out.
     pub async fn connect(url: &SecretString, namespace: &Namespace, patience: Patience) -> Result<Self, RedisError> {
         let client = connect::client(url, patience)?;
-        connect::init(&client).await?;
-        let watch = (patience == Patience::Endless).then(|| Arc::new(connect::watch(client.clone())));
-        Ok(Self { client, keys: Keys::new(namespace.clone()), _watch: watch })
+        let link = connect::Link::open(client.clone()).await?;
+        let watch = (patience == Patience::Endless).then(|| Arc::new(connect::watch(link.clone())));
+        Ok(Self { client, link, keys: Keys::new(namespace.clone()), _watch: watch })
     }
 
     /// Another connection to the same server, for a reader that blocks.
@@ -173,8 +192,8 @@ impl Redis {
     pub async fn reader(&self) -> Result<Self, RedisError> {
         let client = self.client.clone_new();
         client.update_perf_config(connect::reader_timeouts());
-        connect::init(&client).await?;
-        Ok(Self { client, keys: self.keys.clone(), _watch: None })
+        let link = connect::Link::open(client.clone()).await?;
+        Ok(Self { client, link, keys: self.keys.clone(), _watch: None })
     }
 
     /// Tells when the connection was broken: answers may have been lost, though their commands were sent again.
@@ -191,7 +210,7 @@ impl Redis {
 
     /// Gives the connection up and makes another.
     pub async fn reconnect(&self) {
-        connect::reconnect(&self.client).await;
+        self.link.renew().await;
     }
 
     /// The names of the keys.

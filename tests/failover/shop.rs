@@ -159,7 +159,8 @@ impl Shop {
             let row = history::round_of(&self.mysql, &Self::lane(product), FIRST).await.ok().flatten()?;
             (!row.state.status.is_open()).then_some(row.state)
         };
-        until(&format!("the round of product {product} has ended in MySQL"), || async { ended().await.is_some() }).await;
+        until(&format!("the round of product {product} has ended in MySQL"), || async { ended().await.is_some() })
+            .await;
         let state = ended().await.expect("it has ended");
         assert_eq!(state.status, Status::Completed, "{state:?}");
     }
