@@ -21,6 +21,8 @@ const SENTINELS: usize = 3;
 #[derive(Debug)]
 pub struct LocalSentinels {
     nodes: [LocalRedis; 2],
+    /// What Redis asks for; the sentinels ask for nothing.
+    password: Option<String>,
     sentinels: Vec<LocalRedis>,
 }
 
@@ -30,7 +32,7 @@ impl LocalSentinels {
     /// # Errors
     /// One of them is not installed or does not start, or they do not find each other.
     pub async fn start() -> Result<Self, LocalError> {
-        Self::start_with(&[]).await
+        Self::start_with(None).await
     }
 
     /// The same, with Redis asking for this password, and the sentinels for none.
@@ -38,28 +40,31 @@ impl LocalSentinels {
     /// # Errors
     /// As [`LocalSentinels::start`].
     pub async fn start_with_password(password: &str) -> Result<Self, LocalError> {
-        Self::start_with(&["--requirepass", password, "--masterauth", password]).await
+        Self::start_with(Some(password)).await
     }
 
-    async fn start_with(options: &[&str]) -> Result<Self, LocalError> {
-        let options: Vec<String> =
-            replicated().into_iter().chain(options.iter().map(|&word| word.to_owned())).collect();
+    async fn start_with(password: Option<&str>) -> Result<Self, LocalError> {
         let (first, second) =
-            tokio::try_join!(LocalRedis::start_with(options.clone()), LocalRedis::start_with(options.clone()))?;
+            tokio::try_join!(LocalRedis::start_with(replicated()), LocalRedis::start_with(replicated()))?;
         let mut sentinels = Vec::with_capacity(SENTINELS);
         for _ in 0..SENTINELS {
             sentinels.push(LocalRedis(Server::start_with(Kind::Sentinel, Vec::new()).await?));
         }
-        let all = Self { nodes: [first, second], sentinels };
-        let password = options.iter().skip_while(|word| *word != "--requirepass").nth(1);
-        all.introduce(password.map(String::as_str)).await?;
+        let all = Self { nodes: [first, second], password: password.map(str::to_owned), sentinels };
+        all.introduce().await?;
         Ok(all)
     }
 
-    async fn introduce(&self, password: Option<&str>) -> Result<(), LocalError> {
+    async fn introduce(&self) -> Result<(), LocalError> {
         let [first, second] = &self.nodes;
+        let password = self.password.as_deref();
         let login = password.map_or_else(String::new, |password| format!("AUTH {password}\r\n"));
         let port = first.port();
+        for node in &self.nodes {
+            if let Some(password) = password {
+                node.command(&format!("CONFIG SET masterauth {password} requirepass {password}")).await?;
+            }
+        }
         second.command(&format!("{login}REPLICAOF 127.0.0.1 {port}")).await?;
         until("the replica follows", || async {
             Ok(second.command(&format!("{login}INFO replication")).await?.contains("master_link_status:up"))
@@ -96,7 +101,8 @@ impl LocalSentinels {
         let mut ports = self.sentinels.iter().map(|sentinel| sentinel.port());
         let first = ports.next().unwrap_or_default();
         let others: String = ports.map(|port| format!("node=127.0.0.1:{port}&")).collect();
-        format!("redis-sentinel://127.0.0.1:{first}?{others}sentinelServiceName={NAME}")
+        let login = self.password.as_ref().map_or_else(String::new, |password| format!(":{password}@"));
+        format!("redis-sentinel://{login}127.0.0.1:{first}?{others}sentinelServiceName={NAME}")
     }
 
     /// The sentinels, in the order of the URL.

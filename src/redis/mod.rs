@@ -8,6 +8,7 @@
 //! * `mirror` has what is copied there from MySQL;
 //! * [`inspect`] looks at what is there, for those who check it; [`census`] counts it; [`entry_id`] orders entries;
 //! * [`stock`] reads what is in stock, and names that state;
+//! * [`server`] is what the servers say of themselves;
 //! * [`signal`] listens for stop signals.
 
 pub mod census;
@@ -23,7 +24,7 @@ pub mod log;
 mod mirror;
 pub mod pending;
 pub mod scripts;
-mod server;
+pub mod server;
 pub mod signal;
 pub mod stock;
 

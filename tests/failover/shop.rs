@@ -22,6 +22,7 @@ use super::support::servers::servers;
 const DEADLINE: Duration = Duration::from_secs(50);
 /// So many that each master of a cluster can have some.
 pub(crate) const PARTITIONS: u16 = 6;
+const WINDOW: usize = 64;
 const FIRST: Round = Round(1);
 
 /// Waits for a state, with a deadline.
@@ -36,7 +37,7 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut reached: imp
 pub(crate) struct Shop {
     pub(crate) receiver: Receiver,
     pub(crate) keys: Keys,
-    namespace: Namespace,
+    pub(crate) namespace: Namespace,
     mysql: MySqlPool,
     redis_url: String,
     mysql_url: String,
@@ -49,6 +50,13 @@ pub(crate) struct Standing {
     pub(crate) started: usize,
     /// Of these, those whom MySQL had.
     pub(crate) recorded: usize,
+}
+
+impl Standing {
+    /// The most who may be told twice when Redis is lost now: whom MySQL does not have yet, and a window under way.
+    pub(crate) fn in_doubt(self) -> usize {
+        self.started - self.recorded + WINDOW
+    }
 }
 
 impl Shop {
@@ -84,7 +92,7 @@ impl Shop {
 
     pub(crate) fn worker(&self) -> Child {
         let mut role = self.role(env!("CARGO_BIN_EXE_restock-worker"));
-        role.args(["--claim-idle-ms", "2000"]).spawn().expect("the worker starts")
+        role.args(["--claim-idle-ms", "2000", "--window", &WINDOW.to_string()]).spawn().expect("the worker starts")
     }
 
     /// What a command of the shell says.
@@ -99,6 +107,20 @@ impl Shop {
         let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{args:?}: {}\n{out}\n{error}", output.status);
         out.into_owned()
+    }
+
+    /// The commands that look at everything find nothing wrong.
+    pub(crate) async fn commands_work(&self) {
+        for command in [["status", "--output=json"], ["pending", "--output=json"], ["rate", "--output=json"]] {
+            self.done(&command).await;
+        }
+        self.done(&["stock", "set", "42", "3"]).await;
+        self.verified().await;
+    }
+
+    /// The two stores come to say the same.
+    pub(crate) async fn verified(&self) {
+        until("nothing is left to be found", || async { self.command(&["verify"]).await.status.success() }).await;
     }
 
     /// A product with users 1 to `people` in line, in this order.
@@ -133,11 +155,12 @@ impl Shop {
     }
 
     pub(crate) async fn standing(&self, product: i64) -> Standing {
+        // Whom MySQL has was started before: so this never is more.
         let recorded = self.recorded(product).await.len();
         Standing { started: self.starts(product).len(), recorded }
     }
 
-    /// How many people were told for the first time after `at_us`.
+    /// When somebody was first told after `at_us`.
     pub(crate) fn first_start_after(&self, product: i64, at_us: i64) -> Option<i64> {
         self.starts(product).values().map(|starts| starts[0]).filter(|start| *start > at_us).min()
     }
