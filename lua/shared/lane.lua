@@ -14,8 +14,11 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
+-- Names the server's present time as a primary. The run alone would not do: one that was replaced, copied its successor
+-- and takes over from that again may hold less than when it was last a primary, and was not started anew.
 local function server_run()
-  return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+  local info = redis.call('INFO', 'server', 'replication')
+  return string.match(info, 'run_id:(%w+)') .. '-' .. (string.match(info, 'master_replid:(%w+)') or '')
 end
 
 local function read_hash(key)

@@ -137,31 +137,27 @@ impl<C: ClientLike> Link<C> {
 
     /// Makes a connection anew that only seems to be there.
     pub(super) async fn renew(&self) {
-        let client = &self.client;
-        if client.is_clustered() {
+        let (client, is_connected) = (&self.client, self.client.is_connected());
+        if is_connected {
+            tracing::warn!("Redis does not answer: connecting again");
+        }
+        if client.is_clustered() || client.uses_sentinels() {
             return self.start_over().await;
         }
-        if client.uses_sentinels() && !client.is_connected() {
-            return self.ask_given_sentinels();
-        }
         // One that is known to be gone is being made anew already.
-        if client.is_connected() {
-            tracing::warn!("Redis does not answer: connecting again");
-            if let Err(error) = client.force_reconnection().await {
-                tracing::debug!(%error, "could not connect again yet");
-            }
+        if is_connected && let Err(error) = client.force_reconnection().await {
+            tracing::debug!(%error, "could not connect again yet");
         }
     }
 
-    /// In a cluster a forced reconnection keeps connections that show no error, also those on which nothing is answered.
+    /// Where there are several servers the client may be waiting for one that is gone. In a cluster a forced reconnection
+    /// also keeps connections that show no error, whether anything is answered on them or not.
     async fn start_over(&self) {
         let mut task = self.task.lock().await;
-        tracing::warn!("a node of the Redis cluster does not answer: connecting to all again");
         task.abort();
         // The next task must not find what this one leaves behind as it ends.
-        while !task.is_finished() {
-            sleep(Duration::from_millis(1)).await;
-        }
+        let _ = (&mut *task).await;
+        self.ask_given_sentinels();
         *task = self.client.connect();
     }
 

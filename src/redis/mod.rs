@@ -121,6 +121,7 @@ impl From<Error> for RedisError {
             "NOREPLICAS",
             // The client's own words, while it looks for the server that has taken over.
             "Failed to route command",
+            "Client is not initialized",
             "Too many failed write attempts",
         ];
         let is_unreachable = match error.kind() {
@@ -218,16 +219,6 @@ impl Redis {
     #[must_use]
     pub fn keys(&self) -> &Keys {
         &self.keys
-    }
-
-    /// The id of the server's present run: another one after every restart or fail-over.
-    ///
-    /// # Errors
-    /// As any call.
-    pub async fn run_id(&self) -> Result<String, RedisError> {
-        use fred::types::InfoKind;
-        let info: String = self.client.info(Some(InfoKind::Server)).await?;
-        Ok(info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default().trim().to_owned())
     }
 
     /// Closes the connection after what was sent is answered, or after half a second.

@@ -154,7 +154,8 @@ async fn a_master_that_freezes_is_replaced_and_nobody_listens_to_it_when_it_wake
 async fn a_master_hands_over_in_the_middle_and_nobody_is_told_twice() {
     let redis = LocalCluster::start().await.expect("the servers start");
     let shop = Shop::open(redis.url(), spread(&redis).await, 600).await;
-    let client = Redis::connect(&redis.url().into(), &shop.namespace, Patience::Endless).await.expect("Redis answers");
+    let client =
+        Redis::connect(&redis.url().into(), &shop.settings.namespace, Patience::Endless).await.expect("Redis answers");
     let mut signals = signal::listen(&client, PARTITIONS).await.expect("Redis answers");
     let _roles = (shop.flusher(), shop.worker());
     begin(&shop).await;

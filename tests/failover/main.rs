@@ -4,5 +4,6 @@
 mod support;
 
 mod cluster;
+mod runs;
 mod sentinel;
 mod shop;

@@ -37,8 +37,8 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut reached: imp
 pub(crate) struct Shop {
     pub(crate) receiver: Receiver,
     pub(crate) keys: Keys,
-    pub(crate) namespace: Namespace,
-    mysql: MySqlPool,
+    pub(crate) settings: Settings,
+    pub(crate) mysql: MySqlPool,
     redis_url: String,
     mysql_url: String,
 }
@@ -70,7 +70,7 @@ impl Shop {
         let settings = Settings::first(namespace.clone(), PARTITIONS, vec![webhook], rate);
         settings.store_first(&mysql).await.expect("settings are stored");
         let receiver = Receiver::start(|_| Reaction::accept()).await.expect("the receiver starts");
-        Self { receiver, keys: Keys::new(namespace.clone()), namespace, mysql, redis_url, mysql_url }
+        Self { receiver, keys: Keys::new(namespace), settings, mysql, redis_url, mysql_url }
     }
 
     fn role(&self, program: &str) -> Command {
@@ -78,7 +78,7 @@ impl Shop {
         command
             .env("RESTOCK_REDIS_URL", &self.redis_url)
             .env("RESTOCK_MYSQL_URL", &self.mysql_url)
-            .env("RESTOCK_NAMESPACE", self.namespace.as_str())
+            .env("RESTOCK_NAMESPACE", self.settings.namespace.as_str())
             .env("RESTOCK_WEBHOOK_URL", self.receiver.url())
             .env("RESTOCK_FLUSH_INTERVAL_MS", "100")
             .stdin(Stdio::null())
