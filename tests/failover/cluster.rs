@@ -14,7 +14,10 @@ use restock::{
 };
 use tokio::time::timeout;
 
-use super::shop::{PARTITIONS, Shop, until};
+use super::{
+    shop::{PARTITIONS, Shop, until},
+    turn,
+};
 
 const PEOPLE: i64 = 500;
 
@@ -74,6 +77,7 @@ async fn products_of(redis: &LocalCluster, shop: &Shop, node: &LocalRedis) -> Ve
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_cluster_everything_runs_with_only_another_url() {
+    let _turn = turn().await;
     let redis = LocalCluster::start().await.expect("the servers start");
     let shop = Shop::open(redis.url(), spread(&redis).await, 500).await;
     let _roles = (shop.flusher(), shop.worker());
@@ -116,6 +120,7 @@ async fn standings(shop: &Shop) -> Vec<super::shop::Standing> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_is_killed_and_its_replica_lacks_the_last_writes_and_nobody_is_lost() {
+    let _turn = turn().await;
     let redis = LocalCluster::start().await.expect("the servers start");
     let shop = Shop::open(redis.url(), spread(&redis).await, 600).await;
     let _roles = (shop.flusher(), shop.worker());
@@ -134,6 +139,7 @@ async fn a_master_is_killed_and_its_replica_lacks_the_last_writes_and_nobody_is_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_that_freezes_is_replaced_and_nobody_listens_to_it_when_it_wakes() {
+    let _turn = turn().await;
     let redis = LocalCluster::start().await.expect("the servers start");
     let shop = Shop::open(redis.url(), spread(&redis).await, 600).await;
     let _roles = (shop.flusher(), shop.worker());
@@ -152,6 +158,7 @@ async fn a_master_that_freezes_is_replaced_and_nobody_listens_to_it_when_it_wake
 /// As before an upgrade of a server: no connection breaks, and what lay at one server lies at another.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_master_hands_over_in_the_middle_and_nobody_is_told_twice() {
+    let _turn = turn().await;
     let redis = LocalCluster::start().await.expect("the servers start");
     let shop = Shop::open(redis.url(), spread(&redis).await, 600).await;
     let client =

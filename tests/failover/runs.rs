@@ -10,7 +10,10 @@ use restock::{
     stores::Stores,
 };
 
-use super::shop::{Shop, until};
+use super::{
+    shop::{Shop, until},
+    turn,
+};
 
 const PRODUCT: ProductId = ProductId(1);
 
@@ -39,6 +42,7 @@ async fn follow(copy: &LocalRedis, primary: &LocalRedis) {
 /// It lost a round when it was replaced; nobody touched the product at its successor; and it was never started anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_takes_over_a_second_time_is_not_believed() {
+    let _turn = turn().await;
     let (first, second) = tokio::try_join!(LocalRedis::start(), LocalRedis::start()).expect("the servers start");
     let shop = Shop::open(first.url(), fresh_namespace(), 500).await;
     shop.product(PRODUCT.0, 3).await;

@@ -7,12 +7,16 @@ use restock::{
     redis::{Patience, Redis},
 };
 
-use super::shop::{Shop, until};
+use super::{
+    shop::{Shop, until},
+    turn,
+};
 
 const PEOPLE: i64 = 1500;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_sentinels_everything_runs_with_only_another_url() {
+    let _turn = turn().await;
     let redis = LocalSentinels::start_with_password("hush").await.expect("the servers start");
     let shop = Shop::open(redis.url(), fresh_namespace(), 500).await;
     let _roles = (shop.flusher(), shop.worker());
@@ -28,6 +32,7 @@ async fn behind_sentinels_everything_runs_with_only_another_url() {
 /// The replica has not what the primary accepted in its last moments, and MySQL has some of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_lacks_the_last_writes_takes_over_and_nobody_is_lost() {
+    let _turn = turn().await;
     let redis = LocalSentinels::start().await.expect("the servers start");
     let shop = Shop::open(redis.url(), fresh_namespace(), 500).await;
     let _roles = (shop.flusher(), shop.worker());
@@ -56,6 +61,7 @@ async fn a_replica_that_lacks_the_last_writes_takes_over_and_nobody_is_lost() {
 /// The old primary wakes among workers that it still takes for its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_that_freezes_is_replaced_and_nobody_listens_to_it_when_it_wakes() {
+    let _turn = turn().await;
     let redis = LocalSentinels::start().await.expect("the servers start");
     let shop = Shop::open(redis.url(), fresh_namespace(), 500).await;
     let _roles = (shop.flusher(), shop.worker());
@@ -80,6 +86,7 @@ async fn a_primary_that_freezes_is_replaced_and_nobody_listens_to_it_when_it_wak
 /// Once connected, the client knows the sentinels that the first one named, which does not name itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sentinel_of_the_url_is_asked_again_when_those_it_named_are_gone() {
+    let _turn = turn().await;
     let redis = LocalSentinels::start().await.expect("the servers start");
     let client =
         Redis::connect(&redis.url().into(), &fresh_namespace(), Patience::Endless).await.expect("Redis answers");
