@@ -14,10 +14,13 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
+-- Names the server's present time as a primary. The run alone would not do: one that was replaced, copied its successor
+-- and takes over from that again may hold less than when it was last a primary, and was not started anew.
 local function server_run()
-  local info = redis.call('INFO', 'server')
-  local _, before = string.find(info, 'run_id:', 1, true)
-  return string.match(info, '^%w+', before + 1)
+  local info = redis.call('INFO', 'server', 'replication')
+  local _, run = string.find(info, 'run_id:', 1, true)
+  local _, copied = string.find(info, 'master_replid:', 1, true)
+  return string.match(info, '^%w+', run + 1) .. '-' .. (copied and string.match(info, '^%w+', copied + 1) or '')
 end
 
 local function read_hash(key)

@@ -19,6 +19,35 @@ pub enum LocalError {
         #[source]
         docker: Box<LocalError>,
     },
+    /// The program is not there, and Docker cannot stand in.
+    #[error(
+        "{server} is not installed ({looked_for} not found): install it with `apt-get install redis-server` or \
+         `brew install redis`; servers that must find each other are not started in containers"
+    )]
+    ProgramMissing {
+        /// Which server.
+        server: &'static str,
+        /// The programs that were looked for.
+        looked_for: &'static str,
+    },
+    /// A server refused a command.
+    #[error("Redis on port {port} refused `{command}`: {reply}")]
+    Refused {
+        /// Of which server.
+        port: u16,
+        /// What it was asked.
+        command: String,
+        /// What it said.
+        reply: String,
+    },
+    /// Servers did not come to agree in time.
+    #[error("{what} is still not so after {} s", within.as_secs())]
+    Unsettled {
+        /// What was waited for.
+        what: &'static str,
+        /// The deadline that passed.
+        within: Duration,
+    },
     /// The variable that chooses a program names something that is not a file.
     #[error("{variable}={path} is not a program: give the path of one, or unset the variable", path = path.display())]
     NotAProgram {

@@ -6,6 +6,8 @@
 //!                                      └─ Container: Docker, when there is none┘
 //! ```
 //!
+//! [`LocalSentinels`] and [`LocalCluster`] are several such servers that take over from each other.
+//!
 //! Each server listens on a free port of 127.0.0.1 and keeps its data in a folder of mode 700 under `TMPDIR`. Nothing
 //! on the machine is read or changed, and a server that is already there is left alone. When a value is dropped, its
 //! server is killed and its folder removed; when this process ends in any other way, `kill -9` included, a watchdog
@@ -22,6 +24,7 @@
 //!
 //! A wrapper script as a program must `exec` the server in the end: signals go to its process.
 
+mod cluster;
 mod companion;
 mod docker;
 mod error;
@@ -32,17 +35,21 @@ mod process;
 mod programs;
 mod redis;
 mod run;
+mod sentinel;
 mod server;
+mod settle;
 mod urls;
 
 use std::ops::Deref;
 
+pub use cluster::LocalCluster;
 pub use companion::Companion;
 pub use error::LocalError;
 pub use port::free_port;
 pub use programs::{MYSQLD_VARIABLE, REDIS_VARIABLE};
 pub(crate) use run::Signals;
 pub use run::run_with_servers;
+pub use sentinel::LocalSentinels;
 pub use server::Server;
 pub use urls::{MYSQL_URL_VARIABLE, REDIS_URL_VARIABLE, Urls, fresh_database_name, fresh_namespace};
 
@@ -79,6 +86,27 @@ impl LocalRedis {
     /// It is not installed or does not start.
     pub async fn start() -> Result<Self, LocalError> {
         Server::start(Kind::Redis).await.map(Self)
+    }
+
+    /// Starts one of several that are to find each other.
+    async fn start_with(options: Vec<String>) -> Result<Self, LocalError> {
+        Server::start_with(Kind::Redis, options).await.map(Self)
+    }
+
+    /// Sends one command as it is typed and returns the reply as it comes.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub async fn command(&self, command: &str) -> Result<String, LocalError> {
+        let port = self.port();
+        let reply = redis::ask(port, command).await.map_err(LocalError::io("ask", format!("127.0.0.1:{port}")))?;
+        match reply.strip_prefix('-') {
+            Some(reason) => {
+                let reply = reason.lines().next().unwrap_or_default().to_owned();
+                Err(LocalError::Refused { port, command: command.to_owned(), reply })
+            }
+            None => Ok(reply),
+        }
     }
 
     /// `redis://127.0.0.1:PORT`

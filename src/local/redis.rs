@@ -29,19 +29,36 @@ pub(super) const SETTINGS: &[&str] = &[
     "no",
 ];
 
+/// The file of a sentinel, in its folder: it reads it at start and keeps what it learns there.
+pub(super) const SENTINEL_FILE: &str = "sentinel.conf";
+
+/// Not bound to loopback, a sentinel would take commands from everywhere.
+pub(super) fn sentinel_settings(port: u16) -> String {
+    format!("bind 127.0.0.1\nport {port}\n")
+}
+
+pub(super) fn sentinel_command(program: &Path, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.arg(home.join(SENTINEL_FILE)).arg("--sentinel");
+    command
+}
+
 /// Whether the server on this port takes commands, and is the process `pid` if one is given.
 ///
 /// Another run may have taken the port just before our server did; its server would answer too.
 pub(super) async fn answers(port: u16, pid: Option<u32>) -> bool {
-    ask(port).await.is_ok_and(|reply| {
+    ask(port, "PING\r\nINFO server").await.is_ok_and(|reply| {
         reply.starts_with("+PONG")
             && pid.is_none_or(|pid| reply.lines().any(|line| line.trim_end() == format!("process_id:{pid}")))
     })
 }
 
-async fn ask(port: u16) -> std::io::Result<String> {
+/// Sends commands as they are typed, one on each line, and returns the replies as they come.
+pub(super) async fn ask(port: u16, commands: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    stream.write_all(b"PING\r\nINFO server\r\nQUIT\r\n").await?;
+    stream.write_all(format!("{commands}\r\n").as_bytes()).await?;
+    // A sentinel does not know QUIT; what was sent before the end is answered all the same.
+    stream.shutdown().await?;
     let mut reply = Vec::new();
     stream.take(64 * 1024).read_to_end(&mut reply).await?;
     Ok(String::from_utf8_lossy(&reply).into_owned())

@@ -1,6 +1,6 @@
 //! One private server, whatever it is and wherever it runs.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use nix::sys::signal::Signal;
 use tokio::time::{Instant, sleep, timeout};
@@ -27,6 +27,7 @@ const PORT_TRIES: usize = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Redis,
+    Sentinel,
     MySql,
 }
 
@@ -34,6 +35,7 @@ pub(super) enum Kind {
 #[derive(Debug)]
 enum Program {
     Redis(PathBuf),
+    Sentinel(PathBuf),
     Database(Database),
 }
 
@@ -50,6 +52,8 @@ enum Host {
 #[derive(Debug)]
 pub struct Server {
     kind: Kind,
+    /// What this one is given beside its kind's settings.
+    options: Vec<String>,
     port: u16,
     host: Host,
 }
@@ -57,25 +61,36 @@ pub struct Server {
 impl Server {
     /// Starts a server and waits until it answers. A port lost to another process is replaced by a new one.
     pub(super) async fn start(kind: Kind) -> Result<Self, LocalError> {
-        let program = match kind {
-            Kind::Redis => programs::redis()?.map(Program::Redis),
-            Kind::MySql => programs::database()?.map(Program::Database),
-        };
-        match program {
-            Some(program) => Self::start_program(kind, program).await,
+        match Self::program(kind)? {
+            Some(program) => Self::start_program(kind, program, Vec::new()).await,
             None => Self::start_container(kind).await,
         }
     }
 
-    async fn start_program(kind: Kind, program: Program) -> Result<Self, LocalError> {
+    /// Starts one of several servers that must find each other, which containers would not.
+    pub(super) async fn start_with(kind: Kind, options: Vec<String>) -> Result<Self, LocalError> {
+        let not_found = || LocalError::ProgramMissing { server: kind.name(), looked_for: kind.programs() };
+        Self::start_program(kind, Self::program(kind)?.ok_or_else(not_found)?, options).await
+    }
+
+    fn program(kind: Kind) -> Result<Option<Program>, LocalError> {
+        Ok(match kind {
+            Kind::Redis => programs::redis()?.map(Program::Redis),
+            Kind::Sentinel => programs::redis()?.map(Program::Sentinel),
+            Kind::MySql => programs::database()?.map(Program::Database),
+        })
+    }
+
+    async fn start_program(kind: Kind, program: Program, options: Vec<String>) -> Result<Self, LocalError> {
         let process = Process::new(kind.name(), Home::create()?);
         if let Program::Database(database) = &program {
             process.run(&mysql::install_command(database, process.home())?, READY_MAX).await?;
         }
-        let mut server = Self { kind, port: 0, host: Host::Process { program, process } };
+        let mut server = Self { kind, options, port: 0, host: Host::Process { program, process } };
         let mut tries = 1;
         loop {
             server.port = free_port()?;
+            server.write_configuration()?;
             match server.start_again().await {
                 Err(error) if error.is_port_taken() && tries < PORT_TRIES => tries += 1,
                 other => return other.map(|()| server),
@@ -85,7 +100,7 @@ impl Server {
 
     async fn start_container(kind: Kind) -> Result<Self, LocalError> {
         let image = match kind {
-            Kind::Redis => Image::Redis,
+            Kind::Redis | Kind::Sentinel => Image::Redis,
             Kind::MySql => Image::MariaDb,
         };
         let mut tries = 1;
@@ -93,7 +108,8 @@ impl Server {
             let port = free_port()?;
             match Container::start(image, port).await {
                 Ok(container) => {
-                    let server = Self { kind, port, host: Host::Container(Box::new(container)) };
+                    let host = Host::Container(Box::new(container));
+                    let server = Self { kind, options: Vec::new(), port, host };
                     server.ready().await?;
                     return Ok(server);
                 }
@@ -193,9 +209,25 @@ impl Server {
         }
     }
 
+    /// A sentinel keeps what it knows in its file, and is not given anything beside it.
+    fn write_configuration(&self) -> Result<(), LocalError> {
+        match &self.host {
+            Host::Process { program: Program::Sentinel(_), process } => {
+                let file = process.home().file(redis::SENTINEL_FILE);
+                fs::write(&file, redis::sentinel_settings(self.port)).map_err(LocalError::io("write", &file))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn command(&self, program: &Program, home: &Home) -> Command {
         match program {
-            Program::Redis(path) => redis::command(path, home.path(), self.port),
+            Program::Redis(path) => {
+                let mut command = redis::command(path, home.path(), self.port);
+                command.args(&self.options);
+                command
+            }
+            Program::Sentinel(path) => redis::sentinel_command(path, home.path()),
             Program::Database(database) => mysql::command(database, home, self.port),
         }
     }
@@ -224,7 +256,7 @@ impl Server {
 
     async fn answers(&self) -> bool {
         match (self.kind, &self.host) {
-            (Kind::Redis, _) => redis::answers(self.port, self.pid()).await,
+            (Kind::Redis | Kind::Sentinel, _) => redis::answers(self.port, self.pid()).await,
             (Kind::MySql, Host::Process { process, .. }) => {
                 mysql::answers(self.port, Some(&mysql::data(process.home()))).await
             }
@@ -237,13 +269,14 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Redis => "Redis",
+            Self::Sentinel => "a sentinel",
             Self::MySql => "MariaDB or MySQL",
         }
     }
 
     fn programs(self) -> &'static str {
         match self {
-            Self::Redis => "redis-server, valkey-server",
+            Self::Redis | Self::Sentinel => "redis-server, valkey-server",
             Self::MySql => "mariadbd, mysqld",
         }
     }

@@ -2,18 +2,24 @@
 //!
 //! The client has no reconnect unless a policy is set; a half-open connection is noticed only by a timeout.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use fred::{
     clients::Client,
     prelude::{ClientLike, ReconnectPolicy},
     types::{
-        Builder, Value,
-        config::{Config, ConnectionConfig, PerformanceConfig, UnresponsiveConfig},
+        Builder, ConnectHandle, Value,
+        config::{
+            ClusterDiscoveryPolicy, Config, ConnectionConfig, PerformanceConfig, ServerConfig, UnresponsiveConfig,
+        },
     },
 };
+use futures_util::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::RedisError;
@@ -33,7 +39,7 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 const RECONNECT_MS: u32 = 200;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection on which nothing is answered for so long is given up; above the two seconds for which a reader blocks.
-const UNRESPONSIVE_AFTER: Duration = Duration::from_secs(3);
+pub(super) const UNRESPONSIVE_AFTER: Duration = Duration::from_secs(3);
 /// Above that time, so that the connection is made anew before its calls are given up.
 const COMMAND_TIMEOUT: Duration = Duration::from_millis(4_500);
 /// Above the two seconds for which a reader blocks.
@@ -41,6 +47,10 @@ const READER_TIMEOUT: Duration = Duration::from_secs(8);
 
 pub(super) fn client(url: &SecretString, patience: Patience) -> Result<Client, RedisError> {
     let mut config = Config::from_url(url.expose_secret())?;
+    if let ServerConfig::Clustered { policy, .. } = &mut config.server {
+        // The URL may name one node, and that may be the one that is gone.
+        *policy = ClusterDiscoveryPolicy::UseCache;
+    }
     config.fail_fast = patience == Patience::Short;
     let mut builder = Builder::from_config(config);
     builder.set_policy(policy(patience));
@@ -81,14 +91,14 @@ pub(super) fn reader_timeouts() -> PerformanceConfig {
 ///
 /// The client's own look at this counts from the last call that it sent, so that a connection on which many go on asking
 /// in vain is never found dead.
-pub(super) fn watch(client: Client) -> DropGuard {
+pub(super) fn watch(link: Link<Client>) -> DropGuard {
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     let watching = async move {
         loop {
             sleep(WATCH_EVERY).await;
-            if timeout(UNRESPONSIVE_AFTER, client.ping::<Value>(None)).await.is_err() {
-                reconnect(&client).await;
+            if timeout(UNRESPONSIVE_AFTER, ask_all(&link.client)).await.is_err() {
+                link.renew().await;
             }
         }
     };
@@ -101,20 +111,64 @@ pub(super) fn watch(client: Client) -> DropGuard {
     stop.drop_guard()
 }
 
-/// Makes a connection anew that only seems to be there; one that is known to be gone is being made anew already.
-pub(super) async fn reconnect(client: &Client) {
-    if !client.is_connected() {
+/// Asks each server that the client talks to; an error is an answer.
+async fn ask_all(client: &Client) {
+    if !client.is_clustered() {
+        let _ = client.ping::<Value>(None).await;
         return;
     }
-    tracing::warn!("Redis does not answer: connecting again");
-    if let Err(error) = client.force_reconnection().await {
-        tracing::debug!(%error, "could not connect again yet");
-    }
+    let nodes = client.active_connections().into_iter().map(|node| client.with_cluster_node(node));
+    join_all(nodes.map(|node| async move { node.ping::<Value>(None).await })).await;
 }
 
-pub(super) async fn init(client: &Client) -> Result<(), RedisError> {
-    client.init().await?;
-    Ok(())
+/// A client with the task that runs its connections.
+#[derive(Debug, Clone)]
+pub(super) struct Link<C: ClientLike> {
+    pub(super) client: C,
+    task: Arc<Mutex<ConnectHandle>>,
+}
+
+impl<C: ClientLike> Link<C> {
+    /// Connects.
+    pub(super) async fn open(client: C) -> Result<Self, RedisError> {
+        let task = client.init().await?;
+        Ok(Self { client, task: Arc::new(Mutex::new(task)) })
+    }
+
+    /// Makes a connection anew that only seems to be there.
+    pub(super) async fn renew(&self) {
+        let (client, is_connected) = (&self.client, self.client.is_connected());
+        if is_connected {
+            tracing::warn!("Redis does not answer: connecting again");
+        }
+        if client.is_clustered() || client.uses_sentinels() {
+            return self.start_over().await;
+        }
+        // One that is known to be gone is being made anew already.
+        if is_connected && let Err(error) = client.force_reconnection().await {
+            tracing::debug!(%error, "could not connect again yet");
+        }
+    }
+
+    /// Where there are several servers the client may be waiting for one that is gone. In a cluster a forced reconnection
+    /// also keeps connections that show no error, whether anything is answered on them or not.
+    async fn start_over(&self) {
+        let mut task = self.task.lock().await;
+        task.abort();
+        // The next task must not find what this one leaves behind as it ends.
+        let _ = (&mut *task).await;
+        self.ask_given_sentinels();
+        *task = self.client.connect();
+    }
+
+    /// Once connected, the client asks those sentinels that the first one knew of besides itself, and no others: where
+    /// these are gone, it would not find those of the URL any more.
+    fn ask_given_sentinels(&self) {
+        let mut state = self.client.inner().server_state.write();
+        if let Some(primary) = state.kind.sentinel_primary() {
+            state.kind.update_sentinel_nodes(&primary, Vec::new());
+        }
+    }
 }
 
 /// Says what is wrong with a URL, without naming what is secret in it.

@@ -188,14 +188,16 @@ impl Redis {
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
-    /// The id of the present run of the server that holds this partition: another one after every restart or
-    /// fail-over.
+    /// Names the present time of the server that holds this partition as a primary: another one after every restart and
+    /// every fail-over, as the scripts name it.
     ///
     /// # Errors
     /// As any call.
     pub async fn run_id_of(&self, partition: Partition) -> Result<String, RedisError> {
-        let info: String = self.ask_owner(partition, "INFO", vec!["server".to_owned()]).await?;
-        Ok(info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default().trim().to_owned())
+        let sections = ["server", "replication"].map(str::to_owned).to_vec();
+        let info: String = self.ask_owner(partition, "INFO", sections).await?;
+        let text = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+        Ok(format!("{}-{}", text("run_id:"), text("master_replid:")))
     }
 
     /// The clock of the server that holds this partition, ms since the epoch.

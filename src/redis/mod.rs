@@ -8,6 +8,7 @@
 //! * `mirror` has what is copied there from MySQL;
 //! * [`inspect`] looks at what is there, for those who check it; [`census`] counts it; [`entry_id`] orders entries;
 //! * [`stock`] reads what is in stock, and names that state;
+//! * [`server`] is what the servers say of themselves;
 //! * [`signal`] listens for stop signals, [`hint`] for hints of new messages in the inbox.
 
 pub mod census;
@@ -24,7 +25,7 @@ pub mod log;
 mod mirror;
 pub mod pending;
 pub mod scripts;
-mod server;
+pub mod server;
 pub mod signal;
 pub mod stock;
 
@@ -108,10 +109,29 @@ impl RedisError {
 impl From<Error> for RedisError {
     fn from(error: Error) -> Self {
         let details = error.details();
-        let passing =
-            ["LOADING", "BUSY ", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "OOM ", "MISCONF", "NOREPLICAS"];
+        let passing = [
+            "LOADING",
+            "BUSY ",
+            "MASTERDOWN",
+            "CLUSTERDOWN",
+            "READONLY",
+            "UNBLOCKED",
+            "TRYAGAIN",
+            "OOM ",
+            "MISCONF",
+            "NOREPLICAS",
+            // The client's own words, while it looks for the server that has taken over.
+            "Failed to route command",
+            "Client is not initialized",
+            "Too many failed write attempts",
+        ];
         let is_unreachable = match error.kind() {
-            ErrorKind::IO | ErrorKind::Timeout | ErrorKind::Canceled | ErrorKind::Cluster | ErrorKind::Sentinel => true,
+            ErrorKind::IO
+            | ErrorKind::Timeout
+            | ErrorKind::Canceled
+            | ErrorKind::Cluster
+            | ErrorKind::Routing
+            | ErrorKind::Sentinel => true,
             _ => passing.iter().any(|word| details.starts_with(word)),
         };
         let failure = if is_unreachable { Self::Unreachable(error) } else { Self::Refused(error) };
@@ -150,6 +170,7 @@ const CLOSE_MAX: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub struct Redis {
     client: Client,
+    link: connect::Link<Client>,
     keys: Keys,
     /// Ends the watch over the connection with its last user.
     _watch: Option<Arc<DropGuard>>,
@@ -162,9 +183,9 @@ impl Redis {
     /// [`RedisError::Refused`] for a URL that cannot be read, [`RedisError::Unreachable`] when `patience` ran out.
     pub async fn connect(url: &SecretString, namespace: &Namespace, patience: Patience) -> Result<Self, RedisError> {
         let client = connect::client(url, patience)?;
-        connect::init(&client).await?;
-        let watch = (patience == Patience::Endless).then(|| Arc::new(connect::watch(client.clone())));
-        Ok(Self { client, keys: Keys::new(namespace.clone()), _watch: watch })
+        let link = connect::Link::open(client.clone()).await?;
+        let watch = (patience == Patience::Endless).then(|| Arc::new(connect::watch(link.clone())));
+        Ok(Self { client, link, keys: Keys::new(namespace.clone()), _watch: watch })
     }
 
     /// Another connection to the same server, for a reader that blocks.
@@ -174,8 +195,8 @@ impl Redis {
     pub async fn reader(&self) -> Result<Self, RedisError> {
         let client = self.client.clone_new();
         client.update_perf_config(connect::reader_timeouts());
-        connect::init(&client).await?;
-        Ok(Self { client, keys: self.keys.clone(), _watch: None })
+        let link = connect::Link::open(client.clone()).await?;
+        Ok(Self { client, link, keys: self.keys.clone(), _watch: None })
     }
 
     /// Tells when the connection was broken: answers may have been lost, though their commands were sent again.
@@ -192,23 +213,13 @@ impl Redis {
 
     /// Gives the connection up and makes another.
     pub async fn reconnect(&self) {
-        connect::reconnect(&self.client).await;
+        self.link.renew().await;
     }
 
     /// The names of the keys.
     #[must_use]
     pub fn keys(&self) -> &Keys {
         &self.keys
-    }
-
-    /// The id of the server's present run: another one after every restart or fail-over.
-    ///
-    /// # Errors
-    /// As any call.
-    pub async fn run_id(&self) -> Result<String, RedisError> {
-        use fred::types::InfoKind;
-        let info: String = self.client.info(Some(InfoKind::Server)).await?;
-        Ok(info.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap_or_default().trim().to_owned())
     }
 
     /// Closes the connection after what was sent is answered, or after half a second.

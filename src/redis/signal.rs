@@ -10,10 +10,13 @@ use fred::{
 };
 use tokio::{
     sync::{broadcast, mpsc},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
-use super::{RETRY_PAUSE, Redis, RedisError};
+use super::{
+    RETRY_PAUSE, Redis, RedisError,
+    connect::{Link, UNRESPONSIVE_AFTER},
+};
 use crate::ids::{Partition, ProductId};
 
 /// How often the listener looks whether its connection lives.
@@ -55,18 +58,9 @@ pub(super) async fn listen_on<T: Clone + Send + Sync + 'static>(
         .build_subscriber_client()?;
     let (sender, receiver) = mpsc::channel(1024);
     let (mut messages, mut reconnects) = (client.message_rx(), client.reconnect_rx());
-    client.init().await?;
+    let link = Link::open(client.clone()).await?;
     subscribe(&client, &channels).await?;
-    let pinger = client.clone();
-    let pings = tokio::spawn(async move {
-        // A connection that only listens has no call whose answer could be missed: these are watched instead.
-        loop {
-            sleep(PING_EVERY).await;
-            if let Err(error) = pinger.ping::<Value>(None).await {
-                tracing::debug!(%error, "a connection that listens does not answer");
-            }
-        }
-    });
+    let pings = tokio::spawn(keep_listening(link, channels.clone()));
     tokio::spawn(async move {
         loop {
             let signal = tokio::select! {
@@ -97,6 +91,27 @@ pub(super) async fn listen_on<T: Clone + Send + Sync + 'static>(
         }
     });
     Ok(receiver)
+}
+
+/// A connection that only listens has no call whose answer could be missed: these are watched instead.
+///
+/// In a cluster each partition may lie elsewhere, and moves without a broken connection when somebody hands it over: who
+/// subscribes again is told where it lies now.
+async fn keep_listening(link: Link<SubscriberClient>, channels: Vec<String>) {
+    loop {
+        sleep(PING_EVERY).await;
+        let asked = async {
+            if link.client.is_clustered() {
+                return subscribe(&link.client, &channels).await;
+            }
+            Ok(link.client.ping::<Value>(None).await.map(drop)?)
+        };
+        match timeout(UNRESPONSIVE_AFTER, asked).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "a connection that listens does not answer"),
+            Err(_) => link.renew().await,
+        }
+    }
 }
 
 /// One by one, because each lies in a slot of its own.

@@ -9,7 +9,7 @@ use super::sheet::{Level, Sheet};
 use crate::{
     ids::Partition,
     pace::START_WITHIN_US,
-    redis::{Redis, RedisError},
+    redis::{Redis, RedisError, server::ServerFacts},
 };
 
 /// Calls of which the fastest counts.
@@ -40,13 +40,16 @@ pub(super) async fn examine(redis: &Redis, sheet: &mut Sheet) -> Result<(), Redi
         "run the workers nearer to Redis: each step of a lane is a round trip"
     };
     sheet.judge("redis", level, detail, advice);
-    let info = redis.server_info().await?;
-    let names = ["appendfsync", "maxmemory-policy", "min-replicas-to-write"];
-    let config = redis.server_config(&names).await?;
-    examine_version(&info, sheet);
-    examine_role(&info, &config, sheet);
-    examine_persistence(&info, &config, sheet);
-    examine_memory(&info, &config, sheet);
+    for ServerFacts { node, info, config } in
+        redis.servers(&["appendfsync", "maxmemory-policy", "min-replicas-to-write"]).await?
+    {
+        let mut of_node = Sheet::default();
+        examine_version(&info, &mut of_node);
+        examine_role(&info, &config, &mut of_node);
+        examine_persistence(&info, &config, &mut of_node);
+        examine_memory(&info, &config, &mut of_node);
+        sheet.add(of_node, node.as_deref());
+    }
     Ok(())
 }
 

@@ -59,6 +59,14 @@ impl Sheet {
         }
     }
 
+    /// Adds what was found at one of several servers, with its name.
+    pub(super) fn add(&mut self, other: Self, name: Option<&str>) {
+        self.0.extend(other.0.into_iter().map(|check| match name {
+            Some(name) => Check { detail: format!("{name}: {}", check.detail), ..check },
+            None => check,
+        }));
+    }
+
     pub(super) fn into_checks(self) -> Vec<Check> {
         self.0
     }

@@ -23,7 +23,7 @@ mod stock;
 
 use std::sync::LazyLock;
 
-use fred::types::scripts::Script as FredScript;
+use fred::{interfaces::LuaInterface, types::scripts::Script as FredScript};
 
 use super::{Redis, RedisError};
 use crate::ids::ParseError;
@@ -124,7 +124,14 @@ impl Redis {
     async fn run(&self, script: &Script, keys: Vec<String>, args: Vec<String>) -> Result<Reply, RedisError> {
         debug_assert!(script.keys.fits(keys.len()), "{}.lua: {} keys", script.name, keys.len());
         debug_assert!(script.args.fits(args.len()), "{}.lua: {} arguments", script.name, args.len());
-        let words: Vec<String> = script.loaded.evalsha_with_reload(&self.client, keys, args).await?;
+        let known: Result<Vec<String>, _> = script.loaded.evalsha(&self.client, keys.clone(), args.clone()).await;
+        let words = match (known, script.loaded.lua()) {
+            // Where the call belongs, and nowhere else: another server may have just taken over, or not be there.
+            (Err(error), Some(source)) if error.details().starts_with("NOSCRIPT") => {
+                self.client.eval(source.clone(), keys, args).await?
+            }
+            (known, _) => known?,
+        };
         tracing::trace!(script = script.name, reply = words.first(), "called");
         let reply = Reply { script: script.name, words };
         if script.replies.contains(&reply.verdict()) { Ok(reply) } else { Err(reply.unknown()) }
