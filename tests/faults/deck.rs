@@ -37,17 +37,55 @@ macro_rules! kinds {
 }
 
 kinds! {
-    WorkerKill, "worker: kill -9", Worker, 6, 210;
-    WorkerFreeze, "worker: SIGSTOP, SIGCONT", Worker, 3, 105;
-    RedisKill, "redis: kill -9, restart with its AOF", Redis, 2, 30;
-    RedisRestart, "redis: SIGTERM, restart with its AOF", Redis, 1, 24;
+    WorkerKill, "worker: kill -9", Worker, 5, 170;
+    WorkerFreeze, "worker: SIGSTOP, SIGCONT", Worker, 3, 80;
+    WorkerRestart, "worker: SIGTERM, another in its place", Worker, 1, 20;
+    FlusherKill, "flusher: kill -9", Flusher, 2, 40;
+    FlusherFreeze, "flusher: SIGSTOP, SIGCONT", Flusher, 1, 25;
+    FlusherRestart, "flusher: SIGTERM, another in its place", Flusher, 0, 10;
+    RedisKill, "redis: kill -9, restart with its AOF", Redis, 1, 30;
+    RedisRestart, "redis: SIGTERM, restart with its AOF", Redis, 1, 20;
+    RedisTailLost, "redis: restart without the end of its AOF", Redis, 1, 12;
+    RedisEmptied, "redis: FLUSHALL", Redis, 1, 32;
+    RedisAsleep, "redis: answers nothing for a while", Redis, 1, 12;
+    RedisCut, "redis: CLIENT KILL of everybody", Redis, 1, 15;
+    RedisScripts, "redis: SCRIPT FLUSH", Redis, 1, 10;
+    RedisGroup, "redis: the workers' groups destroyed", Redis, 1, 12;
+    RedisFull, "redis: maxmemory reached, noeviction", Redis, 0, 10;
+    RedisAway, "producer: enqueue while Redis is down", Redis, 0, 4;
+    MySqlKill, "mysql: kill -9, restart", MySql, 1, 10;
+    MySqlAway, "mysql: down for seconds", MySql, 0, 12;
+    MySqlAsleep, "mysql: answers nothing for a while", MySql, 0, 5;
+    MySqlLocked, "mysql: somebody holds the lock of a product", MySql, 1, 10;
+    MySqlDeadlock, "mysql: locks taken the other way round", MySql, 1, 10;
+    MySqlReadOnly, "mysql: read-only", MySql, 1, 8;
+    MySqlCrowded, "mysql: too many connections", MySql, 0, 6;
+    WireSlow, "wire: latency", Wire, 1, 25;
+    WireCut, "wire: connections cut", Wire, 3, 80;
+    WireDead, "wire: connections open and dead", Wire, 1, 20;
+    ReceiverDown, "receiver: 503 for most", Receiver, 1, 12;
+    ReceiverLimit, "receiver: 429 with Retry-After", Receiver, 1, 8;
+    ReceiverSilent, "receiver: no answer", Receiver, 0, 8;
+    ReceiverLate, "receiver: answers after the timeout", Receiver, 1, 8;
+    ReceiverReset, "receiver: connections reset", Receiver, 1, 25;
+    ReceiverPoisoned, "receiver: one person cannot be told", Receiver, 0, 6;
+    ReceiverWrong, "receiver: 404 for everybody", Receiver, 1, 6;
+    OneKey, "producers: one key from ten processes", Producer, 1, 12;
+    Race, "producers: resume, enqueue and cancel at once", Producer, 3, 60;
+    PoisonedJob, "poison: an entry of the jobs that nobody can read", Producer, 1, 10;
+    PoisonedLog, "poison: an entry of the log that MySQL cannot take", Producer, 1, 10;
 }
 
 /// Faults of one track wait for one another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Track {
     Worker,
+    Flusher,
     Redis,
+    MySql,
+    Wire,
+    Receiver,
+    Producer,
 }
 
 /// A fault that is to strike.

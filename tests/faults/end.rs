@@ -81,7 +81,6 @@ pub(crate) struct InRedis {
 pub(crate) struct Bounds {
     pub(crate) rate: usize,
     pub(crate) window: usize,
-    pub(crate) send_timeout_us: i64,
 }
 
 /// Everything that the checkers look at.
@@ -106,6 +105,8 @@ pub(crate) struct End {
     pub(crate) sales: Vec<Sale>,
     pub(crate) acts: Vec<Act>,
     pub(crate) promises: Vec<Promise>,
+    /// Rows that MySQL refused, but for the entries that were poisoned.
+    pub(crate) refused: Vec<String>,
     /// What `verify` says of the stores.
     pub(crate) findings: Vec<String>,
     /// What must not have happened during the run.
@@ -116,11 +117,7 @@ pub(crate) struct End {
 pub(crate) async fn gather(stage: &Stage, seen: Seen) -> End {
     let ledger = &stage.ledger;
     End {
-        bounds: Bounds {
-            rate: stage.form.rate as usize,
-            window: stage.form.window as usize,
-            send_timeout_us: i64::try_from(stage.form.send_timeout.as_micros()).unwrap_or(i64::MAX),
-        },
+        bounds: Bounds { rate: stage.form.rate as usize, window: stage.form.window as usize },
         lines: lines(stage).await,
         attempts: attempts(&stage.receiver.recording(), &stage.moods),
         rounds: rounds(stage).await,
@@ -135,6 +132,7 @@ pub(crate) async fn gather(stage: &Stage, seen: Seen) -> End {
         sales: ledger.sales(),
         acts: ledger.acts(),
         promises: ledger.promises(),
+        refused: refused(stage).await,
         findings: findings(stage).await,
         complaints: ledger.complaints(),
     }
@@ -239,14 +237,21 @@ async fn in_redis(stage: &Stage) -> InRedis {
     found
 }
 
-/// What `verify` finds. Killed workers stay in their groups for a while, and who was resumed seems to have overtaken:
+async fn refused(stage: &Stage) -> Vec<String> {
+    sqlx::query_scalar("SELECT CONCAT(name, ': ', message) FROM log_dead WHERE mended_at IS NULL AND kind <> 'entry'")
+        .fetch_all(&stage.stores.mysql)
+        .await
+        .expect("MySQL answers")
+}
+
+/// What `verify` finds; rows that were refused are looked at one by one. Killed workers stay in their groups for a while, and who was resumed seems to have overtaken:
 /// the order is judged by the receiver's own record.
 async fn findings(stage: &Stage) -> Vec<String> {
     let patience = Patience { request_ms: 5_000, ..Patience::default() };
     let verifier = Verifier::new(stage.stores.clone()).patience(patience).window_max(stage.form.window as usize);
     let report = verifier.run(Scope::All).await.expect("both stores answer");
     let counts = |finding: &&restock::verify::Finding| {
-        !matches!(finding.kind, Finding::ConsumerDead | Finding::OrderBroken | Finding::TotalMissing)
+        !matches!(finding.kind, Finding::ConsumerDead | Finding::OrderBroken | Finding::RowRefused)
     };
     let text = |finding: &restock::verify::Finding| {
         format!("{}: {}: {}", finding.kind.as_str(), finding.subject, finding.detail)

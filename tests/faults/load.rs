@@ -75,7 +75,7 @@ impl Shopkeeper {
     ///
     /// # Errors
     /// Where it stands, when that does not come in time.
-    pub(crate) async fn settle(mut self, deadline: Instant) -> Result<Self, String> {
+    pub(crate) async fn settle(self, deadline: Instant) -> Result<Self, String> {
         self.unpause().await;
         self.wait_for_the_end(false, deadline).await
     }

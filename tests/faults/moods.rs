@@ -14,6 +14,18 @@ use restock::demo::receiver::{Delivery, DeliveryKey, Reaction};
 pub(crate) enum Mood {
     /// 200, after a moment.
     Kind,
+    /// 503 for most.
+    Down,
+    /// 429 for half of them, to be asked again in a second.
+    Limit,
+    /// No answer for a third of them.
+    Silent,
+    /// Some are taken, and are answered when nobody waits any more.
+    Late(Duration),
+    /// Everybody who stands at this place modulo 100 gets this status.
+    Poisoned(i64, u16),
+    /// 404.
+    Wrong,
 }
 
 /// The receiver's mind.
@@ -40,10 +52,27 @@ impl Moods {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn be(&self, mood: Mood) {
+        self.mind().mood = mood;
+    }
+
     pub(crate) fn react(&self, delivery: &Delivery) -> Reaction {
         let mut mind = self.mind();
+        let (share, moment) = (mind.random.random_range(0.0..1.0), mind.random.random_range(0..30));
+        let kind = Reaction::accept().after(Duration::from_millis(moment));
         let reaction = match mind.mood {
-            Mood::Kind => Reaction::accept().after(Duration::from_millis(mind.random.random_range(0..30))),
+            Mood::Down if share < 0.7 => Reaction::status(503),
+            Mood::Limit if share < 0.5 => {
+                Reaction { retry_after: Some(Duration::from_secs(1)), ..Reaction::status(429) }
+            }
+            Mood::Silent if share < 0.3 => Reaction::hang(),
+            Mood::Late(send_timeout) if share < 0.2 => {
+                mind.late.insert((delivery.key.clone(), delivery.started_us));
+                Reaction::accept().after(send_timeout + Duration::from_millis(500))
+            }
+            Mood::Poisoned(person, status) if delivery.key.user.0 % 100 == person => Reaction::status(status),
+            Mood::Wrong => Reaction::status(404),
+            _ => kind,
         };
         if !reaction.hang && (200..300).contains(&reaction.status) {
             let key = &delivery.key;

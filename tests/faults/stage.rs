@@ -17,7 +17,7 @@ use restock::{
     redis::{Patience, Redis},
     stores::Stores,
 };
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, MySqlConnection};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -168,6 +168,11 @@ impl Stage {
 
     pub(crate) async fn execute(&self, sql: &str) {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.stores.mysql).await.expect("the statement runs");
+    }
+
+    /// A connection of somebody who may do all, for locks of their own.
+    pub(crate) async fn keeper(&self) -> MySqlConnection {
+        self.stores.mysql.acquire().await.expect("MySQL answers").detach()
     }
 
     /// Sends one command to Redis as it is, and reads what it says.

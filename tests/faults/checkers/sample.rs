@@ -48,7 +48,7 @@ pub(super) fn sound() -> End {
     let state = state();
     let product = ProductView { stock: 5, round: ROUND, is_paused: false, stamp: STAMP };
     End {
-        bounds: Bounds { rate: 100, window: 3, send_timeout_us: 1_000_000 },
+        bounds: Bounds { rate: 100, window: 3 },
         lines: BTreeMap::from([(PRODUCT, (1..=PEOPLE).map(|user| InLine { place: Place(user), user }).collect())]),
         attempts: (1..=PEOPLE).map(attempt).collect(),
         outcomes: BTreeMap::from([(OF, (1..=PEOPLE).map(told).collect())]),
@@ -67,6 +67,7 @@ pub(super) fn sound() -> End {
         sales: Vec::new(),
         acts: Vec::new(),
         promises: vec![Promise { product: PRODUCT, request: 1, round: Some(ROUND), at_us: START_US }],
+        refused: Vec::new(),
         findings: Vec::new(),
         complaints: Vec::new(),
     }

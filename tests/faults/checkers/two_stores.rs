@@ -4,6 +4,7 @@ use crate::{end::End, stage::lane};
 
 pub(super) fn check(end: &End) -> Vec<String> {
     let mut wrong: Vec<String> = end.findings.iter().map(|finding| format!("verify: {finding}")).collect();
+    wrong.extend(end.refused.iter().map(|row| format!("MySQL refused {row}")));
     for (product, view) in &end.redis.products {
         let same = end
             .stored
@@ -43,6 +44,7 @@ mod tests {
         assert_eq!(check(&end).len(), 1, "a lane without a row");
         let mut end = sample::sound();
         end.findings.push("count_differs".to_owned());
-        assert_eq!(check(&end).len(), 1);
+        end.refused.push("user 5".to_owned());
+        assert_eq!(check(&end).len(), 2);
     }
 }

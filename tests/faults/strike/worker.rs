@@ -47,3 +47,15 @@ pub(crate) async fn freeze(stage: &Stage, fault: Planned) -> Cost {
     let is_noticed = lasts >= stage.form.claim_idle / 2 || held == Lanes::All;
     if is_noticed { Cost::Windows(held) } else { Cost::Nothing }
 }
+
+/// SIGTERM: what is in flight is settled, lanes are handed back, nobody is told twice.
+pub(crate) async fn restart(stage: &Stage, fault: Planned) -> Cost {
+    let mut workers = stage.crew.workers.lock().await;
+    let at = victim(stage, &mut workers, fault).await;
+    stage.crew.weigh(&workers[at]);
+    if let Err(complaint) = workers[at].stop(Duration::from_secs(10)).await {
+        stage.ledger.complain(complaint);
+    }
+    workers[at] = stage.worker();
+    Cost::Nothing
+}
