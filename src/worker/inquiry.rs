@@ -10,6 +10,7 @@ use super::line::PAGE_MIN;
 use crate::{
     ids::ProductId,
     mysql::{
+        answered,
         line::Person,
         many::{self, Look, Span},
     },
@@ -79,7 +80,7 @@ impl<Q: Send + 'static, A: Send + 'static> Inquiry<Q, A> {
                 let (questions, replies): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
                 let answers = ask(questions);
                 tokio::spawn(async move {
-                    match answers.await {
+                    match answered(answers).await {
                         Ok(answers) => replies.into_iter().zip(answers).for_each(|(reply, answer)| {
                             // Whoever asked may have gone away.
                             let _ = reply.send(answer);

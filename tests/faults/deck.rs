@@ -9,7 +9,7 @@ use super::form::Form;
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident, $text:literal, $track:ident, $short:literal, $long:literal;)*) => {
         /// A kind of fault.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
         pub(crate) enum Kind { $($(#[$doc])* $name,)* }
 
         impl Kind {

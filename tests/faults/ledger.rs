@@ -5,10 +5,16 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use serde::Serialize;
+
 use super::deck::Kind;
 
+/// So long a fault is felt by those who do not know of it yet: authorisations last 250 ms, and a connection is used for
+/// a moment after it was cut.
+const ECHO_US: i64 = 300_000;
+
 /// A fault that struck.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Struck {
     pub(crate) kind: Kind,
     /// From when to when it lasted, µs since the epoch.
@@ -19,7 +25,7 @@ pub(crate) struct Struck {
 }
 
 /// What nothing can prevent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) enum Cost {
     /// Nobody is told twice for it.
     #[default]
@@ -31,7 +37,7 @@ pub(crate) enum Cost {
 }
 
 /// Lanes, by product.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) enum Lanes {
     These(BTreeSet<i64>),
     /// It could not be found out.
@@ -68,9 +74,9 @@ impl Struck {
         matches!(self.cost, Cost::Unrecorded(_))
     }
 
-    /// Whether it can lie between two moments.
+    /// Whether what happened at two moments can differ because of it.
     pub(crate) fn is_between(&self, first_us: i64, second_us: i64) -> bool {
-        first_us <= self.until_us && self.from_us <= second_us
+        first_us <= self.until_us + ECHO_US && self.from_us <= second_us
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     deck::Kind,
     end::{Attempt, End},
     form::Form,
+    ledger::Struck,
 };
 
 /// The most breaches of a promise that are printed.
@@ -33,9 +34,9 @@ pub(crate) struct Report {
     /// Of those, with an outcome.
     told: usize,
     lost: usize,
-    /// Attempts for somebody who had been told already.
+    /// How often somebody was told who had been told already.
     repeated: usize,
-    /// The same, per fault that can cause one.
+    /// Of those, the most that one fault explains.
     repeated_most_after_one_fault: usize,
     starts_in_a_second_max: usize,
     rate: usize,
@@ -47,6 +48,8 @@ pub(crate) struct Report {
     log_entries_max: u64,
     worker_peak_kib: u64,
     pub(crate) breaches: Vec<Breach>,
+    /// Each fault, with what it was allowed to cost.
+    struck: Vec<Struck>,
     #[serde(skip)]
     folder: PathBuf,
 }
@@ -91,6 +94,7 @@ impl Report {
             log_entries_max: end.log_max,
             worker_peak_kib: end.worker_peak_kib,
             breaches,
+            struck: end.struck.clone(),
             folder: super::stage::folder(form),
         }
     }

@@ -16,15 +16,50 @@ pub(crate) struct Turns {
     pub(crate) others_max: usize,
 }
 
+/// When somebody did something, by product, and when nothing can be judged.
+struct Unrest {
+    acts: BTreeMap<i64, Vec<i64>>,
+    /// From and until, apart from one another and in order.
+    faults: Vec<(i64, i64)>,
+}
+
+impl Unrest {
+    fn of(end: &End) -> Self {
+        let mut acts: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+        for act in &end.acts {
+            acts.entry(act.product).or_default().push(act.at_us);
+        }
+        acts.values_mut().for_each(|times| times.sort_unstable());
+        let mut faults: Vec<(i64, i64)> = Vec::new();
+        // In the order of their beginning.
+        for fault in &end.struck {
+            let until_us = fault.until_us + CALM_US;
+            match faults.last_mut() {
+                Some((_, last_us)) if fault.from_us <= *last_us => *last_us = until_us.max(*last_us),
+                _ => faults.push((fault.from_us, until_us)),
+            }
+        }
+        Self { acts, faults }
+    }
+
+    fn is_between(&self, product: i64, from_us: i64, until_us: i64) -> bool {
+        let begun = self.faults.partition_point(|(begun_us, _)| *begun_us <= until_us);
+        let is_fault = self.faults[..begun].last().is_some_and(|(_, over_us)| *over_us >= from_us);
+        let acts = self.acts.get(&product).map_or(&[][..], Vec::as_slice);
+        let next = acts.get(acts.partition_point(|at_us| *at_us < from_us));
+        is_fault || next.is_some_and(|at_us| *at_us <= until_us)
+    }
+}
+
 /// Looks at each turn, and calls `wrong` for one that came too late. Others' starts are the clock: a machine that stands
 /// still does so for all.
 fn look(end: &End, mut wrong: impl FnMut(&Attempt, usize)) -> Turns {
-    let mut turns = Turns::default();
+    let (unrest, mut turns) = (Unrest::of(end), Turns::default());
     let mut last: BTreeMap<(i64, u32), (usize, i64)> = BTreeMap::new();
     for (at, attempt) in end.attempts.iter().enumerate() {
         let before = last.insert((attempt.product, attempt.round), (at, attempt.started_us));
         let Some((before, before_us)) = before else { continue };
-        if !is_calm(end, attempt.product, before_us, attempt.started_us) {
+        if unrest.is_between(attempt.product, before_us, attempt.started_us) {
             continue;
         }
         let others = at - before - 1;
@@ -35,12 +70,6 @@ fn look(end: &End, mut wrong: impl FnMut(&Attempt, usize)) -> Turns {
         }
     }
     turns
-}
-
-fn is_calm(end: &End, product: i64, from_us: i64, until_us: i64) -> bool {
-    let is_within = |at_us: i64| from_us <= at_us && at_us <= until_us;
-    !end.struck.iter().any(|fault| fault.is_between(from_us - CALM_US, until_us))
-        && !end.acts.iter().any(|act| act.product == product && is_within(act.at_us))
 }
 
 /// What the report shows.
@@ -60,7 +89,10 @@ pub(super) fn check(end: &End) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::{super::sample, *};
-    use crate::ledger::Act;
+    use crate::{
+        deck::Kind,
+        ledger::{Act, Cost, Struck},
+    };
 
     #[test]
     fn a_lane_that_is_passed_over_is_a_breach_but_where_somebody_stopped_it() {
@@ -75,5 +107,16 @@ mod tests {
         end.bounds.rate = 4;
         end.acts = vec![Act { product: sample::PRODUCT, at_us: end.attempts[4].started_us }];
         assert_eq!(check(&end), Vec::<String>::new());
+    }
+
+    #[test]
+    fn nothing_is_judged_for_a_while_after_a_fault() {
+        let mut end = sample::sound();
+        let at_us = end.attempts[0].started_us - CALM_US;
+        let fault = |at_us| Struck { kind: Kind::WorkerKill, from_us: at_us, until_us: at_us, cost: Cost::Nothing };
+        end.struck = vec![fault(at_us - 5), fault(at_us + 1)];
+        assert_eq!(turns(&end).judged, 8, "all but the first");
+        end.struck.push(fault(at_us + CALM_US));
+        assert_eq!(turns(&end).judged, 0);
     }
 }

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::{end::End, ledger::Struck};
 
-/// The first attempts of a round, in line order: place in line, user, start.
-fn firsts(end: &End) -> BTreeMap<(i64, u32), Vec<(usize, i64, i64)>> {
+/// The first attempt for somebody: place in line, user, start.
+type First = (usize, i64, i64);
+
+/// The first attempts of each round, in line order.
+fn firsts(end: &End) -> BTreeMap<(i64, u32), Vec<First>> {
     let mut start: HashMap<(i64, u32, i64), i64> = HashMap::new();
     for attempt in &end.attempts {
         start.entry((attempt.product, attempt.round, attempt.user)).or_insert(attempt.started_us);
     }
-    let mut rounds: BTreeMap<(i64, u32), Vec<(usize, i64, i64)>> = BTreeMap::new();
+    let mut rounds: BTreeMap<(i64, u32), Vec<First>> = BTreeMap::new();
     let mut seats: HashMap<(i64, i64), usize> = HashMap::new();
     for (product, line) in &end.lines {
         seats.extend(line.iter().enumerate().map(|(seat, person)| ((*product, person.user), seat)));

@@ -10,13 +10,13 @@ use crate::{
     ledger::Struck,
 };
 
-/// Somebody who was told, and then tried again.
+/// Somebody who was told twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Repeat {
     product: i64,
     round: u32,
     user: i64,
-    /// The attempt that told them, and the next one.
+    /// The attempt that told them, and the next one; it may have taken some more until they were told again.
     told_us: i64,
     again_us: i64,
     /// Nobody heard that they were told.
@@ -38,27 +38,29 @@ fn passes(end: &End) -> HashMap<(i64, u32), u32> {
     passes
 }
 
-/// Everybody who was told and then tried again in the same pass through the line, in the order of the second attempt.
+/// Everybody who was told twice in the same pass through the line, in the order of being told again.
 pub(crate) fn repeated(end: &End) -> Vec<Repeat> {
     let passes = passes(end);
-    let mut told: HashMap<(i64, u32, i64), &Attempt> = HashMap::new();
+    // Who was told, and when they were tried next.
+    let mut told: HashMap<(i64, u32, i64), (&Attempt, Option<i64>)> = HashMap::new();
     let mut repeats = Vec::new();
     for attempt in &end.attempts {
-        let Attempt { product, round, user, .. } = *attempt;
-        let pass = passes.get(&(product, round)).copied().unwrap_or(round);
-        if let Some(before) = told.get(&(product, pass, user)) {
-            let (told_us, again_us) = (before.started_us, attempt.started_us);
-            repeats.push(Repeat { product, round, user, told_us, again_us, is_unanswered: before.is_unanswered });
+        let Attempt { product, round, user, started_us, is_accepted, .. } = *attempt;
+        let person = (product, passes.get(&(product, round)).copied().unwrap_or(round), user);
+        if let Some((before, again)) = told.get_mut(&person) {
+            let again_us = *again.get_or_insert(started_us);
+            let (told_us, is_unanswered) = (before.started_us, before.is_unanswered);
+            repeats.extend(is_accepted.then_some(Repeat { product, round, user, told_us, again_us, is_unanswered }));
         }
-        if attempt.is_accepted {
-            told.insert((product, pass, user), attempt);
+        if is_accepted {
+            told.insert(person, (attempt, None));
         }
     }
     repeats
 }
 
-/// Gives each repeat to the fault that ended first of those that can have caused it and have not cost all they may.
-/// What each fault has cost each lane, and the repeats that no fault explains.
+/// Gives each repeat to the fault that ended first of those that can have caused it and have not cost all they may:
+/// what each fault has cost each lane, and the repeats that no fault explains.
 fn explain(end: &End) -> (BTreeMap<(i64, usize), usize>, Vec<Repeat>) {
     let mut spent: BTreeMap<(i64, usize), usize> = BTreeMap::new();
     let mut unexplained = Vec::new();
@@ -84,7 +86,7 @@ pub(crate) fn most_after_one_fault(end: &End) -> usize {
 pub(super) fn check(end: &End) -> Vec<String> {
     let text = |Repeat { product, round, user, told_us, again_us, .. }: Repeat| {
         let after_us = again_us - told_us;
-        format!("product {product} round {round}: user {user}, told at {told_us}, was tried again {after_us} µs later")
+        format!("product {product} round {round}: user {user}, told at {told_us}, was told again {after_us} µs later")
     };
     explain(end).1.into_iter().map(text).collect()
 }
@@ -129,6 +131,17 @@ mod tests {
         assert_eq!(check(&end).len(), 1);
         end.struck = vec![fault(Cost::Unrecorded([(sample::PRODUCT, 1)].into()))];
         assert_eq!(check(&end), Vec::<String>::new());
+    }
+
+    #[test]
+    fn who_is_told_at_the_third_try_is_told_again_once() {
+        let mut end = again(1);
+        let refused = *end.attempts.last().expect("some");
+        end.attempts.push(Attempt { started_us: refused.started_us + 1, ..refused });
+        end.attempts[10].is_accepted = false;
+        assert_eq!(repeated(&end).len(), 1);
+        end.attempts.pop();
+        assert_eq!(repeated(&end), [], "an attempt that nobody took");
     }
 
     #[test]

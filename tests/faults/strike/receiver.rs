@@ -19,7 +19,7 @@ pub(crate) async fn be(stage: &Stage, mood: Mood, fault: Planned) -> Cost {
 /// One person of every hundred cannot be told: now, or never.
 pub(crate) async fn poison(stage: &Stage, fault: Planned) -> Cost {
     let person = i64::try_from(fault.victim % 100).unwrap_or(0);
-    let status = if fault.victim % 2 == 0 { 500 } else { 422 };
+    let status = if fault.victim.is_multiple_of(2) { 500 } else { 422 };
     stage.moods.be(Mood::Poisoned(person, status));
     // Longer than one person's retries take.
     sleep(Duration::from_secs_f64(6.0 + 4.0 * fault.force)).await;

@@ -32,7 +32,7 @@ pub(crate) async fn slow(stage: &Stage, fault: Planned) -> Cost {
 pub(crate) fn cut(stage: &Stage, fault: Planned) -> Cost {
     let (wire, cost) = victim(stage, fault);
     wire.cut();
-    if fault.victim % 4 == 0 { Cost::Nothing } else { cost }
+    if fault.victim.is_multiple_of(4) { Cost::Nothing } else { cost }
 }
 
 /// All connections stay open and pass nothing; after some seconds they break, unless who uses them has given them up.
