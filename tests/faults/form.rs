@@ -52,7 +52,7 @@ impl Form {
     fn long() -> Self {
         Self {
             name: "long",
-            storm: Duration::from_secs(16 * 60),
+            storm: Duration::from_secs(15 * 60),
             rest_within: Duration::from_secs(150),
             workers: 4,
             products: 5,

@@ -26,6 +26,8 @@ pub(crate) struct Report {
     storm_s: f64,
     /// How often each kind struck.
     faults: BTreeMap<&'static str, usize>,
+    /// How often it was to strike.
+    planned: BTreeMap<&'static str, usize>,
     rounds: usize,
     requests: usize,
     attempts: usize,
@@ -68,6 +70,7 @@ impl Report {
         for fault in &end.struck {
             *faults.entry(fault.kind.text()).or_default() += 1;
         }
+        let planned = form.counts.iter().map(|(kind, count)| (kind.text(), *count)).collect();
         let (expected, lost) = checkers::lost_count(end);
         let takeovers = takeovers_ms(end);
         let turns = checkers::turns(end);
@@ -77,6 +80,7 @@ impl Report {
             took_s: took.as_secs_f64(),
             storm_s: (calm_us - storm_us) as f64 / 1e6,
             faults,
+            planned,
             rounds: end.rounds.len(),
             requests: end.requests.len(),
             attempts: end.attempts.len(),
@@ -138,7 +142,9 @@ impl fmt::Display for Report {
             self.form, self.seed, self.took_s, self.storm_s
         )?;
         for (kind, count) in &self.faults {
-            writeln!(f, "  {count:>5}  {kind}")?;
+            let planned = self.planned.get(kind).copied().unwrap_or(0);
+            let of = if planned == *count { String::new() } else { format!(" (of {planned})") };
+            writeln!(f, "  {count:>5}  {kind}{of}")?;
         }
         writeln!(f, "{} rounds, {} requests, {} attempts", self.rounds, self.requests, self.attempts)?;
         writeln!(f, "people: {} expected, {} told, {} lost", self.expected, self.told, self.lost)?;

@@ -116,8 +116,8 @@ impl Stage {
     /// A user without any privilege but to work, products, people in line, processes.
     async fn fill(&self) {
         // A user who may do all is not held up by a read-only server or one with too many connections.
-        self.execute("CREATE USER 'shop'@'127.0.0.1'").await;
-        self.execute(&format!("GRANT ALL PRIVILEGES ON {}.* TO 'shop'@'127.0.0.1'", self.database)).await;
+        self.execute("CREATE USER 'shop'@'%'").await;
+        self.execute(&format!("GRANT ALL PRIVILEGES ON {}.* TO 'shop'@'%'", self.database)).await;
         for product in self.products() {
             self.execute(&format!("INSERT INTO product (id, name) VALUES ({product}, 'product {product}')")).await;
             let row = |user| format!("({product}, '2024-01-01' + INTERVAL {user} MICROSECOND, {user})");

@@ -20,10 +20,15 @@ use super::{
     stage::Stage,
 };
 
-/// Lets the faults of one track strike, each in its time, or as soon as the one before is over.
+/// Lets the faults of one track strike, each in its time, or as soon as the one before is over. A track that is late is cut
+/// short, so that a run has an end: the report shows what did not strike.
 pub(crate) async fn storm(stage: Arc<Stage>, start: Instant, planned: Vec<Planned>) {
+    let end = start + stage.form.storm + stage.form.storm / 8;
     for fault in planned {
         sleep_until(start + fault.at).await;
+        if Instant::now() > end {
+            return;
+        }
         let from_us = wall_us();
         let cost = strike(&stage, fault).await;
         stage.ledger.strike(Struck { kind: fault.kind, from_us, until_us: wall_us(), cost });

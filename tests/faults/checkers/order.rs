@@ -28,10 +28,13 @@ fn firsts(end: &End) -> BTreeMap<(i64, u32), Vec<First>> {
     rounds
 }
 
+/// Of two people whose first attempts were cut off, the one with the longer pause before the next is seen later.
+const PAUSE_US: i64 = 700_000;
+
 /// The receiver cannot know of an attempt that a fault cut off on its way. So somebody may be seen for the first time
 /// after people behind them only if a fault that cost attempts lies between, and only as many places ahead as it cost.
 fn is_excused(end: &End, product: i64, apart: usize, early_us: i64, late_us: i64) -> bool {
-    let covers = |fault: &&Struck| fault.is_between(early_us, late_us);
+    let covers = |fault: &&Struck| fault.is_between(early_us - PAUSE_US, late_us);
     end.struck.iter().filter(covers).map(|fault| fault.repeats(product, end.bounds.window)).sum::<usize>() >= apart
 }
 
@@ -49,8 +52,8 @@ pub(super) fn check(end: &End) -> Vec<String> {
             if let Some((before, other, late_us)) = overtaken {
                 let (places, by_us) = (seat - before, late_us - started_us);
                 wrong.push(format!(
-                    "product {product} round {round}: user {user} started {by_us} µs before user {other}, {places} \
-                     places ahead of them"
+                    "product {product} round {round}: user {user} started at {started_us}, {by_us} µs before user {other}, \
+                     {places} places ahead of them"
                 ));
             }
         }
