@@ -1,6 +1,6 @@
 # Everything a contributor runs. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-api test-page model check fmt build picture bench bench-peers plots servers
+.PHONY: help demo test test-api test-page faults model check fmt build picture bench bench-peers plots servers
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ test-api: servers ## check restock-api against its description with schemathesis
 test-page: servers ## test the pages in a real Chromium (RESTOCK_PICTURES=docs draws their pictures, too)
 	scripts/test-page.sh
 
+faults: servers ## strike a running shop with some 900 faults and check every promise; 20 minutes (SEED=1 for one schedule)
+	RESTOCK_FAULTS=long RESTOCK_FAULTS_SEED=$(SEED) cargo test --quiet --test faults whatever_fails -- --nocapture
+
 model: ## search more states of the protocol's model than the tests do (MINUTES=3 for each of five bounds)
 	cargo run --quiet --release --manifest-path model/Cargo.toml --example large -- $(or $(MINUTES),3)
 
@@ -35,7 +38,7 @@ bench-peers: servers ## the same jobs by restock, BullMQ and apalis-redis on one
 	-cargo build --quiet --release --manifest-path benches/peers/apalis/Cargo.toml
 	cargo bench --quiet --bench whole -- --only peers --json target/bench-peers.json
 
-check: ## formatting, lints, documentation, file headers, links
+check: ## formatting, lints, documentation, file headers, links, dependencies
 	cargo fmt --check
 	cargo fmt --check --manifest-path model/Cargo.toml
 	cargo fmt --check --manifest-path browser/Cargo.toml
@@ -46,6 +49,7 @@ check: ## formatting, lints, documentation, file headers, links
 	scripts/check-headers.sh
 	scripts/check-links.sh
 	scripts/check-alerts.sh
+	scripts/check-deps.sh
 
 fmt: ## format the code
 	cargo fmt

@@ -240,6 +240,8 @@ pub fn install_tls_provider() {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn backends(redis: &str, mysql: &str) -> Backends {
@@ -272,6 +274,21 @@ mod tests {
             let error = backends.validate().expect_err("it is bad").to_string();
             assert!(error.starts_with("--") && error.contains("_URL"), "{error}");
             assert!(!error.contains("hush") && !format!("{backends:?}").contains("hush"), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_given_as_a_url_no_message_shows_what_stands_in_it(
+            scheme in "redis|rediss|mysql|http|[a-z]{0,6}",
+            rest in "[a-z0-9.:/@%?#\\[\\]_-]{0,30}|.{0,20}",
+        ) {
+            let url = format!("{scheme}://shop:hushhush@{rest}");
+            for backends in [backends(&url, MYSQL_EXAMPLE), backends(REDIS_EXAMPLE, &url)] {
+                let told = backends.validate().err().map(|error| error.to_string()).unwrap_or_default();
+                let shown = format!("{told} {backends:?} {} {}", backends.redis_address(), backends.mysql_address());
+                prop_assert!(!shown.contains("hushhush"), "{shown}");
+            }
         }
     }
 }

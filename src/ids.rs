@@ -196,6 +196,8 @@ impl fmt::Display for LaneId {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -211,5 +213,21 @@ mod tests {
     fn keys_of_rows_without_a_key_cannot_be_taken() {
         assert!("#7".parse::<IdempotencyKey>().is_err());
         assert!("order-7".parse::<IdempotencyKey>().is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_taken_for_a_name_is_written_as_it_was_read(text in "[0-9]{1,20}|sku:.{0,20}|[a-zA-Z0-9._#-]{0,40}|.{0,40}") {
+            macro_rules! survives {
+                ($($name:ty),*) => {$(
+                    if let Ok(read) = text.parse::<$name>() {
+                        let written = read.to_string();
+                        prop_assert!(written.parse::<$name>() == Ok(read), "{written}");
+                    }
+                )*};
+            }
+            survives!(ProductId, UserId, Round, ProductRef, Sku, IdempotencyKey, Namespace, Channel, Place);
+            let _ = Place::parse_time(&text);
+        }
     }
 }

@@ -144,6 +144,8 @@ fn decode_one(text: &str) -> Result<Settled, ParseError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -170,6 +172,15 @@ mod tests {
         assert_eq!(decode("1,0,S,3;").unwrap()[0].user, UserId::NOBODY);
         for bad in ["1,2,S", "1,2,X,3", "1,2,S,3,4,5", "1,2,S,3,x", "a,2,S,3"] {
             assert!(decode(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_stands_there_is_read_or_refused(text in "[0-9,;SKFUx+-]{0,60}|.{0,40}") {
+            if let Ok(people) = decode(&text) {
+                prop_assert_eq!(decode(&encode(&people)), Ok(people));
+            }
         }
     }
 }

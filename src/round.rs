@@ -165,3 +165,24 @@ pub fn encode_places(places: &[Place]) -> String {
 pub fn decode_places(text: &str) -> Result<Vec<Place>, ParseError> {
     text.split(',').filter(|part| !part.is_empty()).map(str::parse).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn places_survive_and_whatever_else_stands_there_is_read_or_refused(
+            places in prop::collection::vec(any::<i64>(), 0..20),
+            text in "[0-9,+-]{0,60}|.{0,40}",
+        ) {
+            let places: Vec<Place> = places.into_iter().map(Place).collect();
+            prop_assert_eq!(decode_places(&encode_places(&places)), Ok(places));
+            if let Ok(places) = decode_places(&text) {
+                prop_assert_eq!(decode_places(&encode_places(&places)), Ok(places));
+            }
+        }
+    }
+}

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up fails")]
 
+#[path = "channel/garbage.rs"]
+mod garbage;
 #[path = "channel/server.rs"]
 mod server;
 

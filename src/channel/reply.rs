@@ -123,6 +123,8 @@ fn of_tls(error: &rustls::Error) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -160,6 +162,14 @@ mod tests {
             ("soon", None),
         ] {
             assert_eq!(retry_after(value, now), expected, "{value:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_retry_after_says_it_is_at_most_a_day(value in "[0-9]{0,30}|.{0,40}|[A-Z][a-z]{2}, [0-9 A-Za-z:]{1,30} GMT") {
+            let after = retry_after(&value, SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777));
+            prop_assert!(after.is_none_or(|after| after <= RETRY_AFTER_MAX));
         }
     }
 }

@@ -43,6 +43,8 @@ use sqlx::{
 
 /// The longest that getting a connection may take.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// No question takes this long, however busy the server is: the connection is dead, and did not say so.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// Every session runs with these.
 ///
@@ -112,10 +114,33 @@ fn pool(connections_max: u32) -> MySqlPoolOptions {
     MySqlPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // The pool asks a connection that is given back whether it is well. For an answer from one that is dead it would
+        // wait for ever, and its place in the pool would be lost.
+        .after_release(|connection, _| {
+            Box::pin(async move { answered_within(ACQUIRE_TIMEOUT, connection.ping()).await.map(|()| true) })
+        })
         // Either of these starts a task that, now and then, spins for ever and keeps the process from ending, because sqlx
         // 0.9.0 may count its idle connections below zero (https://github.com/launchbadge/sqlx/issues/3645).
         .idle_timeout(None)
         .max_lifetime(None)
+}
+
+/// What MySQL answers; an error that [`is_unreachable`] when that takes longer than 10 s.
+///
+/// A connection that is open and dead, as after a power cut on the way, never fails by itself: the driver would wait for
+/// ever. For what runs for long; not for work that may take its time.
+///
+/// # Errors
+/// Those of `asking`, and that.
+pub async fn answered<T, E: From<sqlx::Error>>(asking: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    answered_within(ANSWER_MAX, asking).await
+}
+
+async fn answered_within<T, E: From<sqlx::Error>>(
+    most: Duration,
+    asking: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    tokio::time::timeout(most, asking).await.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))?
 }
 
 fn options(url: &SecretString) -> sqlx::Result<MySqlConnectOptions> {

@@ -246,3 +246,26 @@ impl Fields<'_> {
 fn unreadable(field: &str, text: &str) -> RedisError {
     RedisError::Unreadable { what: "lane", field: field.to_owned(), text: text.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_stands_in_a_lane_is_read_or_refused(
+            fields in prop::collection::hash_map(
+                "round|status|from|cursor|upto|ahead|last_user|sent|epoch|version|lease_until|waiting|tries|started_at",
+                "QUEUED|COMPLETED|[0-9]{1,25}|-?[0-9]{1,18}|[0-9,]{0,40}|.{0,12}",
+                0..14,
+            ),
+        ) {
+            if let Ok(Some(view)) = view(&fields) {
+                prop_assert_eq!(fields["status"].as_str(), view.status.as_str());
+                prop_assert!(fields["round"].parse() == Ok(view.round));
+            }
+        }
+    }
+}

@@ -10,7 +10,7 @@ use sqlx::{Connection, FromRow, MySqlConnection};
 use super::{LaneStamps, StoreError, Stores, lane_stamps};
 use crate::{
     ids::{Channel, ProductId, Round},
-    mysql::{history, wait_for_locks},
+    mysql::{answered, history, wait_for_locks},
     redis::scripts::{Hydrate, Hydrated, LaneRecord, channel_list},
     round::{RoundState, Stamp, Status},
 };
@@ -59,7 +59,7 @@ impl Stores {
     pub async fn check(&self, product: ProductId) -> Result<Checked, StoreError> {
         let mut above = 0;
         for attempt in 1..=TRIES_MAX {
-            let overtaken = match self.attempt(product, above).await? {
+            let overtaken = match answered(self.attempt(product, above)).await? {
                 Attempt::Done(installed) => {
                     tracing::debug!(%product, installed, "checked against MySQL");
                     return Ok(Checked::Done(installed));

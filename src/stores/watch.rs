@@ -8,7 +8,10 @@ use std::time::Duration;
 use sqlx::MySqlPool;
 use tokio::{sync::watch, task::JoinHandle, time::sleep};
 
-use crate::mysql::setting::{SettingError, Settings};
+use crate::mysql::{
+    answered,
+    setting::{SettingError, Settings},
+};
 
 /// How often MySQL is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
@@ -55,7 +58,7 @@ async fn look(mysql: MySqlPool, known: watch::Sender<Settings>) -> SettingError 
     let mut failing = false;
     loop {
         sleep(LOOK_EVERY).await;
-        let found = match Settings::load(&mysql).await {
+        let found = match answered(Settings::load(&mysql)).await {
             Ok(found) => found,
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {

@@ -183,6 +183,8 @@ impl<'a> Fields<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn entry(fields: &[(&str, &str)]) -> LogEntry {
@@ -246,6 +248,38 @@ mod tests {
             entry(&[("k", "round"), ("p", "7"), ("c", "webhook"), ("r", "1"), ("s", "QUEUED"), ("n", "1,2,3")]),
         ] {
             assert!(read(&bad).is_err(), "{bad:?}");
+        }
+    }
+
+    /// A value that a field may have, or should not have.
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "product|round|people|request|webhook|QUEUED|COMPLETED|ACCEPTED|REFUSED",
+            "[0-9]{1,20}",
+            "-?[0-9]{1,17}",
+            "[0-9]{1,3}(,[0-9]{1,3}){3}",
+            "([0-9]{1,18},[0-9]{1,3},[SKFU],[0-9]{1,18};){0,3}",
+            ".{0,20}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_stands_in_an_entry_is_read_or_refused_and_can_be_stored(
+            fields in prop::collection::hash_map(
+                "k|p|c|r|s|n|e|v|z|from|cur|upto|ahead|lu|bu|rt|why|q|b|x|people|stock|id|key", value(), 0..24),
+            kind in "product|round|people|request",
+        ) {
+            let mut entry = LogEntry { id: "1-1".to_owned(), fields, is_text: true };
+            entry.fields.insert("k".to_owned(), kind);
+            let _ = subject(&entry);
+            let Ok(change) = read(&entry) else { return Ok(()) };
+            if let Change::Round(state, people) = change {
+                let places = [state.from, state.cursor, state.upto].into_iter().flatten().map(|place| place.0);
+                let times = [state.queued_us, state.started_us, state.ended_us].into_iter().flatten();
+                let of_people = people.iter().flat_map(|person| [person.place.0, person.at_us]);
+                prop_assert!(places.chain(times).chain(of_people).all(|us| (0..=TIME_US_MAX).contains(&us)));
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use sqlx::QueryBuilder;
 
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId},
+    mysql::answered,
     redis::scripts::{Evict, Evicted},
     round::Stamp,
     stores::{StoreError, Stores, all_channels, lane_stamps},
@@ -43,9 +44,9 @@ impl Eviction {
             self.skip = 0;
             return Ok(0);
         }
-        let stamps = product_stamps(stores, &products).await?;
-        let refused = refused_products(stores, &products).await?;
-        let lanes = lane_stamps(&stores.mysql, &products).await?;
+        let stamps = answered(product_stamps(stores, &products)).await?;
+        let refused = answered(refused_products(stores, &products)).await?;
+        let lanes = answered(lane_stamps(&stores.mysql, &products)).await?;
         let mut gone = 0;
         for product in &products {
             let Some(stamp) = stamps.get(product).filter(|_| !refused.contains(product)) else { continue };

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     ids::{Partition, ProductId},
     meter::FlushMeters,
+    mysql::answered,
     redis::{RedisError, entry_id::EntryId, scripts::Relogged},
     stores::{StoreError, Stores, all_channels, lane_stamps},
 };
@@ -178,7 +179,7 @@ impl Flush {
             tracing::warn!(row = name, kind, sqlstate, %entry, "MySQL refused a row; set aside in log_dead");
         }
         for product in self.refusals.news(dead) {
-            let recorded = lane_stamps(&mut *db, &[product]).await?.into_keys().map(|(_, channel)| channel);
+            let recorded = answered(lane_stamps(&mut *db, &[product])).await?.into_keys().map(|(_, channel)| channel);
             let channels: Vec<_> = all_channels(&self.stores.settings.channels, recorded).into_iter().collect();
             if self.stores.redis.relog(self.partition, product, &channels).await? == Relogged::Absent {
                 tracing::debug!(%product, "nothing to log again: Redis does not hold it");

@@ -11,6 +11,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId},
+    mysql::answered,
     redis::{
         RedisError,
         lane::LaneView,
@@ -43,7 +44,7 @@ pub(super) async fn step(stores: &Stores, partition: Partition) -> Result<Reconc
     for status in [Status::Queued, Status::InProgress] {
         let mut after = ProductId(0);
         loop {
-            let products = open_products(stores, partition, status, after).await?;
+            let products = answered(open_products(stores, partition, status, after)).await?;
             let Some(last) = products.last() else { break };
             after = *last;
             let page = repair(stores, partition, &products).await?;
@@ -79,7 +80,7 @@ async fn open_products(
 }
 
 async fn repair(stores: &Stores, partition: Partition, products: &[ProductId]) -> Result<Reconciled, StoreError> {
-    let known = lane_stamps(&stores.mysql, products).await?;
+    let known = answered(lane_stamps(&stores.mysql, products)).await?;
     let lanes: Vec<LaneId> = known.keys().cloned().map(|(product, channel)| LaneId { product, channel }).collect();
     let views = stores.redis.read_each_lane(partition, &lanes).await?;
     let found: Vec<(LaneId, Option<LaneView>)> = lanes.into_iter().zip(views).filter_map(readable).collect();

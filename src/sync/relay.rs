@@ -12,6 +12,7 @@ use super::answers::refuse_request;
 use crate::{
     ids::{IdempotencyKey, Partition, ProductId},
     mysql::{
+        answered,
         request::{self, Request, RequestState},
         setting::Settings,
     },
@@ -82,12 +83,13 @@ impl Relay {
     pub(super) async fn step(&mut self) -> Result<Relayed, StoreError> {
         // Beyond its pause a row is remembered for as long again, to be left alone for longer if it is still there.
         self.pushed.retain(|_, push| push.at.elapsed() < push.pause * 2);
-        let mut after = request::held_upto(&self.stores.mysql, self.partition).await?;
+        let mut after = answered(request::held_upto(&self.stores.mysql, self.partition)).await?;
         let (mut done, mut looked_at, partitions) = (0, 0, self.stores.settings.partitions);
         // Of one product no request overtakes another.
         let mut held: HashSet<ProductId> = HashSet::new();
         while looked_at < ROWS_MAX {
-            let rows = request::pending(&self.stores.mysql, self.partition, partitions, after, PAGE_ROWS).await?;
+            let pending = request::pending(&self.stores.mysql, self.partition, partitions, after, PAGE_ROWS);
+            let rows = answered(pending).await?;
             let (read_at, page_rows) = (Instant::now(), rows.len());
             let mut page_done = 0;
             for row in rows {
@@ -171,7 +173,7 @@ impl Relay {
                         return Ok(Pushed::Refused(format!("there is no product {}", row.product)));
                     }
                     // An emptied Redis has forgotten the key: only MySQL knows whether the row was answered.
-                    let now = request::find(&self.stores.mysql, row.id).await?;
+                    let now = answered(request::find(&self.stores.mysql, row.id)).await?;
                     if now.is_none_or(|now| now.state != RequestState::Pending) {
                         return Ok(Pushed::Answered);
                     }
@@ -192,7 +194,7 @@ impl Relay {
         tracing::warn!(request = row.id, product = %row.product, reason, "refused a request of the outbox");
         let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
         let mut db = self.stores.mysql.acquire().await?;
-        Ok(refuse_request(&mut db, row.id, row.product, &reason).await?)
+        Ok(answered(refuse_request(&mut db, row.id, row.product, &reason)).await?)
     }
 }
 
@@ -223,7 +225,7 @@ fn examine(row: &Request) -> Result<(u32, String), String> {
 /// Reads the settings again; where they cannot be used, those at hand stay.
 pub(super) async fn reload(stores: &mut Stores) -> Result<(), StoreError> {
     use crate::mysql::setting::SettingError;
-    match Settings::load(&stores.mysql).await {
+    match answered(Settings::load(&stores.mysql)).await {
         Ok(settings) => {
             if settings.channels != stores.settings.channels {
                 tracing::info!(channels = channel_list(&settings.channels), "the enabled channels changed");

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     ids::Partition,
     meter::{FlushMeters, Pulse},
-    mysql::setting::Settings,
+    mysql::{answered, setting::Settings},
     stores::{StoreError, Stores},
 };
 
@@ -78,7 +78,7 @@ pub(super) async fn partition(flusher: Flusher, partition: Partition, stop: Canc
     while !stop.is_cancelled() {
         let elected = tokio::select! {
             () = stop.cancelled() => return,
-            elected = Lead::elect(&flusher.stores, partition, BACKLOG_MAX) => elected,
+            elected = answered(Lead::elect(&flusher.stores, partition, BACKLOG_MAX)) => elected,
         };
         match elected {
             Ok(Some(lead)) => {

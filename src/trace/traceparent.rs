@@ -70,6 +70,8 @@ impl fmt::Display for Traceparent {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -91,6 +93,16 @@ mod tests {
             &good.replace('b', "\u{e9}"),
         ] {
             assert_eq!(Traceparent::parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_passed_on_as_it_came(text in "0[01]-[0-9a-f]{31,33}-[0-9a-f]{16}-[0-9a-f]{2}|.{0,60}") {
+            if let Some(read) = Traceparent::parse(&text) {
+                let passed = Traceparent::of(read.context().span().span_context());
+                prop_assert_eq!(&passed.as_str()[..52], &text[..52]);
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use super::line::PAGE_MIN;
 use crate::{
     ids::ProductId,
     mysql::{
+        answered,
         line::Person,
         many::{self, Look, Span},
     },

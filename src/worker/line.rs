@@ -228,7 +228,7 @@ async fn read(
 ) -> Option<Page> {
     loop {
         let at = BootTime::now();
-        match source.page(pool, after, upto, limit).await {
+        match mysql::answered(source.page(pool, after, upto, limit)).await {
             Ok(None) => tokio::time::sleep(RETRY_PAUSE).await,
             Ok(Some(people)) => {
                 return Some(Page::of(people, limit, upto, at, again));

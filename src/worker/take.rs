@@ -19,6 +19,7 @@ use crate::{
     clock::BootTime,
     ids::ProductId,
     mysql::{
+        answered,
         history::PeopleOf,
         line,
         many::{self, Look},
@@ -112,7 +113,7 @@ async fn begin(deps: &Deps, entry: &Entry, token: &str, look: &mut Option<Seen>)
         },
         BeginReply::Look { from, ahead } => {
             let someone = match seen.look.newest {
-                Some(newest) => line::anyone_after(&stores.mysql, id, from, newest, &ahead).await?,
+                Some(newest) => answered(line::anyone_after(&stores.mysql, id, from, newest, &ahead)).await?,
                 None => false,
             };
             seen.look = FirstLook { after: Some(from), nobody: !someone, ..seen.look };
@@ -146,7 +147,7 @@ struct Seen {
 async fn see(deps: &Deps, id: ProductId) -> Result<Seen, StoreError> {
     let look = match deps.inquiries.looks.ask(id).await {
         Some(look) => look,
-        None => many::looks(&deps.stores.mysql, &[id]).await?.pop().flatten(),
+        None => answered(many::looks(&deps.stores.mysql, &[id])).await?.pop().flatten(),
     };
     let newest = look.as_ref().and_then(|look| look.newest);
     let card = look.map(|Look { sku, name, .. }| Arc::new(ProductCard { id, sku, name }));

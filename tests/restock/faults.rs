@@ -7,6 +7,7 @@ use restock::{clock::wall_us, demo::receiver::Reaction, local::Servers};
 use super::{
     FIRST,
     crew::signal,
+    proxy::Proxy,
     shop::{Shop, until},
 };
 
@@ -70,6 +71,30 @@ async fn redis_emptied_and_mysql_stopped_in_the_middle_lose_nobody() {
         let most = if u64::try_from(user).is_ok_and(|place| place <= flushed) { 1 } else { 2 };
         assert!(times <= most, "user {user} was told {times} times");
     }
+}
+
+/// Nothing tells that a connection to MySQL is dead but that no answer comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_that_mysql_never_answers_are_asked_again() {
+    let shop = Shop::open(500, |_| Reaction::accept()).await;
+    // So slow that questions are under way at any moment.
+    let proxy = Proxy::start(shop.mysql_address(), Duration::from_millis(100)).await;
+    let mysql_url = shop.mysql_url_by(&proxy.address());
+    let mut worker = shop.role(env!("CARGO_BIN_EXE_restock-worker"));
+    let _roles = (shop.flusher(), worker.env("RESTOCK_MYSQL_URL", &mysql_url).spawn().expect("it starts"));
+    for product in 42..46 {
+        shop.product(product, 100, 600).await;
+        shop.enqueue(product, 0).await;
+    }
+    shop.receiver.wait_for(300).await;
+    proxy.mute();
+    shop.receiver.wait_for(1500).await;
+    proxy.mute();
+    for product in 42..46 {
+        shop.completed(product, FIRST).await;
+        shop.assert_told(product, FIRST, 1..=600).await;
+    }
+    assert_eq!(shop.receiver.count(), 4 * 600, "nobody is told twice");
 }
 
 /// All leases run out while Redis is away; the owners have them again before anybody looks for silent ones.

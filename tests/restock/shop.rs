@@ -124,6 +124,17 @@ impl Shop {
         role.env("RESTOCK_REDIS_URL", &self.worker_redis_url).args(options).spawn().expect("the worker starts")
     }
 
+    /// Where MySQL listens.
+    pub(crate) fn mysql_address(&self) -> String {
+        let (server, _) = self.mysql_url.rsplit_once('/').expect("a database");
+        server.rsplit_once('@').map_or(server, |(_, address)| address).to_owned()
+    }
+
+    /// The way to MySQL by another address.
+    pub(crate) fn mysql_url_by(&self, address: &str) -> String {
+        self.mysql_url.replace(&self.mysql_address(), address)
+    }
+
     /// Where Redis listens.
     pub(crate) fn redis_address(&self) -> String {
         self.redis_url.trim_start_matches("redis://").to_owned()

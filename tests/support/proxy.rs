@@ -34,7 +34,11 @@ impl Proxy {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://{}", self.address)
+        format!("redis://{}", self.address())
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.address.to_string()
     }
 
     /// Breaks all connections; what the server has not been sent or has not answered yet is lost on the way.

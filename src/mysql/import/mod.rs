@@ -9,6 +9,8 @@
 
 mod bytes;
 mod csv_file;
+#[cfg(test)]
+mod garbage;
 mod place;
 mod products;
 mod spool;
