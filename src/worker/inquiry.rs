@@ -3,7 +3,7 @@
 //! Each kind has a connection of its own while it is busy: to take one from the pool costs a round trip, and each would
 //! prepare the queries again.
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, time::Duration};
 
 use futures_util::future::BoxFuture;
 use sqlx::{MySql, MySqlConnection, MySqlPool, pool::PoolConnection};
@@ -28,8 +28,6 @@ const BATCH_MAX: usize = 64;
 const WAITING_MAX: usize = 1_024;
 /// Where questions come together, a query starts this long after the last one at the earliest: so more of them gather.
 const QUERY_EVERY: Duration = Duration::from_millis(2);
-/// A query that takes longer is one that MySQL does not answer.
-const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Without questions for so long, the connection goes back to the pool.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 
@@ -129,8 +127,7 @@ impl<Q: Send + Sync + 'static, A: Send + 'static> Asker<Q, A> {
             Some(db) => db,
             None => self.mysql.acquire().await?,
         };
-        let answers = timeout(ANSWER_MAX, (self.ask)(&mut db, questions)).await;
-        match answers.unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()))) {
+        match answered((self.ask)(&mut db, questions)).await {
             Ok(answers) => {
                 self.db = Some(db);
                 Ok(answers)

@@ -200,7 +200,7 @@ async fn stock_is_set_in_the_state_that_was_seen_or_not_at_all() {
     let bench = Bench::with_stock(5).await;
     let set =
         async |units, tag: &str| bench.redis.set_stock(P0, PRODUCT, units, Some(tag)).await.expect("Redis answers");
-    let read = async || bench.redis.read_stock(P0, PRODUCT).await.expect("Redis answers").expect("it is there").0;
+    let read = async || bench.redis.read_stock(P0, PRODUCT).await.expect("Redis answers").expect("it is there").stock;
     let seen = read().await;
     assert_eq!((seen.units, seen.tag.as_str()), (5, "0-0"), "what is installed has the name that it has in MySQL");
     let StockSet::Ok(gone) = set(0, &seen.tag).await else { panic!("nothing came between") };
