@@ -55,7 +55,7 @@ pub(crate) async fn watch(stage: Arc<Stage>, stop: CancellationToken) -> Seen {
 }
 
 async fn run_id(stage: &Stage) -> Option<String> {
-    stage.stores.redis.server_info().await.ok()?.remove("run_id")
+    stage.stores.redis.servers(&[]).await.ok()?.first_mut()?.info.remove("run_id")
 }
 
 async fn in_redis(stage: &Stage, log_max: &mut u64) -> Option<Vec<Sighting>> {
