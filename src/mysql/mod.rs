@@ -133,7 +133,8 @@ fn pool(connections_max: u32) -> MySqlPoolOptions {
 /// # Errors
 /// Those of `asking`, and that.
 pub async fn answered<T, E: From<sqlx::Error>>(asking: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    answered_within(ANSWER_MAX, asking).await
+    // Boxed, because questions stand deep in the work of a role: without optimisation their frames fill a stack.
+    answered_within(ANSWER_MAX, Box::pin(asking)).await
 }
 
 async fn answered_within<T, E: From<sqlx::Error>>(

@@ -102,7 +102,7 @@ impl Relay {
                 if is_left_alone || held.contains(&row.product) {
                     continue;
                 }
-                match followed(&row, self.push_or_put_off(&row)).await? {
+                match followed(&row, Box::pin(self.push_or_put_off(&row))).await? {
                     Pushed::Taken => self.leave_alone(row.id),
                     Pushed::Refused(reason) => self.refuse(&row, &reason).await?,
                     Pushed::Answered => continue,

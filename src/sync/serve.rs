@@ -115,9 +115,10 @@ async fn serve(
     let ready = Notify::new();
     let chores = async {
         ready.notified().await;
+        // Boxed: all in one future they fill a thread's stack where nothing is optimised.
         tokio::join!(
-            relay_loop(relay, partition, flusher.flush_interval),
-            upkeep_loop(&mut stores, eviction, partition, &alarm, meters),
+            Box::pin(relay_loop(relay, partition, flusher.flush_interval)),
+            Box::pin(upkeep_loop(&mut stores, eviction, partition, &alarm, meters)),
             count_loop(&mut counter, &flusher.stores, partition),
             heed_settings(flusher.settings.clone(), &alarm),
         );
