@@ -11,7 +11,7 @@ export class Entries {
   constructor(page) {
     this.page = page;
     this.tables = { pending: table('pending', pendingRow(page)), dead: table('dead', deadRow(page)) };
-    this.timer = setInterval(() => { if (!document.hidden) this.refresh(); }, EVERY_MS);
+    this.timer = setInterval(() => { if (!document.hidden && page.isLive) this.refresh(); }, EVERY_MS);
   }
 
   async refresh() {
