@@ -58,9 +58,12 @@ async fn a_restock_is_seen_stopped_by_a_sell_out_and_resumed_by_the_button() {
         browser.client.switch_to_window(duty.clone()).await.expect("it is there");
         browser.enter("#find-input", "sku:47566").await;
         browser.shows("#product-title", NAME).await;
-        browser.shows("#product", &format!("{PEOPLE} people wait to be told.")).await;
-        browser.shows("#product", "customer 1001, customer 1002").await;
+        browser.shows("#product", &format!("{PEOPLE} people stand in line.")).await;
+        browser.shows("#product", "Customers in their order: 1001, 1002").await;
         assert_eq!(browser.run("return document.querySelectorAll('main img').length").await, json!(0));
+
+        // Who searched stands before what was found.
+        assert_eq!(browser.run("return document.activeElement.id").await, json!("product-title"));
 
         // Restock.
         browser.enter("#restock-pieces", "500").await;
