@@ -129,13 +129,13 @@ async fn open_at(
 ) -> anyhow::Result<impl Future<Output = ()> + Send + use<>> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes()).await?;
-    let mut text = Vec::new();
-    while !text.windows(6).any(|part| part == b"retry:") {
-        let count = timeout(DEADLINE, stream.read_buf(&mut text)).await??;
-        ensure!(count > 0 && text.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&text));
+    let mut greeting = Vec::new();
+    while !greeting.windows(6).any(|part| part == b"retry:") {
+        let count = timeout(DEADLINE, stream.read_buf(&mut greeting)).await??;
+        ensure!(count > 0 && greeting.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&greeting));
     }
     Ok(async move {
-        text = Vec::new();
+        let mut text = Vec::new();
         while stream.read_buf(&mut text).await.is_ok_and(|count| count > 0) {
             let now_us = wall_us();
             // A message may come in parts: the last line waits for its end.

@@ -1,4 +1,6 @@
-//! Who may do what: bearer tokens of producers and of admins.
+//! Who may do what: bearer tokens of producers and of admins; `user` has those of users.
+
+mod user;
 
 use std::sync::Arc;
 
@@ -14,12 +16,12 @@ use super::{
     problem::{Kind, Problem},
 };
 use crate::{
-    clock::wall_us,
     ids::UserId,
     mysql::action::Operator,
     token::{KnownToken, TokenHash},
-    user_token,
 };
+
+pub(super) use user::let_users;
 
 /// What a token is for. Admins may do all that producers may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,17 +52,6 @@ pub(super) struct Caller {
     pub(super) by: Operator,
     /// Which user, if it is one.
     user: Option<UserId>,
-}
-
-impl Caller {
-    /// Lets through whom the notifications of this user are for, and producers.
-    pub(super) fn check_may_read(&self, user: UserId) -> Result<(), Problem> {
-        if self.role >= Role::Producer || self.user == Some(user) {
-            Ok(())
-        } else {
-            Err(Problem::new(Kind::Forbidden, "the token is another user's"))
-        }
-    }
 }
 
 /// The tokens that are accepted; none at all where everybody who reaches the server may do everything.
@@ -94,46 +85,21 @@ impl Tokens {
     }
 
     fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        if !headers.contains_key(header::AUTHORIZATION) {
+        let challenge = |text: &'static str, detail: &str| {
+            let problem = Problem::new(Kind::Unauthorized, detail);
+            problem.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(text))
+        };
+        let Some(given) = headers.get(header::AUTHORIZATION) else {
             return Err(challenge("Bearer realm=\"restock\"", "give a token: `Authorization: Bearer …`"));
-        }
-        bearer(headers)
-            .and_then(|token| self.find(token))
-            .ok_or_else(|| challenge(INVALID_TOKEN, "the token is not one that is accepted"))
+        };
+        let token = given.to_str().ok().and_then(|given| {
+            let (scheme, token) = given.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        });
+        token.and_then(|token| self.find(token)).ok_or_else(|| {
+            challenge("Bearer realm=\"restock\", error=\"invalid_token\"", "the token is not one that is accepted")
+        })
     }
-}
-
-const INVALID_TOKEN: &str = "Bearer realm=\"restock\", error=\"invalid_token\"";
-
-fn challenge(text: &'static str, detail: &str) -> Problem {
-    let problem = Problem::new(Kind::Unauthorized, detail);
-    problem.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(text))
-}
-
-/// The token in the header, whoever's it is.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// The token of a user, in the header, or in the query where users ask for what is theirs: an `EventSource` has no headers.
-/// Other tokens are not read there: what stands in a path is kept by proxies and browsers.
-fn token_of_user<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
-    let in_query = || {
-        let query = uri.query().filter(|_| uri.path().starts_with(OF_USERS))?;
-        // Nothing in a token has to be escaped.
-        query.split('&').find_map(|part| part.strip_prefix("token="))
-    };
-    let is_of_user = |token: &&str| token.starts_with(user_token::PREFIX);
-    bearer(headers).filter(is_of_user).or_else(|| in_query().filter(is_of_user))
-}
-
-/// Where the paths begin that are for users.
-const OF_USERS: &str = "/api/users/";
-
-/// Lets users, producers and admins through; the route looks which user it is.
-pub(super) async fn let_users(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    let_in(&api, Role::User, request, next).await
 }
 
 /// Lets producers and admins through.
@@ -148,10 +114,9 @@ pub(super) async fn let_admins(State(api): State<Arc<Api>>, request: Request, ne
 
 impl Api {
     /// Who sent a request, or why nobody here did.
-    pub(super) fn identify(&self, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Problem> {
-        if let Some(token) = token_of_user(headers, uri) {
-            let user = user_token::check(&self.user_keys, token, wall_us() / 1_000_000);
-            let user = user.map_err(|refusal| challenge(INVALID_TOKEN, &refusal.to_string()))?;
+    pub(super) fn identify(&self, uri: &Uri, headers: &HeaderMap) -> Result<Caller, Problem> {
+        if let Some(token) = user::token(uri, headers) {
+            let user = user::check(&self.user_keys, token)?;
             return Ok(Caller { role: Role::User, by: self.everybody.clone(), user: Some(user) });
         }
         if self.tokens.are_needed() {
@@ -164,15 +129,15 @@ impl Api {
 
 async fn let_in(api: &Api, role: Role, mut request: Request, next: Next) -> Response {
     let known = request.extensions_mut().remove::<Result<Caller, Problem>>();
-    match known.unwrap_or_else(|| api.identify(request.headers(), request.uri())) {
+    match known.unwrap_or_else(|| api.identify(request.uri(), request.headers())) {
         Ok(caller) if caller.role >= role => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Ok(_) if role == Role::Admin => {
-            Problem::new(Kind::Forbidden, "this needs the token of an admin").into_response()
+        Ok(_) => {
+            let whose = if role == Role::Admin { "an admin" } else { "a producer or an admin" };
+            Problem::new(Kind::Forbidden, format!("this needs the token of {whose}")).into_response()
         }
-        Ok(_) => Problem::new(Kind::Forbidden, "this needs the token of a producer or an admin").into_response(),
         Err(problem) => problem.into_response(),
     }
 }

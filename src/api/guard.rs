@@ -91,7 +91,7 @@ fn check_rate(rate: Option<&DefaultDirectRateLimiter>) -> Result<(), Problem> {
 /// Finds out who it is, and turns away what is too much, at once: who has to wait without end is answered when nobody
 /// listens any more. Who is nobody here, or asks for nothing of the shop's, takes no place: the answer is there already.
 pub(super) async fn admit(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
-    let caller = gate.api.identify(request.headers(), request.uri());
+    let caller = gate.api.identify(request.uri(), request.headers());
     let is_of_the_shop = request.extensions().get::<MatchedPath>().is_some_and(|path| !is_document(path.as_str()));
     let is_caller = caller.is_ok();
     request.extensions_mut().insert(caller);

@@ -230,7 +230,7 @@ async fn back(api: &Arc<Api>, backends: &Backends, stop: &CancellationToken, obs
     let redis = stores.redis.clone();
     let seen = Arc::downgrade(api);
     let sources = move || seen.upgrade().and_then(|api| api.ready.get().map(Ready::sources));
-    let library = match api.streams.start(backends, &redis, sources, stop) {
+    let library = match api.streams.start(backends, &redis, sources, stop).await {
         Ok(library) => Arc::new(library),
         Err(error) => return error.into(),
     };

@@ -38,13 +38,14 @@ pub struct ListenError {
 
 impl Observing {
     /// Listens, and answers until the process ends, so also while it waits for its stores and while it drains. Without an
-    /// address nothing is measured, but in an API, which has the same on its own port.
+    /// address nothing is measured, but where there is an API, which has the same on its own port.
     ///
     /// # Errors
     /// When the address is taken or not this machine's.
     pub async fn start(&self, role: Role, stop: CancellationToken) -> Result<Observer, ListenError> {
         let Some(address) = self.metrics_listen else {
-            return Ok(if role == Role::Api { Observer::start(role, stop) } else { Observer::unobserved(role, stop) });
+            let has_api = matches!(role, Role::Api | Role::Up);
+            return Ok(if has_api { Observer::start(role, stop) } else { Observer::unobserved(role, stop) });
         };
         let listener = TcpListener::bind(address).await.map_err(|why| ListenError { address, why })?;
         let address = listener.local_addr().unwrap_or(address);

@@ -10,7 +10,8 @@ use super::shop::{Api, DEADLINE};
 /// A stream that is followed.
 pub struct Events {
     response: Response,
-    text: String,
+    /// What came and was not read yet; it may end within a character.
+    bytes: Vec<u8>,
     /// The last id, as a browser keeps it.
     pub last_id: Option<i64>,
 }
@@ -44,21 +45,36 @@ impl Events {
             |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         assert_eq!((header("content-type"), header("cache-control")), ("text/event-stream", "no-store"));
         assert_eq!((header("x-accel-buffering"), header("connection")), ("no", "close"));
-        Self { response, text: String::new(), last_id }
+        Self { response, bytes: Vec::new(), last_id }
+    }
+
+    /// What is there up to the next empty line.
+    fn take_block(&mut self) -> Option<String> {
+        let end = self.bytes.windows(2).position(|pair| pair == b"\n\n")?;
+        let block = self.bytes.drain(..end + 2).collect();
+        Some(String::from_utf8(block).expect("text"))
+    }
+
+    /// Waits for more; false when the stream has ended, or was cut off.
+    async fn wait(&mut self) -> bool {
+        let chunk = timeout(DEADLINE, self.response.chunk()).await.expect("something comes in time");
+        let Ok(Some(chunk)) = chunk else { return false };
+        self.bytes.extend_from_slice(&chunk);
+        true
     }
 
     /// The next event; `None` when the stream has ended, or was cut off.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            while let Some((block, rest)) = self.text.split_once("\n\n") {
-                let event = self.last_id.replace_by(block);
-                self.text = rest.to_owned();
+            while let Some(block) = self.take_block() {
+                let event = self.learn(&block);
                 if event.is_some() {
                     return event;
                 }
             }
-            let chunk = timeout(DEADLINE, self.response.chunk()).await.expect("something comes in time");
-            self.text.push_str(std::str::from_utf8(&chunk.ok()??).expect("whole characters in this test"));
+            if !self.wait().await {
+                return None;
+            }
         }
     }
 
@@ -78,24 +94,19 @@ impl Events {
 
     /// Waits until the stream has said where it is, so that nothing that comes now is missed.
     pub async fn begun(mut self) -> Self {
-        while self.last_id.is_none() {
-            let chunk = timeout(DEADLINE, self.response.chunk()).await.expect("something in time").expect("it is open");
-            self.text.push_str(std::str::from_utf8(&chunk.expect("it goes on")).expect("text"));
-            for line in self.text.lines().filter_map(|line| line.strip_prefix("id: ")) {
-                self.last_id = line.parse().ok();
+        let greeting = loop {
+            if let Some(block) = self.take_block() {
+                break block;
             }
-        }
+            assert!(self.wait().await, "it ended at once");
+        };
+        assert!(self.learn(&greeting).is_none() && greeting.starts_with("retry: "), "{greeting}");
+        assert!(self.last_id.is_some(), "{greeting}");
         self
     }
-}
 
-trait Reading {
-    fn replace_by(&mut self, block: &str) -> Option<Event>;
-}
-
-impl Reading for Option<i64> {
     /// As the standard has it: a block without data is no event, but its id counts.
-    fn replace_by(&mut self, block: &str) -> Option<Event> {
+    fn learn(&mut self, block: &str) -> Option<Event> {
         let (mut id, mut name, mut data) = (None, String::new(), None);
         for line in block.lines() {
             match line.split_once(": ") {
@@ -105,7 +116,7 @@ impl Reading for Option<i64> {
                 _ => {}
             }
         }
-        *self = id.or(*self);
+        self.last_id = id.or(self.last_id);
         data.map(|data| Event { id, name, data })
     }
 }

@@ -103,7 +103,7 @@ async fn who_comes_back_gets_each_message_once_though_servers_are_killed_and_man
     let (mut seen, mut steps, start) = (Vec::new(), 0, Instant::now());
     while seen.len() < wanted {
         assert!(start.elapsed() < 4 * DEADLINE, "only {} of {wanted} came", seen.len());
-        match events.next().await {
+        match timeout(DEADLINE, events.next()).await.expect("something is missed") {
             Some(event) => seen.push(event.id.expect("an id")),
             // Cut off: another one is asked, as a browser behind a proxy does.
             None => events = Events::follow(&apis[0], ALL, events.last_id).await,
@@ -125,7 +125,10 @@ async fn who_comes_back_gets_each_message_once_though_servers_are_killed_and_man
     while let Some(done) = writers.join_next().await {
         done.expect("a writer ends well");
     }
-    assert_eq!((steps, &seen), (2, &stored(&pool).await));
+    let all = stored(&pool).await;
+    assert_eq!((steps, all.len()), (2, wanted));
+    let differs = seen.iter().zip(&all).position(|(seen, stored)| seen != stored);
+    assert_eq!(differs, None, "the first that is missed or comes twice");
     // And from the beginning, all at once.
     let mut events = Events::follow(&apis[0], ALL, Some(0)).await;
     for id in &seen {
@@ -154,6 +157,8 @@ async fn a_number_is_seen_after_all_smaller_ones() {
     let start = Instant::now();
     while sqlx::query_scalar::<_, i64>(waits).fetch_one(&pool).await.expect("MySQL answers") == 0 {
         assert!(start.elapsed() < DEADLINE && !quick.is_finished(), "nobody waits for the slow one");
+        // MariaDB shows the same again to who asks before a tenth of a second is over.
+        tokio::time::sleep(Duration::from_millis(150)).await;
     }
     assert_eq!(stored(&pool).await, [0; 0]);
     slow.commit().await.expect("it commits");

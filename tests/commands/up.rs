@@ -67,7 +67,8 @@ async fn it_works_on_private_servers_and_leaves_nothing() {
         namespace: text(&ready["namespace"]),
     };
     let api = text(&ready["api_url"]);
-    let probe = shop.program(CLI).args(["probe", api.trim_start_matches("http://")]).output().await.expect("it runs");
+    let probe =
+        shop.program(CLI).args(["probe", "--live", api.trim_start_matches("http://")]).output().await.expect("it runs");
     assert!(probe.status.success(), "{api}: {probe:?}");
     // The first command to try, as it is printed, with the addresses in the environment.
     let first = text(&ready["first_command"]);

@@ -7,7 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use restock::token::{TokenHash, fresh};
+use restock::{
+    clock::wall_us,
+    ids::UserId,
+    token::{TokenHash, fresh},
+    user_token::{self, UserTokenKey},
+};
 use tokio::process::{Child, Command};
 
 use super::deployment::{Deployment, Process, client};
@@ -22,6 +27,7 @@ async fn nginx(folder: &Path, apis: &[&Process]) -> Option<(Child, String)> {
     assert!(shipped.contains(one) && shipped.contains("listen 8000;"), "the test knows the file");
     let all: Vec<String> = apis.iter().map(|api| one.replace("api:8000", &api.address)).collect();
     let site = shipped.replace(one, &all.join("\n")).replace("listen 8000;", &format!("listen 127.0.0.1:{port};"));
+    let site = site.replace("/var/log/nginx", &folder.display().to_string());
     std::fs::write(folder.join("restock.conf"), site).expect("a file");
     let at = folder.display();
     let temporary: Vec<String> = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -142,4 +148,34 @@ async fn a_limit_reaches_the_caller_through_the_proxy_with_its_retry_after() {
     }
     let limited = r#"restock_http_requests_total{method="GET",route="/api/products",status="429"}"#;
     api.until(limited, |count| count >= 1.0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_passes_at_once_and_its_token_is_written_nowhere() {
+    let deployment = Deployment::open("inbox", 0).await;
+    let (token, key) = (fresh(), user_token::fresh_key());
+    let signer: UserTokenKey = key.parse().expect("a key");
+    let api = api(&deployment, &token, &["--user-token-key", &key]).await;
+    api.until_ready(true).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some((_nginx, url)) = nginx(folder.path(), &[&api]).await else { return };
+    until_ready(&url).await;
+    let own = signer.sign(UserId(101), wall_us() / 1_000_000 + 60);
+    let path = "/api/users/101/notifications/stream";
+    let mut stream = client().get(format!("{url}{path}?token={own}")).send().await.expect("an answer");
+    assert_eq!(stream.status(), 200);
+    // The greeting is a few bytes: who gathers would wait for more.
+    let first = tokio::time::timeout(DEADLINE, stream.chunk()).await.expect("at once").expect("it is open");
+    assert!(first.is_some_and(|greeting| greeting.starts_with(b"retry: ")));
+    drop(stream);
+    let start = Instant::now();
+    loop {
+        let log = std::fs::read_to_string(folder.path().join("access.log")).unwrap_or_default();
+        if log.contains(path) {
+            assert!(!log.contains("rsu_") && !log.contains("token="), "{log}");
+            break;
+        }
+        assert!(start.elapsed() < DEADLINE, "nginx writes nothing down: {log}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use axum::body::Bytes;
+use tokio::sync::{Notify, watch};
 
 use super::{
     crowd::{Crowd, Queue, Sent},
@@ -27,6 +28,10 @@ pub(super) const OF_ONE_PERSON_MAX: usize = 10;
 #[derive(Debug)]
 pub(super) struct Hub {
     state: Mutex<State>,
+    /// That somebody wants new messages to be looked for now.
+    pub(super) wanted: Notify,
+    /// How often everything that could be read was handed out.
+    looks: watch::Sender<u64>,
     everyone: StreamMeters,
     persons: StreamMeters,
 }
@@ -54,7 +59,8 @@ pub(super) struct Client {
 impl Default for Hub {
     fn default() -> Self {
         let (everyone, persons) = (StreamMeters::new("notifications"), StreamMeters::new("user"));
-        Self { state: Mutex::default(), everyone, persons }
+        let (wanted, looks) = (Notify::new(), watch::Sender::new(0));
+        Self { state: Mutex::default(), wanted, looks, everyone, persons }
     }
 }
 
@@ -147,6 +153,27 @@ impl Hub {
         self.lock().position = Some(newest);
     }
 
+    /// Everything that could be read was handed out.
+    pub(super) fn looked(&self) {
+        self.looks.send_modify(|looks| *looks += 1);
+    }
+
+    /// Waits until the position is this number or above, as long as that may be: the position may lie behind what a stream at
+    /// another server has shown, and who joined there would get it again. A number that nothing reaches is of a database
+    /// that was set back, or made up.
+    pub(super) async fn reach(&self, number: i64) {
+        let mut looks = self.looks.subscribe();
+        // The look under way may have begun before the number could be read: the one after it has not.
+        for _ in 0..2 {
+            if self.position().is_none_or(|position| position >= number) {
+                return;
+            }
+            self.wanted.notify_one();
+            // Its sender is here.
+            let _ = looks.changed().await;
+        }
+    }
+
     /// Gives a sign of life to a part of the streams: all of them have one after [`BEAT_CALLS`] calls. That finds those whose
     /// other end is gone.
     pub(super) fn beat(&self) {
@@ -167,6 +194,8 @@ impl Hub {
         state.is_closed = true;
         state.everyone.clear();
         state.persons.clear();
+        drop(state);
+        self.looked();
     }
 }
 

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Invariant: a stream joins the hub at a position, gets what is numbered above it from the hub and what is below it from
-//! MySQL. Numbers become visible in their order ([`crate::mysql::inbox`]), so nothing is missed and nothing comes twice.
+//! MySQL; and never at one below what it has. Numbers become visible in their order ([`crate::mysql::inbox`]), so nothing is missed and nothing comes twice.
 //!
 //! | module | has |
 //! |---|---|
@@ -37,7 +37,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::{hub::Hub, place::Places, rounds::Rounds};
 use super::options::ApiOptions;
-use crate::{config::Backends, mysql::connect_lazily, redis::Redis, report::Sources};
+use crate::{
+    config::Backends,
+    mysql::{connect_lazily, inbox},
+    redis::Redis,
+    report::Sources,
+};
 
 pub(super) use self::{
     place::{ConnectionPlace, allow_files},
@@ -63,7 +68,7 @@ impl Streams {
     ///
     /// # Errors
     /// When the address of MySQL cannot be read.
-    pub(super) fn start(
+    pub(super) async fn start(
         &self,
         backends: &Backends,
         redis: &Redis,
@@ -71,6 +76,10 @@ impl Streams {
         stop: &CancellationToken,
     ) -> sqlx::Result<Library> {
         let db = connect_lazily(&backends.mysql_url, 1)?;
+        // Who asks right after the server is ready can follow; if MySQL is away again by now, a little later.
+        if let Ok(newest) = inbox::newest(&db).await {
+            self.hub.skip_to(newest);
+        }
         tokio::spawn(feed(self.hub.clone(), db, redis.clone(), stop.clone()));
         tokio::spawn(rounds::follow(self.rounds.clone(), sources, stop.clone()));
         Ok(Library::new(connect_lazily(&backends.mysql_url, REPLAYS_MAX)?, REPLAYS_MAX, self.hub.clone()))

@@ -113,6 +113,9 @@ impl Library {
         joined: Option<(Client, i64)>,
     ) -> Result<Step, String> {
         let stops = || "the server stops".to_owned();
+        if joined.is_none() {
+            self.hub.reach(after).await;
+        }
         let position = joined.as_ref().map(|(_, position)| *position).or_else(|| self.hub.position());
         let upto = position.ok_or_else(stops)?;
         let rows = self.page(audience, after, upto).await.map_err(|error| mysql::in_short(&error))?;

@@ -1,12 +1,9 @@
 //! Reading new messages, once for all streams of the process.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use sqlx::MySqlPool;
-use tokio::{
-    sync::Notify,
-    time::{Instant, interval, sleep, timeout},
-};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::hub::Hub;
 use crate::{
@@ -30,11 +27,10 @@ const BEAT_EVERY: Duration = Duration::from_secs(1);
 
 /// Hands out new messages, without end.
 pub(super) async fn follow(hub: &Hub, db: &MySqlPool, redis: &Redis) {
-    let hinted = Arc::new(Notify::new());
-    tokio::join!(read(hub, db, &hinted), beat(hub), listen(redis, &hinted));
+    tokio::join!(read(hub, db), beat(hub), listen(redis, hub));
 }
 
-async fn read(hub: &Hub, db: &MySqlPool, hinted: &Notify) {
+async fn read(hub: &Hub, db: &MySqlPool) {
     let (mut is_hinted, mut is_failing) = (false, false);
     loop {
         let start = Instant::now();
@@ -52,9 +48,12 @@ async fn read(hub: &Hub, db: &MySqlPool, hinted: &Notify) {
             is_hinted = true;
             continue;
         }
+        if looked.is_ok() {
+            hub.looked();
+        }
         sleep(GATHER.saturating_sub(start.elapsed())).await;
         let most = if hub.is_empty() { IDLE_EVERY } else { LOOK_EVERY };
-        is_hinted = timeout(most, hinted.notified()).await.is_ok();
+        is_hinted = timeout(most, hub.wanted.notified()).await.is_ok();
     }
 }
 
@@ -92,12 +91,12 @@ async fn beat(hub: &Hub) {
 }
 
 /// Hints make it quick; without them it goes on.
-async fn listen(redis: &Redis, hinted: &Notify) {
+async fn listen(redis: &Redis, hub: &Hub) {
     loop {
         match hint::listen(redis).await {
             Ok(mut hints) => {
                 while hints.recv().await.is_some() {
-                    hinted.notify_one();
+                    hub.wanted.notify_one();
                 }
             }
             Err(error) => tracing::debug!(%error, "no hints of new messages yet"),

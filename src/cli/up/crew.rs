@@ -7,7 +7,11 @@ use std::{
 
 use anyhow::anyhow;
 use clap::{Args as _, FromArgMatches};
-use tokio::task::JoinHandle;
+use reqwest::StatusCode;
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::Args;
@@ -21,6 +25,10 @@ use crate::{
     sync::{self, Flusher},
     worker::{self, Worker},
 };
+
+/// The longest that the API is waited for.
+const API_WAIT: Duration = Duration::from_secs(10);
+const API_PAUSE: Duration = Duration::from_millis(20);
 
 /// What runs until it is told to stop.
 pub(super) struct Crew {
@@ -66,7 +74,7 @@ impl Crew {
             let (backends, stop, observer) = (backends.clone(), stop_api.clone(), observer.clone());
             async move { api.run(&backends, stop, observer).await }
         };
-        Ok(Some(Self {
+        let crew = Self {
             flusher: tokio::spawn(sync::run(flusher, stop_flusher.clone())),
             flusher_redis,
             worker: tokio::spawn(worker::run(worker, stop_worker.clone())),
@@ -76,7 +84,25 @@ impl Crew {
             stop_flusher,
             stop_worker,
             stop_api,
-        }))
+        };
+        crew.wait_for_api(stop).await;
+        Ok(Some(crew))
+    }
+
+    /// Waits until the API has both stores, so that what is printed then can be tried at once.
+    async fn wait_for_api(&self, stop: &CancellationToken) {
+        let Ok(client) = reqwest::Client::builder().tls_certs_only([]).no_proxy().build() else { return };
+        let url = format!("{}/api/products?limit=1", self.api_url());
+        let ready = async {
+            // With tokens it is refused, by an API that is ready to do so.
+            while client.get(&url).send().await.is_ok_and(|answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE) {
+                sleep(API_PAUSE).await;
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = timeout(API_WAIT, ready) => {}
+        }
     }
 
     /// Where the API answers.
