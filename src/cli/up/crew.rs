@@ -110,7 +110,8 @@ impl Crew {
         format!("http://{}", self.address)
     }
 
-    /// Works until `stop`; then the API ends first, which gives the others work, and the worker before the flusher, which so has the worker's last words too.
+    /// Works until `stop`; then the API ends first, which gives the others work, and the worker before the flusher, which so
+    /// has the worker's last words too.
     pub(super) async fn work(mut self, stop: &CancellationToken) -> anyhow::Result<()> {
         let early = tokio::select! {
             () = stop.cancelled() => Ok(()),
