@@ -11,7 +11,7 @@ export class Entries {
   constructor(page) {
     this.page = page;
     this.tables = { pending: table('pending', pendingRow(page)), dead: table('dead', deadRow(page)) };
-    this.timer = setInterval(() => { if (!document.hidden) this.refresh(); }, EVERY_MS);
+    this.timer = setInterval(() => { if (!document.hidden && page.isLive) this.refresh(); }, EVERY_MS);
   }
 
   async refresh() {
@@ -59,7 +59,7 @@ function cells(kinds, texts) {
 
 const named = (page, row) => (row.product === null ? '–' : page.names.of({ product: row.product, sku: null }));
 
-const pendingRow = (page) => cells([null, 'num', null, 'code', 'num', 'num', 'num wide', 'code wide'], (row) => [
+const pendingRow = (page) => cells([null, 'num', 'wide', 'code', 'num', 'num wide', 'num wide', 'code wide'], (row) => [
   named(page, row), count(row.round), row.channel, row.owner ?? `${row.consumer} (has not begun)`, duration(row.idle_ms / 1000),
   lease(row.lease_ms), `${row.deliveries}×`, row.entry,
 ]);
@@ -69,7 +69,7 @@ function lease(ms) {
   return ms < 0 ? `ran out ${duration(-ms / 1000)} ago` : duration(ms / 1000);
 }
 
-const deadRow = (page) => cells([null, null, 'num', null, 'num', null, 'code wide'], (row) => [
+const deadRow = (page) => cells([null, null, 'num wide', 'wide', 'num', null, 'code wide'], (row) => [
   KINDS[row.kind] ?? 'Row that MySQL refused', named(page, row), count(row.round), row.channel ?? '–',
   row.at ? duration((Date.now() - new Date(row.at)) / 1000) : '–', row.reason, row.id,
 ]);

@@ -96,6 +96,7 @@ function counts(lane) {
   if (lane.skipped > 0) words.push(`${count(lane.skipped)} passed over`);
   if (lane.failed > 0) words.push(`${count(lane.failed)} refused`);
   if (lane.unknown > 0) words.push(`${count(lane.unknown)} unknown`);
+  if (lane.refused > 0) words.push(`MySQL refused ${plural(lane.refused, 'row', 'rows')}`);
   return words.join(' · ');
 }
 
@@ -119,7 +120,7 @@ export const openRow = (page) => (first) => {
     type: 'button', onclick: () => page.act(pause, refusal, 'POST', `/api/admin/products/${lane.product}/notifications/${lane.paused ? 'unpause' : 'pause'}`),
   });
   const element = el('li', {},
-    el('div', { class: 'lane-head' }, name.button, el('span', { class: 'lane-side' }, eta, ' ', state.mark)),
+    el('div', { class: 'lane-head' }, name.button, el('span', { class: 'lane-side' }, eta, state.mark)),
     bar.track, el('div', { class: 'lane-foot' }, foot, pause), refusal);
   const update = (next) => {
     lane = next;
@@ -142,7 +143,7 @@ function motion(lane, speed) {
     return [`waits${since}`];
   }
   const words = [];
-  if (speed > 0) words.push(`${count(Math.round(speed))}/s`);
+  if (speed > 0 && !lane.paused) words.push(`${count(Math.round(speed))}/s`);
   if (lane.owner) words.push(lane.lease_ms < 0 ? `its worker fell silent, taken over soon` : `worker ${lane.owner}`);
   return words;
 }

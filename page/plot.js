@@ -1,9 +1,9 @@
-// The pace of the last two minutes against its limit.
+// The pace of the last minute against its limit.
 
 import { setText, svg } from './dom.js';
 import { count } from './words.js';
 
-const SPAN_MS = 120_000;
+const SPAN_MS = 60_000;
 const HEIGHT = 170;
 const TOP = 16;
 const BOTTOM = 22;
@@ -38,7 +38,7 @@ export class Plot {
     const known = this.samples.map((sample) => sample.used).filter((used) => used !== null);
     if (known.length === 0) return;
     const of = this.limit > 0 ? `, the limit is ${count(this.limit)}` : ', without a limit';
-    setText(this.words, `Messages a second in the last two minutes: now ${count(known[known.length - 1])}, at most ${count(Math.max(...known))}${of}.`);
+    setText(this.words, `Messages a second in the last minute: now ${count(known[known.length - 1])}, at most ${count(Math.max(...known))}${of}.`);
   }
 
   draw() {
@@ -76,7 +76,7 @@ export class Plot {
     } else {
       parts.push(across(top / 2, 'grid'), text(count(top / 2), y(top / 2) - 4, 0, 'start'));
     }
-    parts.push(text('2 min ago', HEIGHT - 5, 0, 'start'), text('1 min', HEIGHT - 5, width / 2, 'middle'), text('now', HEIGHT - 5, width, 'end'));
+    parts.push(text('1 min ago', HEIGHT - 5, 0, 'start'), text('30 s', HEIGHT - 5, width / 2, 'middle'), text('now', HEIGHT - 5, width, 'end'));
     this.lines.replaceChildren(...parts);
   }
 }

@@ -62,7 +62,8 @@ export class ProductPanel {
   }
 
   async refresh(isAsked = false) {
-    if (!this.wanted) return;
+    // What is looked for the first time is not overtaken by a look from time to time.
+    if (!this.wanted || (!isAsked && !this.view)) return;
     this.load += 1;
     const load = this.load;
     try {
@@ -169,9 +170,9 @@ export class ProductPanel {
     setText(view.round, count(product.round));
     setText(view.sku, product.sku ?? 'none');
     setText(view.id, String(product.id));
-    setText(view.waiting, line.waiting === 0 ? 'Nobody waits.' : `${plural(line.waiting, 'person waits', 'people wait')} to be told.`);
-    const next = line.items.map((person) => `customer ${person.user}`).join(', ');
-    setText(view.people, next ? `In order: ${next}${line.next ? ' …' : '.'}` : '');
+    setText(view.waiting, line.waiting === 0 ? 'Nobody stands in line.' : `${plural(line.waiting, 'person stands', 'people stand')} in line.`);
+    const first = line.items.filter((person) => person.active).map((person) => person.user).join(', ');
+    setText(view.people, first ? `Customers in their order: ${first}${line.next ? ' …' : '.'}` : '');
     view.noRounds.hidden = rounds.length > 0;
     view.table.hidden = rounds.length === 0;
     const texts = rounds.map((row) => ({ row, key: JSON.stringify(row) }));

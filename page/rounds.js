@@ -20,6 +20,7 @@ class Page {
     // By product, channel and round.
     this.lanes = null;
     this.trouble = null;
+    this.isLive = false;
     this.speeds = new Speeds();
     this.names = new Names(this.duty, () => this.draw());
     this.plot = new Plot(byId('plot'), byId('plot-words'));
@@ -41,12 +42,13 @@ class Page {
       onEvent: (event) => this.take(event),
       onState: (state, problem) => this.link(state, problem),
     }).start();
-    this.entries.refresh();
     this.product.refresh();
   }
 
   async link(state, problem) {
     showLink(state);
+    this.isLive = state === 'live';
+    if (this.isLive) this.entries.refresh();
     byId('notice').hidden = !problem;
     if (problem) setText(byId('notice'), problem.message);
     if (state === 'lost' && this.moment) {
@@ -113,9 +115,8 @@ class Page {
     setText(byId('fact-lag'), lag ? (lag.entries === 0 ? 'nothing' : `${duration(lag.oldest_ms / 1000)}`) : 'unknown');
     setText(byId('fact-outbox'), plural(outbox.pending, 'restock', 'restocks'));
     const runs = running.length === 0 ? 'No round is running' : `${plural(running.length, 'round is', 'rounds are')} running`;
-    const needs = failed.length === 0 ? 'nothing needs you' : `${count(failed.length)} ${failed.length === 1 ? 'needs' : 'need'} you`;
-    const joined = running.length === 0 && failed.length > 0 ? 'but' : 'and';
-    setText(byId('headline'), paused ? 'All sending is paused.' : `${runs} ${joined} ${needs}.`);
+    const needs = failed.length === 0 ? ' and nothing needs you' : `; ${count(failed.length)} failed and ${failed.length === 1 ? 'needs' : 'need'} you`;
+    setText(byId('headline'), paused ? 'All sending is paused.' : `${runs}${needs}.`);
     setText(byId('subline'), this.prospect(left, running, live));
     document.title = failed.length > 0 ? `(${failed.length}) Restock` : 'Restock';
   }

@@ -7,21 +7,22 @@ export const count = (number) => (number === null || number === undefined ? '–
 export const plural = (number, one, many) => `${count(number)} ${number === 1 ? one : many}`;
 
 // Seconds as people say them, with at most two units.
+// The space before a unit does not break.
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return '–';
-  if (seconds < 0.95) return `${Math.max(0, Math.round(seconds * 10) / 10)} s`;
+  if (seconds < 0.95) return `${Math.max(0, Math.round(seconds * 10) / 10)}\u00a0s`;
   const whole = Math.round(seconds);
   const units = [[86400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']];
   const at = units.findIndex(([size]) => whole >= size);
   const [size, unit] = units[at];
   const [smaller, small] = units[at + 1] ?? [0, ''];
   const rest = smaller ? Math.floor((whole % size) / smaller) : 0;
-  return `${Math.floor(whole / size)} ${unit}${rest > 0 ? ` ${rest} ${small}` : ''}`;
+  return `${Math.floor(whole / size)}\u00a0${unit}${rest > 0 ? `\u00a0${rest}\u00a0${small}` : ''}`;
 }
 
 export const ago = (date) => {
   const seconds = (Date.now() - new Date(date).getTime()) / 1000;
-  return seconds < 5 ? 'just now' : `${duration(seconds)} ago`;
+  return seconds < 5 ? 'just now' : `${duration(seconds)}\u00a0ago`;
 };
 
 const CLOCK = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });

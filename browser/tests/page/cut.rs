@@ -15,6 +15,9 @@ use super::{
 };
 
 const PRODUCTS: usize = 60;
+/// Those that are restocked before each cut.
+const BATCH: usize = 20;
+const _: () = assert!(PRODUCTS == 3 * BATCH);
 const POLL: Duration = Duration::from_millis(20);
 
 /// The names of the messages, the newest first.
@@ -29,13 +32,12 @@ async fn shown(browser: &Browser) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_is_cut_off_brings_every_message_exactly_once() {
     let mut shop = Shop::open().await;
-    shop.cli(&["migrate", "--partitions", "2", "--channels", "inbox", "--rate", "12"]).await;
+    shop.cli(&["migrate", "--partitions", "2", "--channels", "inbox", "--rate", "50"]).await;
     let mut products = "id,sku,name\n".to_owned();
-    let (mut wishes, mut restocks) = ("product_id,user_id,created_at\n".to_owned(), String::new());
+    let mut wishes = "product_id,user_id,created_at\n".to_owned();
     for product in 1..=PRODUCTS {
         products += &format!("{product},S{product},Thing {product}\n");
         wishes += &format!("{product},7,2026-01-01T00:00:00Z\n");
-        restocks += &format!("{product},5\n");
     }
     shop.cli_with(&["import", "products", "-"], &products).await;
     shop.cli_with(&["import", "subscriptions", "-"], &wishes).await;
@@ -45,33 +47,30 @@ async fn a_stream_that_is_cut_off_brings_every_message_exactly_once() {
     with_browser(async move |browser| {
         browser.goto(&format!("http://{}/me#token={token}", proxy.address)).await;
         browser.shows("#link", "Live").await;
-        shop.cli_with(&["enqueue", "--from", "-"], &restocks).await;
-        let (start, mut seen_at_cut) = (Instant::now(), Vec::new());
-        // In the middle of the third message from there, at its first byte, and right behind an event's end or not: wherever
-        // so many bytes lead.
-        for (least, bytes) in [(4, 700), (16, 1), (28, 1234)] {
-            while shown(&browser).await.len() < least {
-                assert!(start.elapsed() < DEADLINE, "{:?}", shown(&browser).await);
-                sleep(POLL).await;
-            }
-            let cuts = proxy.cuts();
+        let (start, mut seen_at_cut, mut cuts) = (Instant::now(), Vec::new(), 0);
+        // In the middle of a message, at the first byte of one, and some messages on: all brings more bytes than that.
+        for (batch, bytes) in [700, 1, 1234].into_iter().enumerate() {
+            let told = (batch + 1) * BATCH;
             proxy.cut_after(bytes);
-            while proxy.cuts() == cuts {
+            let restocks: String = (told - BATCH + 1..=told).map(|product| format!("{product},5\n")).collect();
+            shop.cli_with(&["enqueue", "--from", "-"], &restocks).await;
+            cuts += 1;
+            while proxy.cuts() < cuts {
                 assert!(start.elapsed() < DEADLINE, "nothing came that could be cut");
                 sleep(POLL).await;
             }
             browser.shows("#link", "Reconnecting").await;
             seen_at_cut.push(shown(&browser).await.len());
             proxy.open();
-            browser.shows("#link", "Live").await;
-        }
-        while shown(&browser).await.len() < PRODUCTS {
-            assert!(start.elapsed() < DEADLINE, "{} are missing", PRODUCTS - shown(&browser).await.len());
-            sleep(POLL).await;
+            while shown(&browser).await.len() < told {
+                assert!(start.elapsed() < DEADLINE, "{} are missing", told - shown(&browser).await.len());
+                sleep(POLL).await;
+            }
         }
         let (names, streams) = (shown(&browser).await, proxy.streams());
         println!("cut with {seen_at_cut:?} of {PRODUCTS} messages on the page; {streams} streams in all");
-        assert!(seen_at_cut.iter().all(|seen| *seen < PRODUCTS), "it was not in the middle: {seen_at_cut:?}");
+        let is_in_the_middle = |(batch, seen): (usize, &usize)| (batch * BATCH..(batch + 1) * BATCH).contains(seen);
+        assert!(seen_at_cut.iter().enumerate().all(is_in_the_middle), "{seen_at_cut:?}");
         assert!(streams >= 4, "it came back after each cut: {streams}");
         let told: BTreeSet<&String> = names.iter().collect();
         assert_eq!((names.len(), told.len()), (PRODUCTS, PRODUCTS), "each once: {names:?}");
