@@ -97,7 +97,7 @@ put(lane, 'was_token', '')
 put(lane, 'owner', ARGV[3])
 put(lane, 'lease_until', whole(now_ms + tonumber(ARGV[4])))
 put(lane, 'lease_ms', ARGV[4])
-put(lane, 'seq', '0')
+reset(lane, 'seq')
 put(lane, 'reply', '')
 put(lane, 'stopping', '')
 if first then

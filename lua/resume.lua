@@ -81,8 +81,8 @@ end
 if retries then
   put(lane, 'reason', 'telling the failed again')
 end
-put(lane, 'tries', '0')
-put(lane, 'attempts', '0')
+reset(lane, 'tries')
+reset(lane, 'attempts')
 log_round(lane, people)
 ensure_entry(lane, 'j')
 save(lane)

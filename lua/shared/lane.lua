@@ -51,6 +51,13 @@ local function put(lane, field, value)
   lane.writes[#lane.writes + 1] = value
 end
 
+-- An absent count is 0 too, and a lane with few fields is cheap to read.
+local function reset(lane, field)
+  if get(lane, field) ~= '' then
+    put(lane, field, '0')
+  end
+end
+
 local STATUSES = { QUEUED = true, IN_PROGRESS = true, COMPLETED = true, CANCELED_BY_SOLD_OUT = true,
   CANCELED_BY_ERROR = true, CANCELED_BY_ADMIN = true, SUPERSEDED = true }
 

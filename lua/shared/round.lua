@@ -52,7 +52,7 @@ local function queue_round(lane, round, queued_at)
     put(lane, field, '')
   end
   for _, field in ipairs({ 'sent', 'skipped', 'failed', 'unknown', 'tries', 'attempts' }) do
-    put(lane, field, '0')
+    reset(lane, field)
   end
 end
 
@@ -104,7 +104,7 @@ local function leave_retry_and_go_on(lane, people)
   put(lane, 'status', 'QUEUED')
   put(lane, 'reason', '')
   put(lane, 'stopping', '')
-  put(lane, 'tries', '0')
+  reset(lane, 'tries')
   put(lane, 'tried_at', '')
   drop_entry(lane)
   log_round(lane, people)

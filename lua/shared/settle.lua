@@ -8,7 +8,7 @@ local function settle(lane)
   local news = moved or ARGV[10] ~= '' or (not retries and ARGV[11] ~= get(lane, 'ahead'))
   if moved then
     put(lane, place, ARGV[4])
-    put(lane, 'attempts', '0')
+    reset(lane, 'attempts')
   end
   if ARGV[5] ~= '' and not retries then
     put(lane, 'last_user', ARGV[5])
@@ -27,9 +27,11 @@ local function settle(lane)
   elseif ARGV[11] ~= get(lane, 'ahead') then
     put(lane, 'ahead', ARGV[11])
   end
-  if ARGV[12] ~= get(lane, 'tries') or ARGV[13] ~= get(lane, 'tried_at') then
+  if ARGV[12] == '0' then
+    reset(lane, 'tries')
+  else
     put(lane, 'tries', ARGV[12])
-    put(lane, 'tried_at', ARGV[13])
   end
+  put(lane, 'tried_at', ARGV[13])
   return news
 end
