@@ -37,8 +37,8 @@
 -- Reply aged                 nothing was written: check the product against MySQL
 -- Cost: O(1).
 
-local product = read_hash(KEYS[2])
-local distrusted = distrust(product)
+local stock, run = unpack(redis.call('HMGET', KEYS[2], 'stock', 'run'))
+local distrusted = distrust({ stock = stock, run = run })
 if distrusted then
   return { distrusted }
 end
@@ -47,7 +47,7 @@ local now_us, now_ms = now()
 
 local function held()
   local ahead = is_retrying(lane) and '' or get(lane, 'ahead')
-  local may_start = tonumber(product.stock) > 0 and get(lane, 'cancel') == '' and get(lane, 'paused') ~= '1'
+  local may_start = tonumber(stock) > 0 and get(lane, 'cancel') == '' and get(lane, 'paused') ~= '1'
     and redis.call('XLEN', KEYS[3]) < tonumber(ARGV[9])
   return { 'go', get(lane, 'round'), get(lane, 'from'), get(lane, position(lane)), get(lane, 'upto'), ahead,
     get(lane, 'tries'), get(lane, 'tried_at'), get(lane, 'retry_of'), get(lane, 'epoch'), get(lane, 'version'),

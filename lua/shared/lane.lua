@@ -64,23 +64,23 @@ end
 local STATUSES = { QUEUED = true, IN_PROGRESS = true, COMPLETED = true, CANCELED_BY_SOLD_OUT = true,
   CANCELED_BY_ERROR = true, CANCELED_BY_ADMIN = true, SUPERSEDED = true }
 
+-- Whether a field is empty or a number that fits.
+local function is_number(lane, field)
+  local text = get(lane, field)
+  return text == '' or (#text <= 19 and not string.find(text, '%D'))
+end
+
 -- Whether MySQL could take what is logged of the lane: not when somebody has changed a field by hand. Who went on with
 -- such a lane would fill the log with what is only set aside, and lose in it what became of the people.
 local function is_sound(lane)
-  for _, field in ipairs({ 'from', 'cursor', 'upto', 'queued_at', 'started_at', 'ended_at', 'waiting_at', 'waiting',
-    'last_user', 'blocked_user' }) do
-    local text = get(lane, field)
-    if text ~= '' and (#text > 19 or string.find(text, '%D')) then
-      return false
-    end
-  end
-  for _, field in ipairs({ 'product', 'round', 'epoch' }) do
-    if not string.find(get(lane, field), '^%d+$') then
-      return false
-    end
-  end
   local retry_of = get(lane, 'retry_of')
-  return STATUSES[get(lane, 'status')] and (retry_of == '' or STATUSES[retry_of])
+  return is_number(lane, 'from') and is_number(lane, 'cursor') and is_number(lane, 'upto')
+    and is_number(lane, 'queued_at') and is_number(lane, 'started_at') and is_number(lane, 'ended_at')
+    and is_number(lane, 'waiting_at') and is_number(lane, 'waiting')
+    and is_number(lane, 'last_user') and is_number(lane, 'blocked_user')
+    and string.find(get(lane, 'product'), '^%d+$') and string.find(get(lane, 'round'), '^%d+$')
+    and string.find(get(lane, 'epoch'), '^%d+$')
+    and STATUSES[get(lane, 'status')] and (retry_of == '' or STATUSES[retry_of])
     and not string.find(get(lane, 'ahead'), '[^%d,]')
 end
 
