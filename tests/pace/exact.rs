@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use restock::{
     clock::wall_us,
-    demo::receiver::{Reaction, Recording},
+    demo::receiver::{Delivery, Reaction, Recording},
 };
 
 use super::{
@@ -17,6 +17,8 @@ const LANES: i64 = 8;
 const WORKER_OPTIONS: [&str; 2] = ["--claim-idle-ms", "2000"];
 const SECOND_US: i64 = 1_000_000;
 const SPAN: Duration = Duration::from_secs(20);
+/// A machine that stood still for this part of the time has more to do than it can.
+const OVERLOADED: u32 = 50;
 
 /// Attempts that started from `from_us` on, before `to_us`.
 pub(crate) fn starts_between(recording: &Recording, from_us: i64, to_us: i64) -> usize {
@@ -28,11 +30,12 @@ async fn wait_until_us(moment_us: i64) {
     tokio::time::sleep(Duration::from_micros(left)).await;
 }
 
-/// How late the receiver and the machine are: how much later than it started each attempt arrived.
-fn arrival_delays_us(recording: &Recording) -> (i64, i64) {
-    let mut delays: Vec<i64> = recording.deliveries().iter().map(|d| d.arrived_us - d.started_us).collect();
+/// How late the receiver and the machine are: how much later than it started each attempt arrived, least first.
+fn arrival_delays(recording: &Recording) -> Vec<Duration> {
+    let delay = |d: &Delivery| Duration::from_micros(u64::try_from(d.arrived_us - d.started_us).unwrap_or(0));
+    let mut delays: Vec<Duration> = recording.deliveries().iter().map(delay).collect();
     delays.sort_unstable();
-    (delays[delays.len() / 2], delays[delays.len() * 99 / 100])
+    delays
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,21 +77,23 @@ async fn no_second_has_more_than_the_rate_and_a_busy_crew_uses_nearly_all_of_it(
     let recording = shop.receiver.recording();
     let used = starts_between(&recording, from_us, from_us + 20 * SECOND_US);
     let after_kill = starts_between(&recording, killed_us, killed_us + SECOND_US);
+    let delays = arrival_delays(&recording);
     let (starts, arrivals) = (recording.starts_in_a_second_max(), recording.arrivals_in_a_second_max());
     let by_second: Vec<usize> =
         (0..20).map(|n| starts_between(&recording, from_us + n * SECOND_US, from_us + (n + 1) * SECOND_US)).collect();
     eprintln!(
         "used {:.2} % of the rate over 20 s; in the second after the kill {after_kill}; at most {starts} starts and \
          {arrivals} arrivals in a second; the machine stood still for {total:?}, at most \
-         {longest:?}; arrival after start, µs, p50 and p99: {:?}; by second {by_second:?}",
+         {longest:?}; arrival after start, p50, p99 and most: {:?}; by second {by_second:?}",
         used as f64 / f64::from(20 * RATE) * 100.0,
-        arrival_delays_us(&recording)
+        [delays.len() / 2, delays.len() * 99 / 100, delays.len() - 1].map(|at| delays[at])
     );
     // What the machine did not let run cannot be used, and what it held up arrives at once: on a machine that is not
-    // overloaded both allowances are nothing.
+    // overloaded both allowances are nothing. Overloaded, it may hold up a worker while this process runs.
+    let held_up = if total > SPAN / OVERLOADED { delays[delays.len() - 1].max(longest) } else { longest };
     let in_time = |time: Duration| (f64::from(RATE) * time.as_secs_f64()) as usize;
     assert!(starts <= RATE as usize, "{starts} starts in a second");
-    assert!(arrivals <= RATE as usize + 10 + in_time(longest), "{arrivals} arrivals in a second");
+    assert!(arrivals <= RATE as usize + 10 + in_time(held_up), "{arrivals} arrivals in a second");
     assert!(used >= in_time(SPAN - total) * 97 / 100, "{used} starts in 20 s");
     assert!(after_kill >= RATE as usize * 9 / 10 - in_time(total), "{after_kill} starts in the second after the kill");
 }

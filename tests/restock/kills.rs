@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use restock::{clock::wall_us, demo::receiver::Reaction};
+use tokio::process::Child;
 
 use super::{
     FIRST,
@@ -31,6 +32,18 @@ async fn held_by(shop: &Shop, pid: u32) -> Vec<i64> {
     held
 }
 
+/// Which worker of the crew holds most lanes.
+async fn busiest(shop: &Shop, crew: &[Child]) -> usize {
+    let mut most = (0, 0);
+    for (at, worker) in crew.iter().enumerate() {
+        let held = held_by(shop, worker.id().expect("it runs")).await.len();
+        if held > most.0 {
+            most = (held, at);
+        }
+    }
+    most.1
+}
+
 async fn all_have_ended(shop: &Shop) -> bool {
     for product in 1..=PRODUCTS {
         if shop.round(product, FIRST).await.is_none_or(|state| state.status.is_open()) {
@@ -56,7 +69,9 @@ async fn whoever_is_killed_everybody_is_told_in_order() {
     second.tick().await;
     while !all_have_ended(&shop).await {
         second.tick().await;
-        let victim = random.random_range(0..WORKERS);
+        // Two kills of idle workers in a row show nothing: the next one is of a worker that has lanes.
+        let idle = kills.iter().rev().take(2).filter(|kill: &&Kill| kill.products.is_empty()).count() == 2;
+        let victim = if idle { busiest(&shop, &crew).await } else { random.random_range(0..WORKERS) };
         let pid = crew[victim].id().expect("it runs");
         crew[victim].kill().await.expect("it is killed");
         // The dead keep their lanes until the leases run out, so that Redis still says whose they were.
