@@ -123,6 +123,7 @@ impl From<Error> for RedisError {
             // The client's own words, while it looks for the server that has taken over.
             "Failed to route command",
             "Client is not initialized",
+            "channel closed",
             "Too many failed write attempts",
         ];
         let is_unreachable = match error.kind() {

@@ -49,8 +49,8 @@ async fn a_server_that_takes_over_a_second_time_is_not_believed() {
     let settings = shop.settings.clone();
     let redis = Redis::connect(&first.url().into(), &settings.namespace, Patience::Endless).await.expect("it answers");
     let stores = Stores { redis, mysql: shop.mysql.clone(), settings };
-    stores.check(PRODUCT).await.expect("both stores answer");
     follow(&second, &first).await;
+    stores.check(PRODUCT).await.expect("both stores answer");
     first.cut_off(&second).await.expect("both answer");
     assert_eq!(enqueue(&stores).await, Enqueued::Queued(Round(1)));
 
