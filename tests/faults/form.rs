@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::deck::Kind;
 
+/// The storm of the long form.
+const LONG_MINUTES: u32 = 15;
+
 /// What a run is made of.
 #[derive(Debug, Clone)]
 pub(crate) struct Form {
@@ -25,10 +28,12 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// The long form with `RESTOCK_FAULTS=long`, else the short one.
+    /// The long form with `RESTOCK_FAULTS=long`, else the short one. `RESTOCK_FAULTS_MINUTES` makes the long one last as
+    /// long, with as many faults in a minute.
     pub(crate) fn asked() -> Self {
-        match std::env::var("RESTOCK_FAULTS").as_deref() {
-            Ok("long") => Self::long(),
+        match (given("RESTOCK_FAULTS").as_deref(), given("RESTOCK_FAULTS_MINUTES")) {
+            (Some("long"), None) => Self::long(LONG_MINUTES),
+            (Some("long"), Some(text)) => Self::long(text.parse().expect("RESTOCK_FAULTS_MINUTES is a whole number")),
             _ => Self::short(),
         }
     }
@@ -49,10 +54,11 @@ impl Form {
         }
     }
 
-    fn long() -> Self {
+    fn long(minutes: u32) -> Self {
+        let share = |count: usize| (count * minutes as usize).div_ceil(LONG_MINUTES as usize);
         Self {
             name: "long",
-            storm: Duration::from_secs(15 * 60),
+            storm: Duration::from_secs(u64::from(minutes) * 60),
             rest_within: Duration::from_secs(150),
             workers: 4,
             products: 5,
@@ -60,16 +66,21 @@ impl Form {
             rate: 300,
             window: 32,
             claim_idle: Duration::from_millis(2000),
-            counts: Kind::ALL.iter().map(|kind| (*kind, kind.count_long())).collect(),
+            counts: Kind::ALL.iter().map(|kind| (*kind, share(kind.count_long()))).collect(),
             ..Self::short()
         }
     }
 }
 
+/// A variable that is set, and not to nothing.
+fn given(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|text| !text.is_empty())
+}
+
 /// `RESTOCK_FAULTS_SEED`, or a fresh one; printed, so that a schedule can be had again.
 pub(crate) fn seed() -> u64 {
-    let given = std::env::var("RESTOCK_FAULTS_SEED").ok().filter(|text| !text.is_empty());
-    let seed = given.map_or_else(rand::random, |text| text.parse().expect("RESTOCK_FAULTS_SEED is a number"));
+    let seed = given("RESTOCK_FAULTS_SEED")
+        .map_or_else(rand::random, |text| text.parse().expect("RESTOCK_FAULTS_SEED is a number"));
     eprintln!("RESTOCK_FAULTS_SEED={seed}");
     seed
 }
