@@ -67,11 +67,13 @@ async fn a_stream_that_is_cut_off_brings_every_message_exactly_once() {
                 sleep(POLL).await;
             }
         }
-        let (names, streams) = (shown(&browser).await, proxy.streams());
-        println!("cut with {seen_at_cut:?} of {PRODUCTS} messages on the page; {streams} streams in all");
+        let (names, streams, sent) = (shown(&browser).await, proxy.streams(), proxy.messages());
+        println!("cut with {seen_at_cut:?} of {PRODUCTS} messages on the page; {streams} streams, {sent} messages on the wire");
         let is_in_the_middle = |(batch, seen): (usize, &usize)| (batch * BATCH..(batch + 1) * BATCH).contains(seen);
         assert!(seen_at_cut.iter().enumerate().all(is_in_the_middle), "{seen_at_cut:?}");
         assert!(streams >= 4, "it came back after each cut: {streams}");
+        // Each stream goes on behind the last message that the page has: only what was cut is sent again.
+        assert!((PRODUCTS..=PRODUCTS + cuts).contains(&sent), "{sent} messages were sent");
         let told: BTreeSet<&String> = names.iter().collect();
         assert_eq!((names.len(), told.len()), (PRODUCTS, PRODUCTS), "each once: {names:?}");
         // In their order, the newest first: as a page that was never cut off shows them.

@@ -18,6 +18,7 @@ struct Wire {
     is_closed: AtomicBool,
     streams: AtomicUsize,
     cuts: AtomicUsize,
+    messages: AtomicUsize,
 }
 
 /// Until it is dropped.
@@ -68,6 +69,11 @@ impl Proxy {
         self.wire.cuts.load(Ordering::SeqCst)
     }
 
+    /// How many messages were passed on, those that were cut too.
+    pub fn messages(&self) -> usize {
+        self.wire.messages.load(Ordering::SeqCst)
+    }
+
     /// How many streams of events were begun.
     pub fn streams(&self) -> usize {
         self.wire.streams.load(Ordering::SeqCst)
@@ -99,6 +105,10 @@ async fn answer(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: &Wire) {
         }
         let most = if is_stream { wire.left.load(Ordering::SeqCst) } else { u64::MAX };
         let passed = read.min(usize::try_from(most).unwrap_or(usize::MAX));
+        if is_stream {
+            let text = String::from_utf8_lossy(&bytes[..passed]);
+            wire.messages.fetch_add(text.matches("event: restock-notification").count(), Ordering::SeqCst);
+        }
         if to.write_all(&bytes[..passed]).await.is_err() {
             return;
         }
