@@ -1,11 +1,15 @@
 //! Redis or Valkey: how it is started, and when it answers.
 
-use std::{net::Ipv4Addr, path::Path, process::Command};
+use std::{io::ErrorKind, net::Ipv4Addr, path::Path, process::Command, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::timeout,
 };
+
+/// A server that is silent for so long, such as a frozen one, does not answer.
+const ASK_MAX: Duration = Duration::from_secs(3);
 
 /// A server that keeps its data as a production one should: every write in the append-only file, synced every second,
 /// no snapshots beside it, and an error rather than an eviction when memory is full.
@@ -55,6 +59,10 @@ pub(super) async fn answers(port: u16, pid: Option<u32>) -> bool {
 
 /// Sends commands as they are typed, one on each line, and returns the replies as they come.
 pub(super) async fn ask(port: u16, commands: &str) -> std::io::Result<String> {
+    timeout(ASK_MAX, exchange(port, commands)).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+}
+
+async fn exchange(port: u16, commands: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     stream.write_all(format!("{commands}\r\n").as_bytes()).await?;
     // A sentinel does not know QUIT; what was sent before the end is answered all the same.
