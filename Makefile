@@ -17,7 +17,7 @@ test: servers ## run all tests on private servers (or RESTOCK_TEST_REDIS_URL and
 test-api: servers ## check restock-api against its description with schemathesis, in a virtual environment (PYTHON=python3)
 	scripts/test-api.sh
 
-faults: servers ## strike a running shop with some 900 faults and check every promise; 20 minutes (SEED=1 for one schedule, MINUTES=3)
+faults: servers ## strike a running shop with some 850 faults and check every promise; 20 minutes (SEED=1 for one schedule, MINUTES=3)
 	RESTOCK_FAULTS=long RESTOCK_FAULTS_SEED=$(SEED) RESTOCK_FAULTS_MINUTES=$(MINUTES) cargo test --quiet --test faults whatever_fails -- --nocapture
 
 model: ## search more states of the protocol's model than the tests do (MINUTES=3 for each of five bounds)
