@@ -8,6 +8,8 @@ use restock::{ids::Place, round::Stamp};
 use crate::{end::End, watch::Sighting};
 
 type Of<'a> = (i64, u32, &'a str);
+/// The token of the present hold, and those that it replaced.
+type Holds<'a> = (Option<&'a str>, BTreeSet<&'a str>);
 
 #[derive(Default)]
 struct Past {
@@ -19,7 +21,7 @@ pub(super) fn check(end: &End) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut rounds: BTreeMap<Of<'_>, Past> = BTreeMap::new();
     // By run of the server: one that lost the end of its AOF knows an earlier hold again, until it is checked.
-    let mut holds: BTreeMap<(i64, &str), (Option<&str>, BTreeSet<&str>)> = BTreeMap::new();
+    let mut holds: BTreeMap<(i64, &str), Holds<'_>> = BTreeMap::new();
     for sighting in &end.sightings {
         let past = rounds.entry((sighting.product, sighting.round, &sighting.run)).or_default();
         wrong.extend(gone_back(past, sighting));
