@@ -20,7 +20,7 @@ test-api: servers ## check restock-api against its description with schemathesis
 test-page: servers ## test the pages in a real Chromium (RESTOCK_PICTURES=docs draws their pictures, too)
 	scripts/test-page.sh
 
-faults: servers ## strike a running shop with some 900 faults and check every promise; 20 minutes (SEED=1 for one schedule, MINUTES=3)
+faults: servers ## strike a running shop with some 850 faults and check every promise; 20 minutes (SEED=1 for one schedule, MINUTES=3)
 	RESTOCK_FAULTS=long RESTOCK_FAULTS_SEED=$(SEED) RESTOCK_FAULTS_MINUTES=$(MINUTES) cargo test --quiet --test faults whatever_fails -- --nocapture
 
 model: ## search more states of the protocol's model than the tests do (MINUTES=3 for each of five bounds)

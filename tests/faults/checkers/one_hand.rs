@@ -8,6 +8,8 @@ use restock::{ids::Place, round::Stamp};
 use crate::{end::End, watch::Sighting};
 
 type Of<'a> = (i64, u32, &'a str);
+/// The token of the present hold, and those that it replaced.
+type Holds<'a> = (Option<&'a str>, BTreeSet<&'a str>);
 
 #[derive(Default)]
 struct Past {
@@ -18,13 +20,14 @@ struct Past {
 pub(super) fn check(end: &End) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut rounds: BTreeMap<Of<'_>, Past> = BTreeMap::new();
-    let mut holds: BTreeMap<i64, (Option<&str>, BTreeSet<&str>)> = BTreeMap::new();
+    // By run of the server: one that lost the end of its AOF knows an earlier hold again, until it is checked.
+    let mut holds: BTreeMap<(i64, &str), Holds<'_>> = BTreeMap::new();
     for sighting in &end.sightings {
         let past = rounds.entry((sighting.product, sighting.round, &sighting.run)).or_default();
         wrong.extend(gone_back(past, sighting));
         *past = Past { stamp: sighting.stamp, cursor: sighting.cursor };
         let Some(token) = sighting.token.as_deref() else { continue };
-        let (holder, replaced) = holds.entry(sighting.product).or_default();
+        let (holder, replaced) = holds.entry((sighting.product, &sighting.run)).or_default();
         if *holder != Some(token) {
             replaced.extend(holder.replace(token));
             if replaced.contains(token) {
@@ -72,5 +75,9 @@ mod tests {
         let mut end = sample::sound();
         end.sightings[4].token = Some("other".to_owned());
         assert_eq!(check(&end).len(), 1);
+        for sighting in &mut end.sightings[5..] {
+            sighting.run = "another".to_owned();
+        }
+        assert_eq!(check(&end), Vec::<String>::new(), "a server that was set back");
     }
 }
