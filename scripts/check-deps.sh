@@ -5,8 +5,8 @@ cd "$(dirname "$0")/.."
 
 if ! cargo deny --version >/dev/null 2>&1; then
     echo "cargo-deny is not installed (cargo install --locked cargo-deny): dependencies are not checked"
-    # A CI that checks nothing would be green for ever.
-    [ -z "${CI:-}" ]
+    # Where nobody checks it, it would be green for ever: the workflow sets this.
+    [ -z "${RESTOCK_CHECK_ALL:-}" ]
     exit
 fi
 cargo deny check
