@@ -10,4 +10,5 @@ if ! cargo deny --version >/dev/null 2>&1; then
     exit
 fi
 cargo deny check
-cargo deny --manifest-path model/Cargo.toml check --config deny.toml
+cargo deny --manifest-path model/Cargo.toml check
+cargo deny --manifest-path browser/Cargo.toml check
