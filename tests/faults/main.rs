@@ -29,7 +29,9 @@ use form::Form;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_fails_nobody_is_lost() {
-    let report = run::run(Form::asked(), form::seed()).await;
+    let form = Form::asked();
+    let seed = form::seed(&form);
+    let report = run::run(form, seed).await;
     eprintln!("{report}");
     report.write();
     assert!(report.breaches.is_empty(), "{} promises were broken, see above", report.breaches.len());
