@@ -84,8 +84,8 @@ fn given(variable: &str) -> Option<String> {
 /// `RESTOCK_FAULTS_SEED`, or one fit for the form; printed, so that a schedule can be had again.
 pub(crate) fn seed(form: &Form) -> u64 {
     let own = || if form.name == "long" { rand::random() } else { SEED_OF_SHORT };
-    let seed = given("RESTOCK_FAULTS_SEED")
-        .map_or_else(own, |text| text.parse().expect("RESTOCK_FAULTS_SEED is a number"));
+    let seed =
+        given("RESTOCK_FAULTS_SEED").map_or_else(own, |text| text.parse().expect("RESTOCK_FAULTS_SEED is a number"));
     eprintln!("RESTOCK_FAULTS_SEED={seed}");
     seed
 }
