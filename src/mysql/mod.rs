@@ -69,9 +69,7 @@ pub async fn connect(url: &SecretString, connections_max: u32) -> sqlx::Result<M
 /// # Errors
 /// When the URL cannot be read.
 pub fn connect_lazily(url: &SecretString, connections_max: u32) -> sqlx::Result<MySqlPool> {
-    Ok(pool(connections_max)
-        .after_connect(|connection, _| Box::pin(prepare(connection)))
-        .connect_lazy_with(options(url)?))
+    Ok(pool(connections_max, None).connect_lazy_with(options(url)?))
 }
 
 /// The same for work that must not wait long for others: each of its statements gives up after `most` at a lock that
@@ -80,13 +78,7 @@ pub fn connect_lazily(url: &SecretString, connections_max: u32) -> sqlx::Result<
 /// # Errors
 /// When the URL cannot be read.
 pub fn connect_impatiently(url: &SecretString, connections_max: u32, most: Duration) -> sqlx::Result<MySqlPool> {
-    let pool = pool(connections_max).after_connect(move |connection, _| {
-        Box::pin(async move {
-            prepare(connection).await?;
-            wait_for_locks(connection, most).await
-        })
-    });
-    Ok(pool.connect_lazy_with(options(url)?))
+    Ok(pool(connections_max, Some(lock_wait(most))).connect_lazy_with(options(url)?))
 }
 
 /// The same for reading beside the work: MySQL itself gives up a SELECT after `most`, also when nobody waits for it any more.
@@ -100,20 +92,24 @@ pub fn connect_briefly(url: &SecretString, connections_max: u32, most: Duration)
         most.as_millis(),
         most.as_secs_f64()
     );
-    let pool = pool(connections_max).after_connect(move |connection, _| {
-        let limit = limit.clone();
-        Box::pin(async move {
-            prepare(connection).await?;
-            sqlx::raw_sql(AssertSqlSafe(limit)).execute(connection).await.map(drop)
-        })
-    });
-    Ok(pool.connect_lazy_with(options(url)?))
+    Ok(pool(connections_max, Some(limit)).connect_lazy_with(options(url)?))
 }
 
-fn pool(connections_max: u32) -> MySqlPoolOptions {
+/// Every session is prepared, and runs `own` beyond that.
+fn pool(connections_max: u32, own: Option<String>) -> MySqlPoolOptions {
     MySqlPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(move |connection, _| {
+            let own = own.clone();
+            Box::pin(async move {
+                prepare(connection).await?;
+                match own {
+                    Some(own) => sqlx::raw_sql(AssertSqlSafe(own)).execute(connection).await.map(drop),
+                    None => Ok(()),
+                }
+            })
+        })
         // The pool asks a connection that is given back whether it is well. For an answer from one that is dead it would
         // wait for ever, and its place in the pool would be lost.
         .after_release(|connection, _| {
@@ -228,8 +224,11 @@ pub fn is_refused(error: &sqlx::Error) -> bool {
 /// # Errors
 /// Those of MySQL.
 pub async fn wait_for_locks(db: &mut MySqlConnection, most: Duration) -> sqlx::Result<()> {
-    let seconds = most.as_secs().max(1);
-    sqlx::query("SET SESSION innodb_lock_wait_timeout = ?").bind(seconds).execute(db).await.map(drop)
+    sqlx::raw_sql(AssertSqlSafe(lock_wait(most))).execute(db).await.map(drop)
+}
+
+fn lock_wait(most: Duration) -> String {
+    format!("SET SESSION innodb_lock_wait_timeout = {}", most.as_secs().max(1))
 }
 
 /// Whether a row with the same key was there before.
