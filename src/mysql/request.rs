@@ -11,6 +11,17 @@ use crate::{
     trace::{self, Traceparent},
 };
 
+/// A statement that reads requests, with all that a [`Request`] has.
+macro_rules! requests {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, product_id, quantity, idempotency_key, state, restock_round, reason, traceparent ",
+            "FROM restock_request ",
+            $condition
+        )
+    };
+}
+
 /// Where a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestState {
@@ -133,10 +144,9 @@ pub async fn pending(
     limit: u32,
 ) -> sqlx::Result<Vec<Request>> {
     // Twice MOD, because MySQL's is negative for a negative number, and such a row is to be refused by somebody.
-    sqlx::query_as(
-        "SELECT id, product_id, quantity, idempotency_key, state, restock_round, reason, traceparent FROM restock_request
-         WHERE state = 'PENDING' AND id > ? AND MOD(MOD(product_id, ?) + ?, ?) = ? ORDER BY id LIMIT ?",
-    )
+    sqlx::query_as(requests!(
+        "WHERE state = 'PENDING' AND id > ? AND MOD(MOD(product_id, ?) + ?, ?) = ? ORDER BY id LIMIT ?"
+    ))
     .bind(after_id)
     .bind(i64::from(partitions))
     .bind(i64::from(partitions))
@@ -164,13 +174,7 @@ pub async fn held_upto(db: impl MySqlExecutor<'_>, partition: Partition) -> sqlx
 /// # Errors
 /// Those of MySQL.
 pub async fn find(db: impl MySqlExecutor<'_>, id: i64) -> sqlx::Result<Option<Request>> {
-    sqlx::query_as(
-        "SELECT id, product_id, quantity, idempotency_key, state, restock_round, reason, traceparent FROM restock_request
-         WHERE id = ?",
-    )
-    .bind(id)
-    .fetch_optional(db)
-    .await
+    sqlx::query_as(requests!("WHERE id = ?")).bind(id).fetch_optional(db).await
 }
 
 /// The request of that product and key.
@@ -186,14 +190,11 @@ pub async fn find_key(
 }
 
 async fn find_by(db: impl MySqlExecutor<'_>, product: ProductId, key: Option<&str>) -> sqlx::Result<Option<Request>> {
-    sqlx::query_as(
-        "SELECT id, product_id, quantity, idempotency_key, state, restock_round, reason, traceparent FROM restock_request
-         WHERE product_id = ? AND idempotency_key = ?",
-    )
-    .bind(product.0)
-    .bind(key)
-    .fetch_optional(db)
-    .await
+    sqlx::query_as(requests!("WHERE product_id = ? AND idempotency_key = ?"))
+        .bind(product.0)
+        .bind(key)
+        .fetch_optional(db)
+        .await
 }
 
 /// The requests that have no round yet.
