@@ -5,7 +5,7 @@ use futures_util::future::try_join_all;
 use super::{
     LocalError, LocalRedis,
     port::free_port,
-    settle::{replicated, until},
+    settle::{first_answer, replicated, until},
 };
 
 const MASTERS: usize = 3;
@@ -126,14 +126,8 @@ impl LocalCluster {
 
     /// What the first node says that answers.
     async fn ask(&self, command: &str) -> Result<String, LocalError> {
-        let mut answer = Err(LocalError::Unsettled { what: "a node that answers", within: std::time::Duration::ZERO });
-        for node in self.nodes.iter().filter(|node| node.pid().is_some()) {
-            answer = node.command(command).await;
-            if answer.is_ok() {
-                break;
-            }
-        }
-        answer
+        let running = self.nodes.iter().filter(|node| node.pid().is_some());
+        first_answer(running, command, "a node that answers").await
     }
 
     /// `redis-cluster://127.0.0.1:PORT?node=…`, with all nodes.

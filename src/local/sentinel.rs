@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     LocalError, LocalRedis,
     server::{Kind, Server},
-    settle::{replicated, until},
+    settle::{first_answer, replicated, until},
 };
 
 /// The name by which sentinels know the pair.
@@ -116,15 +116,10 @@ impl LocalSentinels {
     /// # Errors
     /// No sentinel answers.
     pub async fn pair(&self) -> Result<(&LocalRedis, &LocalRedis), LocalError> {
-        let mut answer = Err(LocalError::Unsettled { what: "a sentinel that answers", within: Duration::ZERO });
-        for sentinel in &self.sentinels {
-            answer = sentinel.command(&format!("SENTINEL GET-MASTER-ADDR-BY-NAME {NAME}")).await;
-            if answer.is_ok() {
-                break;
-            }
-        }
+        let command = format!("SENTINEL GET-MASTER-ADDR-BY-NAME {NAME}");
+        let answer = first_answer(self.sentinels.iter(), &command, "a sentinel that answers").await?;
         let [first, second] = &self.nodes;
-        let is_second = answer?.lines().any(|line| line == second.port().to_string());
+        let is_second = answer.lines().any(|line| line == second.port().to_string());
         Ok(if is_second { (second, first) } else { (first, second) })
     }
 

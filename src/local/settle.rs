@@ -28,6 +28,22 @@ pub(super) async fn until<F: Future<Output = Result<bool, LocalError>>>(
     }
 }
 
+/// What the first of these servers that answers says to a command.
+pub(super) async fn first_answer(
+    servers: impl Iterator<Item = &LocalRedis>,
+    command: &str,
+    what: &'static str,
+) -> Result<String, LocalError> {
+    let mut answer = Err(LocalError::Unsettled { what, within: Duration::ZERO });
+    for server in servers {
+        answer = server.command(command).await;
+        if answer.is_ok() {
+            break;
+        }
+    }
+    answer
+}
+
 /// Settings of a server that others copy or that copies others.
 pub(super) fn replicated() -> Vec<String> {
     ["--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]
