@@ -10,6 +10,9 @@
 //!
 //! The short form runs with all tests; `make faults` runs the long one. `docs/faults.md` says how to read the report.
 
+#[path = "../support/proxy.rs"]
+mod proxy;
+
 mod checkers;
 mod crew;
 mod deck;
@@ -23,7 +26,6 @@ mod run;
 mod stage;
 mod strike;
 mod watch;
-mod wire;
 
 use form::Form;
 

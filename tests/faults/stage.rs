@@ -30,7 +30,7 @@ use super::{
     form::Form,
     ledger::{Lanes, Ledger},
     moods::Moods,
-    wire::Wire,
+    proxy::Proxy,
 };
 
 /// People who look at the stores during a run do not wait longer.
@@ -39,10 +39,10 @@ const LOOK_MAX: Duration = Duration::from_secs(2);
 /// The ways between the processes and what they need.
 #[derive(Debug)]
 pub(crate) struct Wires {
-    pub(crate) worker_redis: Wire,
-    pub(crate) flusher_redis: Wire,
-    pub(crate) mysql: Wire,
-    pub(crate) receiver: Wire,
+    pub(crate) worker_redis: Proxy,
+    pub(crate) flusher_redis: Proxy,
+    pub(crate) mysql: Proxy,
+    pub(crate) receiver: Proxy,
 }
 
 /// Everything that a run is played on.
@@ -75,6 +75,10 @@ fn local(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
+async fn way_to(server: SocketAddr) -> Proxy {
+    Proxy::start(server.to_string(), Duration::ZERO).await
+}
+
 /// Where a run leaves the logs of its processes and its report.
 pub(crate) fn folder(form: &Form) -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("faults-{}", form.name))
@@ -98,10 +102,10 @@ impl Stage {
         let behaviour = Behaviour { react: Box::new(move |delivery| mind.react(delivery)), ..Behaviour::default() };
         let receiver = Receiver::start_with(behaviour).await.expect("the receiver starts");
         let wires = Wires {
-            worker_redis: Wire::start(local(servers.redis.port())).await,
-            flusher_redis: Wire::start(local(servers.redis.port())).await,
-            mysql: Wire::start(local(servers.mysql.port())).await,
-            receiver: Wire::start(receiver.address()).await,
+            worker_redis: way_to(local(servers.redis.port())).await,
+            flusher_redis: way_to(local(servers.redis.port())).await,
+            mysql: way_to(local(servers.mysql.port())).await,
+            receiver: way_to(receiver.address()).await,
         };
         let folder = folder(&form);
         let _ = std::fs::remove_dir_all(&folder);
@@ -134,11 +138,11 @@ impl Stage {
         1..=self.form.products + 1
     }
 
-    fn role(&self, program: &str, redis: &Wire) -> Command {
+    fn role(&self, program: &str, redis: &Proxy) -> Command {
         let mut command = Command::new(program);
         let mysql_url = format!("mysql://shop@{}/{}", self.wires.mysql.address(), self.database);
         command
-            .env("RESTOCK_REDIS_URL", format!("redis://{}", redis.address()))
+            .env("RESTOCK_REDIS_URL", redis.url())
             .env("RESTOCK_MYSQL_URL", mysql_url)
             .env("RESTOCK_NAMESPACE", self.stores.settings.namespace.as_str())
             .env("RESTOCK_FLUSH_INTERVAL_MS", "100")

@@ -1,7 +1,7 @@
 //! Looking at the whole deployment costs little, whatever is in the stores and however many look.
 
 #[path = "../support/proxy.rs"]
-#[expect(dead_code, reason = "nothing is cut or muted here")]
+#[expect(dead_code, reason = "nothing is cut, muted or made slower here")]
 mod proxy;
 
 use std::time::Duration;

@@ -4,7 +4,7 @@
 mod support;
 
 #[path = "../support/proxy.rs"]
-#[expect(dead_code, reason = "nothing is cut or muted here")]
+#[expect(dead_code, reason = "nothing is cut, muted or made slower here")]
 mod proxy;
 
 mod changes;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{Cost, Planned, Stage};
-use crate::{ledger::Lanes, wire::Wire};
+use crate::{ledger::Lanes, proxy::Proxy};
 
 /// Which wire it hits, and what it costs when nothing of it gets through for longer than a lease, or is lost on the way.
-fn victim(stage: &Stage, fault: Planned) -> (&Wire, Cost) {
+fn victim(stage: &Stage, fault: Planned) -> (&Proxy, Cost) {
     let wires = &stage.wires;
     match fault.victim % 4 {
         0 => (&wires.worker_redis, Cost::Windows(Lanes::All)),
