@@ -3,6 +3,11 @@
 -- Invariant: only the holder of the token settles, one call after the other, each from the cursor that the
 -- last one left, and only a lane that is as a holder leaves it. A call that the client sent twice is answered from the lane's memory.
 
+-- A reply of one word is kept as it is.
+local function remembered(text)
+  return string.sub(text, 1, 1) == '[' and cjson.decode(text) or { text }
+end
+
 -- Returns nil when the call may go on, else the reply to give.
 local function check_hold(lane)
   local token, seq, cursor = ARGV[1], ARGV[2], ARGV[3]
@@ -11,7 +16,7 @@ local function check_hold(lane)
     return { 'lost' }
   end
   if get(lane, 'seq') == seq and get(lane, 'reply') ~= '' then
-    return cjson.decode(get(lane, 'reply'))
+    return remembered(get(lane, 'reply'))
   end
   if get(lane, 'status') ~= 'IN_PROGRESS' or not is_sound(lane) then
     return { 'lost' }
@@ -25,7 +30,7 @@ end
 -- Remembers the reply of this call, writes everything, and gives the reply.
 local function answer_hold(lane, reply)
   put(lane, 'seq', ARGV[2])
-  put(lane, 'reply', cjson.encode(reply))
+  put(lane, 'reply', reply[2] and cjson.encode(reply) or reply[1])
   save(lane)
   return reply
 end

@@ -4,23 +4,35 @@
 
 local GROUP = 'workers'
 
+local now_text, now_number
+
+-- One moment for the whole call.
 local function now()
-  local t = redis.call('TIME')
-  local us = t[1] .. string.rep('0', 6 - #t[2]) .. t[2]
-  return us, tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+  if not now_text then
+    local t = redis.call('TIME')
+    now_text = t[1] .. string.rep('0', 6 - #t[2]) .. t[2]
+    now_number = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+  end
+  return now_text, now_number
 end
 
 local function whole(number)
   return string.format('%.0f', number)
 end
 
+local this_run
+
 -- Names the server's present time as a primary. The run alone would not do: one that was replaced, copied its successor
 -- and takes over from that again may hold less than when it was last a primary, and was not started anew.
 local function server_run()
+  if this_run then
+    return this_run
+  end
   local info = redis.call('INFO', 'server', 'replication')
   local _, run = string.find(info, 'run_id:', 1, true)
   local _, copied = string.find(info, 'master_replid:', 1, true)
-  return string.match(info, '^%w+', run + 1) .. '-' .. (copied and string.match(info, '^%w+', copied + 1) or '')
+  this_run = string.match(info, '^%w+', run + 1) .. '-' .. (copied and string.match(info, '^%w+', copied + 1) or '')
+  return this_run
 end
 
 local function read_hash(key)
@@ -166,13 +178,17 @@ local function drop_entry(lane)
   end
 end
 
+local TRACES = { 'trace', 'waiting_trace' }
+
 -- The W3C traceparent of whoever follows the lane's current round, or empty. Each field names its round, so that one that
 -- was left behind is not taken for the present one's.
 local function trace_of(lane)
-  for _, field in ipairs({ 'trace', 'waiting_trace' }) do
-    local round, parent = string.match(get(lane, field), '^(%d+) (.+)$')
-    if round and round == get(lane, 'round') then
-      return parent
+  for _, field in ipairs(TRACES) do
+    if get(lane, field) ~= '' then
+      local round, parent = string.match(get(lane, field), '^(%d+) (.+)$')
+      if round and round == get(lane, 'round') then
+        return parent
+      end
     end
   end
   return ''

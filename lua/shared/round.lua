@@ -9,6 +9,12 @@ local function log_row(lane, row, people)
     'd', state, 'lu', row.last_user, 'bu', row.blocked_user, 'people', people)
 end
 
+-- Most counts are 0, and to format a number is dear.
+local function counted(lane, field)
+  local number = count(lane, field)
+  return number == 0 and '0' or whole(number)
+end
+
 -- Logs the lane's current round as it now is, with the people settled by the same call.
 local function log_round(lane, people)
   put(lane, 'version', whole(count(lane, 'version') + 1))
@@ -16,8 +22,8 @@ local function log_round(lane, people)
     round = get(lane, 'round'), status = get(lane, 'status'), from = get(lane, 'from'),
     cursor = get(lane, 'cursor'), upto = get(lane, 'upto'), ahead = get(lane, 'ahead'),
     last_user = get(lane, 'last_user'), blocked_user = get(lane, 'blocked_user'),
-    counts = whole(count(lane, 'sent')) .. ',' .. whole(count(lane, 'skipped')) .. ','
-      .. whole(count(lane, 'failed')) .. ',' .. whole(count(lane, 'unknown')),
+    counts = counted(lane, 'sent') .. ',' .. counted(lane, 'skipped') .. ','
+      .. counted(lane, 'failed') .. ',' .. counted(lane, 'unknown'),
     queued_at = get(lane, 'queued_at'), started_at = get(lane, 'started_at'),
     ended_at = get(lane, 'ended_at'), reason = get(lane, 'reason'), retry_of = get(lane, 'retry_of'),
   }, people or '')

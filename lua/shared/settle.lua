@@ -1,5 +1,7 @@
 -- The settlement that a call of a hold may carry.
 
+local OUTCOMES = { 'sent', 'skipped', 'failed', 'unknown' }
+
 -- ARGV[4..13]: cursor, last user, counts by outcome, people, ahead, tries and the first try of the next person.
 -- Returns true when there is something to log.
 local function settle(lane)
@@ -14,7 +16,7 @@ local function settle(lane)
     put(lane, 'last_user', ARGV[5])
   end
   local settled = 0
-  for i, field in ipairs({ 'sent', 'skipped', 'failed', 'unknown' }) do
+  for i, field in ipairs(OUTCOMES) do
     local more = tonumber(ARGV[5 + i])
     settled = settled + more
     if more > 0 then

@@ -15,4 +15,5 @@ mod pauses;
 mod reclaims;
 mod retries;
 mod rounds;
+mod together;
 mod traces;

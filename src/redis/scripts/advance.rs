@@ -2,13 +2,13 @@
 
 use std::sync::LazyLock;
 
-use super::{Arity, Hold, Reply, Script, Settlement};
+use super::{Hold, Reply, Script, Settlement};
 use crate::redis::RedisError;
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let replies = &["go", "full", "drain", "sold_out", "canceled", "paused", "completed", "retried", "lost"];
     let source = include_str!("../../../lua/advance.lua");
-    Script::new("advance", source, Arity::exactly(5), Arity::exactly(17), replies)
+    Script::shared("advance", source, 5, 17, replies)
 });
 
 /// One `advance` call.

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Arity, Hold, Redis, Script, text};
+use super::{Hold, Redis, Script, text};
 use crate::{
     ids::{Place, Round},
     redis::{RedisError, jobs::Entry},
@@ -13,7 +13,7 @@ use crate::{
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let replies = &["go", "look", "busy", "stale", "canceled", "paused", "buried", "absent", "aged"];
     let source = include_str!("../../../lua/begin.lua");
-    Script::new("begin", source, Arity::exactly(6), Arity::exactly(9), replies)
+    Script::shared("begin", source, 6, 9, replies)
 });
 
 /// What the caller saw of the line after it received the entry.

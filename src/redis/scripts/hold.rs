@@ -50,7 +50,7 @@ impl Hold {
     /// Makes a call until Redis answers it.
     pub(super) async fn insist(
         &self,
-        script: &Script,
+        script: &'static Script,
         keys: Vec<String>,
         args: Vec<String>,
     ) -> Result<Reply, RedisError> {

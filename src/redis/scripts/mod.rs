@@ -20,10 +20,15 @@ mod requeue;
 mod reserve_pace;
 mod resume;
 mod stock;
+mod together;
 
 use std::sync::LazyLock;
 
-use fred::{interfaces::LuaInterface, types::scripts::Script as FredScript};
+use fred::{
+    error::Error,
+    interfaces::LuaInterface,
+    types::{FromValue, scripts::Script as FredScript},
+};
 
 use super::{Redis, RedisError};
 use crate::ids::ParseError;
@@ -46,6 +51,7 @@ pub use requeue::Requeued;
 pub use reserve_pace::{PaceUse, Reserve, Reserved, TOTAL};
 pub use resume::{Before, Resumed, Skip};
 pub use stock::{StockChange, StockChanged, StockSet};
+pub(super) use together::Together;
 
 /// How many KEYS or ARGV a script takes: so many, and so many more for each channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +85,8 @@ struct Script {
     keys: Arity,
     args: Arity,
     replies: &'static [&'static str],
+    /// Calls that come at the same time are made as one.
+    is_shared: bool,
     loaded: LazyLock<FredScript, Box<dyn FnOnce() -> FredScript + Send>>,
 }
 
@@ -90,7 +98,32 @@ impl Script {
         args: Arity,
         replies: &'static [&'static str],
     ) -> Self {
-        let load = Box::new(move || FredScript::from_lua(expand(source)));
+        Self::loading(name, source, keys, args, replies, move || expand(source))
+    }
+
+    /// A script that several calls may share, each with as many KEYS and ARGV as the others.
+    fn shared(
+        name: &'static str,
+        source: &'static str,
+        keys: usize,
+        args: usize,
+        replies: &'static [&'static str],
+    ) -> Self {
+        let (all_keys, all_args) = (Arity::exactly(keys), Arity::exactly(args));
+        let script =
+            Self::loading(name, source, all_keys, all_args, replies, move || expand_shared(source, keys, args));
+        Self { is_shared: true, ..script }
+    }
+
+    fn loading(
+        name: &'static str,
+        #[cfg_attr(not(test), expect(unused_variables, reason = "tests compare it with the wrapper"))]
+        source: &'static str,
+        keys: Arity,
+        args: Arity,
+        replies: &'static [&'static str],
+        text: impl FnOnce() -> String + Send + 'static,
+    ) -> Self {
         Self {
             name,
             #[cfg(test)]
@@ -98,7 +131,8 @@ impl Script {
             keys,
             args,
             replies,
-            loaded: LazyLock::new(load),
+            is_shared: false,
+            loaded: LazyLock::new(Box::new(move || FredScript::from_lua(text()))),
         }
     }
 }
@@ -111,30 +145,53 @@ const SHARED: [(&str, &str); 5] = [
     ("shared/product.lua", include_str!("../../../lua/shared/product.lua")),
 ];
 
+const EACH: &str = include_str!("../../../lua/shared/each.lua");
+
 /// Puts the pieces that a script names with `-- include <file>` before it, and leaves out all comments: Redis
 /// keeps what it is given.
 fn expand(source: &str) -> String {
+    without_comments(pieces(source).chain([source]))
+}
+
+/// The same, for several calls: the pieces stand before the script, which is a function of them.
+fn expand_shared(source: &str, keys: usize, args: usize) -> String {
+    let given = format!("local all_keys, all_args, each_key, each_arg = KEYS, ARGV, {keys}, {args}\nlocal KEYS, ARGV");
+    let opening = [given.as_str()].into_iter().chain(pieces(source));
+    without_comments(opening.chain(["local function run()", source, "end", EACH]))
+}
+
+fn pieces(source: &str) -> impl Iterator<Item = &str> {
     let included = source.lines().filter_map(|line| line.strip_prefix("-- include "));
-    let pieces = included.map(|name| SHARED.iter().find(|(file, _)| *file == name).map_or("", |(_, text)| *text));
-    let whole: Vec<&str> = pieces.chain([source]).flat_map(str::lines).collect();
-    whole.into_iter().filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join("\n")
+    included.map(|name| SHARED.iter().find(|(file, _)| *file == name).map_or("", |(_, text)| *text))
+}
+
+fn without_comments<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    texts.flat_map(str::lines).filter(|line| !line.trim_start().starts_with("--")).collect::<Vec<_>>().join("\n")
 }
 
 impl Redis {
-    async fn run(&self, script: &Script, keys: Vec<String>, args: Vec<String>) -> Result<Reply, RedisError> {
+    async fn run(&self, script: &'static Script, keys: Vec<String>, args: Vec<String>) -> Result<Reply, RedisError> {
         debug_assert!(script.keys.fits(keys.len()), "{}.lua: {} keys", script.name, keys.len());
         debug_assert!(script.args.fits(args.len()), "{}.lua: {} arguments", script.name, args.len());
-        let known: Result<Vec<String>, _> = script.loaded.evalsha(&self.client, keys.clone(), args.clone()).await;
-        let words = match (known, script.loaded.lua()) {
-            // Where the call belongs, and nowhere else: another server may have just taken over, or not be there.
-            (Err(error), Some(source)) if error.details().starts_with("NOSCRIPT") => {
-                self.client.eval(source.clone(), keys, args).await?
-            }
-            (known, _) => known?,
+        let words = if script.is_shared {
+            self.run_together(script, keys, args).await?
+        } else {
+            self.eval(script, keys, args).await?
         };
         tracing::trace!(script = script.name, reply = words.first(), "called");
         let reply = Reply { script: script.name, words };
         if script.replies.contains(&reply.verdict()) { Ok(reply) } else { Err(reply.unknown()) }
+    }
+
+    async fn eval<R: FromValue>(&self, script: &Script, keys: Vec<String>, args: Vec<String>) -> Result<R, Error> {
+        let known: Result<R, _> = script.loaded.evalsha(&self.client, keys.clone(), args.clone()).await;
+        match (known, script.loaded.lua()) {
+            // Where the call belongs, and nowhere else: another server may have just taken over, or not be there.
+            (Err(error), Some(source)) if error.details().starts_with("NOSCRIPT") => {
+                self.client.eval(source.clone(), keys, args).await
+            }
+            (known, _) => known,
+        }
     }
 }
 
