@@ -1,6 +1,6 @@
 //! Whether the entries that stand for lanes can still reach a worker.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 
 use fred::{interfaces::StreamsInterface, types::Value};
 
@@ -20,6 +20,17 @@ struct Look {
     is_pending: bool,
 }
 
+impl Look {
+    fn new(partition: Partition, lane: &LaneId, entry: &str) -> Self {
+        let (line, id) = match entry.strip_prefix("a:") {
+            Some(id) => (Line::Again, id),
+            None => (Line::Fresh, entry.trim_start_matches("j:")),
+        };
+        let stream = JobStream { partition, channel: lane.channel.clone(), line };
+        Self { stream, id: id.to_owned(), is_there: false, is_pending: false }
+    }
+}
+
 impl Redis {
     /// Whether each of these entries, named as in [`LaneView::entry`](super::lane::LaneView::entry), is on its stream
     /// and was not given out yet, or is pending for somebody. One that was given out and is pending for nobody reaches
@@ -32,40 +43,32 @@ impl Redis {
         partition: Partition,
         entries: &[(LaneId, String)],
     ) -> Result<Vec<bool>, RedisError> {
-        let mut delivered: HashMap<String, Option<EntryId>> = HashMap::new();
-        let mut live = Vec::with_capacity(entries.len());
-        for look in self.look_at(partition, entries).await? {
-            if !look.is_there || look.is_pending {
-                live.push(look.is_there);
-                continue;
-            }
-            let key = self.stream_key(&look.stream);
-            if !delivered.contains_key(&key) {
+        // Before the looks: one that is given out between the two is pending then.
+        let mut delivered: HashMap<String, EntryId> = HashMap::new();
+        let mut looks: Vec<Look> = entries.iter().map(|(lane, entry)| Look::new(partition, lane, entry)).collect();
+        for look in &looks {
+            if let hash_map::Entry::Vacant(first) = delivered.entry(self.stream_key(&look.stream)) {
                 let group = self.read_group(&look.stream).await?;
-                delivered.insert(key.clone(), group.map(|group| group.last_delivered));
+                first.insert(group.map_or(EntryId::ZERO, |group| group.last_delivered));
             }
-            let last = delivered.get(&key).copied().flatten().unwrap_or(EntryId::ZERO);
-            live.push(look.id.parse::<EntryId>().is_ok_and(|id| id > last));
         }
-        Ok(live)
+        self.look_at(&mut looks).await?;
+        let is_live = |look: &Look| {
+            let last = delivered.get(&self.stream_key(&look.stream)).copied().unwrap_or(EntryId::ZERO);
+            look.is_there && (look.is_pending || look.id.parse::<EntryId>().is_ok_and(|id| id > last))
+        };
+        Ok(looks.iter().map(is_live).collect())
     }
 
-    async fn look_at(&self, partition: Partition, entries: &[(LaneId, String)]) -> Result<Vec<Look>, RedisError> {
-        if entries.is_empty() {
-            return Ok(Vec::new());
+    async fn look_at(&self, looks: &mut [Look]) -> Result<(), RedisError> {
+        if looks.is_empty() {
+            return Ok(());
         }
         let pipeline = self.client.pipeline();
-        let mut looks = Vec::with_capacity(entries.len());
-        for (lane, entry) in entries {
-            let (line, id) = match entry.strip_prefix("a:") {
-                Some(id) => (Line::Again, id),
-                None => (Line::Fresh, entry.trim_start_matches("j:")),
-            };
-            let stream = JobStream { partition, channel: lane.channel.clone(), line };
-            let key = self.stream_key(&stream);
+        for Look { stream, id, .. } in &*looks {
+            let key = self.stream_key(stream);
             let _: () = pipeline.xrange(&key, id, id, Some(1)).await?;
             let _: () = pipeline.xpending(&key, GROUP, (id, id, 1)).await?;
-            looks.push(Look { stream, id: id.to_owned(), is_there: false, is_pending: false });
         }
         let found: Vec<Result<Value, _>> = pipeline.try_all().await;
         for (look, answers) in looks.iter_mut().zip(found.chunks(2)) {
@@ -79,6 +82,6 @@ impl Redis {
                 Err(error) => return Err(error),
             };
         }
-        Ok(looks)
+        Ok(())
     }
 }

@@ -105,7 +105,7 @@ impl Lead {
     /// # Errors
     /// Those of both stores.
     pub async fn reconcile(&mut self) -> Result<Reconciled, StoreError> {
-        reconcile::step(&self.stores, self.partition).await
+        reconcile::step_at_once(&self.stores, self.partition).await
     }
 
     /// Forgets products that were left alone for `idle_ms`; returns how many.

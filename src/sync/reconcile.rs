@@ -5,9 +5,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::{StreamExt, stream};
+use tokio::{sync::Notify, time::sleep};
 
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId},
@@ -23,6 +25,8 @@ use crate::{
 
 /// Products read at once.
 const PAGE_PRODUCTS: u32 = 500;
+/// The rest after a page.
+const PAGE_REST: Duration = Duration::from_millis(500);
 /// Products checked at the same time; each takes a connection to MySQL.
 const CHECKS_AT_ONCE: usize = 4;
 
@@ -35,11 +39,33 @@ pub struct Reconciled {
     pub canceled: usize,
 }
 
-/// Mirrors the settings, then goes through all open rounds of a partition.
-pub(super) async fn step(stores: &Stores, partition: Partition) -> Result<Reconciled, StoreError> {
+/// Mirrors the settings, then goes through all open rounds of a partition: with rests, so that where a hundred thousand
+/// wait, looking at them does not cost more than working them; without, and from the start, once `alarm` is given.
+pub(super) async fn step(stores: &Stores, partition: Partition, alarm: &Notify) -> Result<Reconciled, StoreError> {
+    mirror(stores, partition).await?;
+    let swept = tokio::select! {
+        () = alarm.notified() => None,
+        swept = sweep(stores, partition, PAGE_REST) => Some(swept),
+    };
+    match swept {
+        Some(swept) => swept,
+        None => sweep(stores, partition, Duration::ZERO).await,
+    }
+}
+
+/// The same at once.
+pub(super) async fn step_at_once(stores: &Stores, partition: Partition) -> Result<Reconciled, StoreError> {
+    mirror(stores, partition).await?;
+    sweep(stores, partition, Duration::ZERO).await
+}
+
+async fn mirror(stores: &Stores, partition: Partition) -> Result<(), StoreError> {
     let channels = channel_list(&stores.settings.channels);
     stores.redis.mirror_channels(partition, &channels).await?;
-    stores.redis.mirror_first(partition, stores.settings.partitions, &channels).await?;
+    Ok(stores.redis.mirror_first(partition, stores.settings.partitions, &channels).await?)
+}
+
+async fn sweep(stores: &Stores, partition: Partition, rest: Duration) -> Result<Reconciled, StoreError> {
     let mut done = Reconciled::default();
     for status in [Status::Queued, Status::InProgress] {
         let mut after = ProductId(0);
@@ -53,6 +79,7 @@ pub(super) async fn step(stores: &Stores, partition: Partition) -> Result<Reconc
             if products.len() < PAGE_PRODUCTS as usize {
                 break;
             }
+            sleep(rest).await;
         }
     }
     Ok(done)

@@ -223,16 +223,20 @@ async fn upkeep_loop(
     meters: &FlushMeters,
 ) {
     let mut failures = Failures::new("reconciling", partition);
+    // What an earlier leader left undone is not known.
+    alarm.notify_one();
     loop {
-        match upkeep(stores, &mut eviction, partition, meters).await {
+        match upkeep(stores, &mut eviction, partition, (alarm, meters)).await {
             Ok(()) => failures.went_well(),
             Err(error) => {
+                alarm.notify_one();
                 sleep(failures.failed(&error)).await;
                 continue;
             }
         }
         tokio::select! {
-            () = alarm.notified() => {}
+            // Kept for the next turn, which then does not rest.
+            () = alarm.notified() => alarm.notify_one(),
             () = sleep(RECONCILE_EVERY) => {}
         }
     }
@@ -242,10 +246,10 @@ async fn upkeep(
     stores: &mut Stores,
     eviction: &mut Eviction,
     partition: Partition,
-    meters: &FlushMeters,
+    (alarm, meters): (&Notify, &FlushMeters),
 ) -> Result<(), StoreError> {
     reload(stores).await?;
-    let done = reconcile::step(stores, partition).await?;
+    let done = reconcile::step(stores, partition, alarm).await?;
     meters.reconciles.increment(1);
     meters.repairs.increment(done.checked as u64);
     if done.checked > 0 {
