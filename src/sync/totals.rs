@@ -7,11 +7,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use chrono::NaiveDateTime;
 use sqlx::{MySql, MySqlPool, QueryBuilder};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 
 use crate::{
     ids::{LaneId, ParseError, Partition, Place, ProductId, Round},
@@ -23,6 +24,8 @@ use crate::{
 const WAITING_MAX: usize = 10_000;
 /// Rounds without a total read at once.
 const MISSED_ROWS: u32 = 500;
+/// A round that has begun is counted so much later: a short one has ended by then, and says its total itself.
+const COUNT_AFTER: Duration = Duration::from_secs(1);
 /// The most rounds counted by one query.
 const TOGETHER_MAX: usize = 64;
 /// The most rounds remembered as counted.
@@ -114,14 +117,17 @@ impl Counter {
 
     async fn count_next(&mut self, db: &MySqlPool) -> sqlx::Result<()> {
         let mut begun = Vec::new();
-        if self.waiting.recv_many(&mut begun, TOGETHER_MAX).await == 0 {
+        if self.waiting.recv_many(&mut begun, WAITING_MAX).await == 0 {
             return std::future::pending().await;
         }
+        sleep(COUNT_AFTER).await;
         begun.retain(|begun| !self.counted.contains(&(begun.lane.clone(), begun.round)));
         // In the order of the key, as the flusher writes them, so that the two never wait for each other.
         begun.sort_by(|a, b| a.key().cmp(&b.key()));
         begun.dedup_by(|a, b| a.key() == b.key());
-        count(db, &begun).await?;
+        for together in begun.chunks(TOGETHER_MAX) {
+            count(db, together).await?;
+        }
         if self.counted.len() >= COUNTED_MAX {
             self.counted.clear();
         }
