@@ -1,5 +1,7 @@
 //! Reading the line: a page at any depth costs a page, and nobody is committed behind a reader.
 
+#[path = "line/looks.rs"]
+mod looks;
 #[path = "line/order.rs"]
 mod order;
 mod support;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use chrono::NaiveDateTime;
-use sqlx::{MySqlConnection, MySqlExecutor, QueryBuilder};
+use sqlx::{MySql, MySqlConnection, MySqlExecutor, QueryBuilder};
 
 use super::{decode_error, line::Person};
 use crate::ids::{Place, ProductId, Sku, UserId};
@@ -18,6 +18,9 @@ fn filled<T>(questions: &[T]) -> impl Iterator<Item = &T> {
     questions.iter().chain(questions.last().into_iter().cycle()).take(if questions.is_empty() { 0 } else { size })
 }
 
+/// A line that has at most about so many people is read as a whole by a look.
+const SHORT: usize = 4;
+
 /// What is seen of a product and its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Look {
@@ -27,31 +30,98 @@ pub struct Look {
     pub name: String,
     /// The place of the last active person in line.
     pub newest: Option<Place>,
+    /// Everybody in line, where these are few.
+    pub line: Option<Vec<Person>>,
 }
 
 /// Looks at each of these products; `None` for one that MySQL does not know.
 ///
+/// Most lines are short, and a line is read in one go with many others: so each is first taken for a short one.
+///
 /// # Errors
 /// Those of MySQL.
-pub async fn looks(db: impl MySqlExecutor<'_>, products: &[ProductId]) -> sqlx::Result<Vec<Option<Look>>> {
+pub async fn looks(db: &mut MySqlConnection, products: &[ProductId]) -> sqlx::Result<Vec<Option<Look>>> {
+    if products.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lines = short_lines(&mut *db, products).await?;
+    let long: Vec<ProductId> = products.iter().filter(|product| !lines.contains_key(product)).copied().collect();
+    let newest = newest(&mut *db, &long).await?;
+    let cards = cards(db, products).await?;
+    let look = |product: &ProductId| {
+        let (sku, name) = cards.get(product).cloned()?;
+        // Two lanes of one product may ask at the same time.
+        let line = lines.get(product).cloned();
+        let last = |line: &Vec<Person>| line.iter().rfind(|person| person.active).map(|person| person.place);
+        let newest = line.as_ref().map_or_else(|| newest.get(product).copied(), last);
+        Some(Look { sku, name, newest, line })
+    };
+    Ok(products.iter().map(look).collect())
+}
+
+/// The lines of those of these products whose lines are short, or may be for all that was read.
+async fn short_lines(
+    db: &mut MySqlConnection,
+    products: &[ProductId],
+) -> sqlx::Result<HashMap<ProductId, Vec<Person>>> {
     let mut query = QueryBuilder::new(
-        "SELECT p.id, p.sku, p.name,
-             (SELECT n.created_at FROM product_user_notification n FORCE INDEX (PRIMARY)
-              WHERE n.product_id = p.id AND n.is_active = 1 ORDER BY n.created_at DESC LIMIT 1)
+        "SELECT product_id, created_at, user_id, is_active FROM product_user_notification FORCE INDEX (PRIMARY)
+         WHERE product_id IN (",
+    );
+    let rows_max = push_filled(&mut query, products) * SHORT;
+    query.push(") ORDER BY product_id, created_at LIMIT ").push_bind(rows_max as u64);
+    let rows: Vec<(i64, NaiveDateTime, i64, bool)> = query.build_query_as().fetch_all(db).await?;
+    // Of this product and of those after it perhaps not all was read.
+    let cut_at = rows.last().filter(|_| rows.len() >= rows_max).map(|row| ProductId(row.0));
+    let is_whole = |product: &ProductId| cut_at.is_none_or(|cut_at| *product < cut_at);
+    let mut lines: HashMap<ProductId, Vec<Person>> =
+        products.iter().filter(|product| is_whole(product)).map(|product| (*product, Vec::new())).collect();
+    for (product, at, user, active) in rows {
+        if let Some(line) = lines.get_mut(&ProductId(product)) {
+            line.push(Person { place: Place::from_datetime(at), user: UserId(user), active });
+        }
+    }
+    Ok(lines)
+}
+
+/// The places of the last active people in line.
+async fn newest(db: &mut MySqlConnection, products: &[ProductId]) -> sqlx::Result<HashMap<ProductId, Place>> {
+    if products.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut query = QueryBuilder::new(
+        "SELECT p.id, (SELECT n.created_at FROM product_user_notification n FORCE INDEX (PRIMARY)
+             WHERE n.product_id = p.id AND n.is_active = 1 ORDER BY n.created_at DESC LIMIT 1)
          FROM product p WHERE p.id IN (",
     );
+    push_filled(&mut query, products);
+    let rows: Vec<(i64, Option<NaiveDateTime>)> = query.push(")").build_query_as().fetch_all(db).await?;
+    let places = rows.into_iter().filter_map(|(product, at)| Some((ProductId(product), Place::from_datetime(at?))));
+    Ok(places.collect())
+}
+
+/// How products are called.
+type Cards = HashMap<ProductId, (Option<Sku>, String)>;
+
+async fn cards(db: &mut MySqlConnection, products: &[ProductId]) -> sqlx::Result<Cards> {
+    let mut query = QueryBuilder::new("SELECT id, sku, name FROM product WHERE id IN (");
+    push_filled(&mut query, products);
+    let rows: Vec<(i64, Option<String>, String)> = query.push(")").build_query_as().fetch_all(db).await?;
+    let card = |(id, sku, name): (i64, Option<String>, String)| {
+        Ok((ProductId(id), (sku.map(|sku| sku.parse()).transpose().map_err(decode_error)?, name)))
+    };
+    rows.into_iter().map(card).collect()
+}
+
+/// Lists products up to the next size of a query; returns that size.
+fn push_filled(query: &mut QueryBuilder<MySql>, products: &[ProductId]) -> usize {
     let mut ids = query.separated(", ");
+    let mut count = 0;
     for product in filled(products) {
         ids.push_bind(product.0);
+        count += 1;
     }
-    query.push(")");
-    let rows: Vec<(i64, Option<String>, String, Option<NaiveDateTime>)> = query.build_query_as().fetch_all(db).await?;
-    let mut seen = HashMap::new();
-    for (id, sku, name, newest) in rows {
-        let sku = sku.map(|sku| sku.parse()).transpose().map_err(decode_error)?;
-        seen.insert(id, Look { sku, name, newest: newest.map(Place::from_datetime) });
-    }
-    Ok(products.iter().map(|product| seen.get(&product.0).cloned()).collect())
+    count
 }
 
 /// The people of a product in (`after`, `upto`].

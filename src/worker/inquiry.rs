@@ -27,7 +27,7 @@ const BATCH_MAX: usize = 64;
 /// Questions that wait; who comes then waits for room.
 const WAITING_MAX: usize = 1_024;
 /// Where questions come together, a query starts this long after the last one at the earliest: so more of them gather.
-const QUERY_EVERY: Duration = Duration::from_millis(2);
+const QUERY_EVERY: Duration = Duration::from_millis(1);
 /// Without questions for so long, the connection goes back to the pool.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 

@@ -114,6 +114,14 @@ impl Line {
         }
     }
 
+    /// Takes the whole line of the product, as it was asked for at this moment, for the first page.
+    pub(crate) fn begin_with(&mut self, mut people: Vec<Person>, at: BootTime) {
+        if let (Source::InLine(_), Some(upto), false) = (&self.source, self.upto, self.complete) {
+            people.retain(|person| person.place <= upto);
+            self.accept(Page { people, read_upto: None, at, again: false });
+        }
+    }
+
     /// Whether everybody has been taken.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.complete && self.people.is_empty()

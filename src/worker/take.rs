@@ -21,7 +21,7 @@ use crate::{
     mysql::{
         answered,
         history::PeopleOf,
-        line,
+        line::{self, Person},
         many::{self, Look},
     },
     producer::BACKLOG_MAX,
@@ -73,8 +73,8 @@ pub(super) async fn take(
             Step::Again => {}
             Step::Busy(ms) => return Taken::Busy(Duration::from_millis(ms + 1)),
             Step::Nothing => return Taken::Nothing,
-            Step::Begun(begun, handed, card) => {
-                let post = Post { exit: exit.clone(), card, signal, handed };
+            Step::Begun(begun, handed, card, seen) => {
+                let post = Post { exit: exit.clone(), card, signal, handed, seen };
                 return Taken::Lane(Box::new(lane(deps, entry, *begun, post)));
             }
         }
@@ -86,8 +86,8 @@ enum Step {
     Again,
     Busy(u64),
     Nothing,
-    /// Asked for at this moment.
-    Begun(Box<Begun>, BootTime, Arc<ProductCard>),
+    /// Asked for at this moment; with the line as it was seen.
+    Begun(Box<Begun>, BootTime, Arc<ProductCard>, Option<(Vec<Person>, BootTime)>),
 }
 
 async fn begin(deps: &Deps, entry: &Entry, token: &str, look: &mut Option<Seen>) -> Result<Step, StoreError> {
@@ -108,7 +108,7 @@ async fn begin(deps: &Deps, entry: &Entry, token: &str, look: &mut Option<Seen>)
     let handed = BootTime::now();
     Ok(match stores.redis.begin(&begin).await? {
         BeginReply::Go(begun) => match seen.card.clone() {
-            Some(card) => Step::Begun(begun, handed, card),
+            Some(card) => Step::Begun(begun, handed, card, seen.line.take()),
             None => Step::Nothing,
         },
         BeginReply::Look { from, ahead } => {
@@ -139,19 +139,29 @@ async fn begin(deps: &Deps, entry: &Entry, token: &str, look: &mut Option<Seen>)
 }
 
 /// What was seen of a product and its line after the entry was received.
+#[derive(Default)]
 struct Seen {
     look: FirstLook,
     card: Option<Arc<ProductCard>>,
+    /// The whole line where it is short, and when it was asked for.
+    line: Option<(Vec<Person>, BootTime)>,
+}
+
+async fn look_alone(deps: &Deps, id: ProductId) -> sqlx::Result<Option<Look>> {
+    let mut db = deps.stores.mysql.acquire().await?;
+    Ok(many::looks(&mut db, &[id]).await?.pop().flatten())
 }
 
 async fn see(deps: &Deps, id: ProductId) -> Result<Seen, StoreError> {
+    let at = BootTime::now();
     let look = match deps.inquiries.looks.ask(id).await {
         Some(look) => look,
-        None => answered(many::looks(&deps.stores.mysql, &[id])).await?.pop().flatten(),
+        None => answered(look_alone(deps, id)).await?,
     };
     let newest = look.as_ref().and_then(|look| look.newest);
-    let card = look.map(|Look { sku, name, .. }| Arc::new(ProductCard { id, sku, name }));
-    Ok(Seen { look: FirstLook { newest, ..FirstLook::default() }, card })
+    let Some(Look { sku, name, line, .. }) = look else { return Ok(Seen::default()) };
+    let card = Some(Arc::new(ProductCard { id, sku, name }));
+    Ok(Seen { look: FirstLook { newest, ..FirstLook::default() }, card, line: line.map(|people| (people, at)) })
 }
 
 /// What a lane has of this process.
@@ -161,9 +171,12 @@ struct Post {
     signal: Arc<LaneSignal>,
     /// When the lane was asked for.
     handed: BootTime,
+    /// The whole line, as it was seen at that moment.
+    seen: Option<(Vec<Person>, BootTime)>,
 }
 
-fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, Post { exit, card, signal, handed }: Post) -> Lane {
+fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, post: Post) -> Lane {
+    let Post { exit, card, signal, handed, seen } = post;
     let Begun { hold, round, cursor, upto, ahead, tries, tried_us, retry_of, stamp, may_start, traceparent, .. } =
         begun;
     let id = entry.lane.clone();
@@ -175,8 +188,12 @@ fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, Post { exit, card, signal
     };
     tracing::info!(lane = %id, %round, from = ?cursor, "took the lane");
     let now = BootTime::now();
+    let mut line = Line::new(deps.stores.mysql.clone(), source, cursor, upto, Some(deps.inquiries.pages.clone()));
+    if let Some((people, at)) = seen {
+        line.begin_with(people, at);
+    }
     Lane {
-        line: Line::new(deps.stores.mysql.clone(), source, cursor, upto, Some(deps.inquiries.pages.clone())),
+        line,
         window: Window::new(cursor, ahead, Tries { count: tries, first_us: tried_us }),
         deps: deps.clone(),
         id,
