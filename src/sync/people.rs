@@ -17,7 +17,7 @@ use crate::{
     mysql,
 };
 
-const SIZES: &[usize] = &[1_024, 256, 64, 8, 1];
+const SIZES: &[usize] = &[1_024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1];
 const COLUMNS: &str = "product_id, restock_round, channel, place, user_id, outcome, sent_at, tries";
 const VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?)";
 /// About how many bytes the values of one person take.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The sizes of statements: few different ones, so that each is prepared once.
-const SIZES: &[usize] = &[512, 64, 8, 1];
+const SIZES: &[usize] = &[512, 256, 128, 64, 32, 16, 8, 4, 2, 1];
 
 /// A kind of row.
 pub(super) trait Row: fmt::Debug + Sized + Send + Sync {
@@ -218,6 +218,6 @@ mod tests {
     fn portions_have_few_sizes_and_lose_nobody() {
         let rows = vec![0; 1_099];
         let sizes: Vec<usize> = split(&rows, SIZES).map(<[i32]>::len).collect();
-        assert_eq!(sizes, [512, 512, 64, 8, 1, 1, 1]);
+        assert_eq!(sizes, [512, 512, 64, 8, 2, 1]);
     }
 }
