@@ -29,6 +29,9 @@ struct Command {
     logging: Logging,
 }
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let Command { backends, options, observing, logging } = arguments::parse();

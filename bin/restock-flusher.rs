@@ -28,6 +28,9 @@ struct Command {
     observing: Observing,
 }
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let Command { backends, options, logging, observing } = arguments::parse();

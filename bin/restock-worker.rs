@@ -35,6 +35,9 @@ struct Command {
     observing: Observing,
 }
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let Command { backends, worker, channels, logging, observing } = arguments::parse();
