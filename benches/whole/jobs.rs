@@ -92,7 +92,7 @@ pub(crate) async fn work(shop: &Shop, jobs: u64, lanes: u32) -> anyhow::Result<W
     let mut wire = Wire::open(&shop.servers.redis).await?;
     stream::iter(1..=jobs.cast_signed())
         .map(|product| shop.enqueue(product))
-        .buffer_unordered(16)
+        .buffer_unordered(128)
         .try_for_each(|_| async { Ok(()) })
         .await?;
     flushed(shop, &mut wire).await?;
