@@ -23,7 +23,10 @@ mod stock;
 
 use std::sync::LazyLock;
 
-use fred::{interfaces::LuaInterface, types::scripts::Script as FredScript};
+use fred::{
+    interfaces::LuaInterface,
+    types::{MultipleKeys, MultipleValues, scripts::Script as FredScript},
+};
 
 use super::{Redis, RedisError};
 use crate::ids::ParseError;
@@ -124,6 +127,8 @@ impl Redis {
     async fn run(&self, script: &Script, keys: Vec<String>, args: Vec<String>) -> Result<Reply, RedisError> {
         debug_assert!(script.keys.fits(keys.len()), "{}.lua: {} keys", script.name, keys.len());
         debug_assert!(script.args.fits(args.len()), "{}.lua: {} arguments", script.name, args.len());
+        // Shared, not copied: they are wanted again only by a server that does not know the script.
+        let (keys, args) = (MultipleKeys::from(keys), MultipleValues::try_from(args)?);
         let known: Result<Vec<String>, _> = script.loaded.evalsha(&self.client, keys.clone(), args.clone()).await;
         let words = match (known, script.loaded.lua()) {
             // Where the call belongs, and nowhere else: another server may have just taken over, or not be there.
