@@ -123,6 +123,8 @@ pub(super) async fn resume(
         Ok(producer.resume_all(product, channel.as_ref(), how).await?)
     };
     let lanes = api.act(caller, deed, work, |lanes| in_words(lanes)).await?;
+    // Whoever looks now must not take the end that is past for the new one.
+    lanes.iter().for_each(|lane| api.rounds.forget(&(product, lane.round)));
     let lane =
         |lane: Continued| ContinuedLane { product, round: lane.round, channel: lane.channel, skipped: lane.skipped };
     Ok((StatusCode::ACCEPTED, Json(lanes.into_iter().map(lane).collect())))
