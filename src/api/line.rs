@@ -52,7 +52,8 @@ impl Api {
         let count = async {
             let (mysql, start) = (&self.ready()?.producer.stores().mysql, Instant::now());
             let (people, places) = line::count_newest(mysql, product, COUNTED_MAX + 1).await?;
-            let value = Waiting { people, at_least: places > u64::from(COUNTED_MAX) };
+            let most = u64::from(COUNTED_MAX);
+            let value = Waiting { people: people.min(most), at_least: places > most };
             let age_max = (start.elapsed() * COUNTED_REST_TIMES).clamp(SOON, COUNTED_AGE_MAX);
             Ok(Made { value, age_max })
         };
