@@ -20,6 +20,7 @@ class Inbox {
     this.secret = new Secret('restock.me');
     // By number: the same message can come from the list and from the stream, and again after a break.
     this.messages = new Map();
+    this.begun = 0;
     this.unread = 0;
     this.oldest = null;
     byId('enter-form').addEventListener('submit', (event) => {
@@ -89,6 +90,9 @@ class Inbox {
   async begin() {
     this.stream?.stop();
     this.clear();
+    // Whoever begins anew meanwhile goes on alone: two streams would be followed otherwise.
+    this.begun += 1;
+    const { begun } = this;
     this.user = this.secret.value && userOf(this.secret.value);
     byId('enter').hidden = Boolean(this.user);
     byId('inbox').hidden = !this.user;
@@ -97,16 +101,18 @@ class Inbox {
     if (!this.user) return;
     this.complain(null);
     showLink('wait');
-    const { user } = this;
     let last;
     try {
-      last = await this.loadList();
+      const page = await this.call('GET', `?limit=${PAGE}`);
+      if (begun !== this.begun) return;
+      this.takePage(page);
+      last = page.items[0]?.id ?? 0;
     } catch (error) {
-      if (user !== this.user) return;
+      if (begun !== this.begun) return;
       if ([400, 401, 403, 404].includes(error.status)) this.leave(error.message);
       else {
         this.complain(error.message);
-        setTimeout(() => { if (user === this.user) this.begin(); }, 3_000);
+        setTimeout(() => { if (begun === this.begun) this.begin(); }, 3_000);
       }
       return;
     }
@@ -122,12 +128,6 @@ class Inbox {
         else this.complain(problem?.message ?? null);
       },
     }).start();
-  }
-
-  async loadList() {
-    const page = await this.call('GET', `?limit=${PAGE}`);
-    this.takePage(page);
-    return page.items[0]?.id ?? 0;
   }
 
   async loadOlder() {

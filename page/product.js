@@ -159,8 +159,8 @@ export class ProductPanel {
   }
 
   waitingWords() {
-    const { waiting } = this.line;
-    return `${plural(waiting, 'person who asked is', 'people who asked are')} told`;
+    const { waiting, at_least: atLeast } = this.line;
+    return `${atLeast ? 'At least ' : ''}${plural(waiting, 'person who asked is', 'people who asked are')} told`;
   }
 
   fill({ product, rounds, line }) {
@@ -170,7 +170,8 @@ export class ProductPanel {
     setText(view.round, count(product.round));
     setText(view.sku, product.sku ?? 'none');
     setText(view.id, String(product.id));
-    setText(view.waiting, line.waiting === 0 ? 'Nobody stands in line.' : `${plural(line.waiting, 'person stands', 'people stand')} in line.`);
+    const stands = `${line.at_least ? 'At least ' : ''}${plural(line.waiting, 'person stands', 'people stand')} in line.`;
+    setText(view.waiting, line.waiting === 0 && !line.at_least ? 'Nobody stands in line.' : stands);
     const first = line.items.filter((person) => person.active).map((person) => person.user).join(', ');
     setText(view.people, first ? `Customers in their order: ${first}${line.next ? ' …' : '.'}` : '');
     view.noRounds.hidden = rounds.length > 0;

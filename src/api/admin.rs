@@ -120,7 +120,10 @@ pub(super) async fn resume(
     let shared = api.clone();
     let work = async move {
         let producer = shared.ready()?.exact_producer().await?;
-        Ok(producer.resume_all(product, channel.as_ref(), how).await?)
+        let lanes = producer.resume_all(product, channel.as_ref(), how).await?;
+        // Whoever looks from now on must not take the end that is past for the new one.
+        lanes.iter().for_each(|lane| shared.rounds.forget(&(product, lane.round)));
+        Ok(lanes)
     };
     let lanes = api.act(caller, deed, work, |lanes| in_words(lanes)).await?;
     let lane =

@@ -1,7 +1,7 @@
 //! Writing to the lines of products, apart from all else: whoever changes a line holds it, and those who wait for it must not
-//! take the connections that other requests need.
+//! take the connections that other requests need. And how long a line is, which is not counted for each who asks.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::MySqlPool;
 use tokio::{
@@ -9,8 +9,16 @@ use tokio::{
     time::timeout,
 };
 
-use super::problem::{Kind, Problem};
-use crate::{config::Backends, mysql::connect_impatiently};
+use super::{
+    Api,
+    fresh::{Made, SOON},
+    problem::{Kind, Problem},
+};
+use crate::{
+    config::Backends,
+    ids::ProductId,
+    mysql::{connect_impatiently, line},
+};
 
 /// Single subscriptions that are written at once.
 const SINGLE_MAX: usize = 8;
@@ -23,6 +31,35 @@ const _: () = assert!(CONNECTIONS_MAX as usize == SINGLE_MAX + BULK_MAX);
 const TURN_WAIT_MAX: Duration = Duration::from_secs(1);
 /// The longest that one waits for somebody who holds the line: MySQL counts whole seconds.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(1);
+/// Places of a line that are looked at to count who waits: the newest.
+const COUNTED_MAX: u32 = 100_000;
+/// Counting may take this part of the time of one connection, for each line that is asked for.
+const COUNTED_REST_TIMES: u32 = 20;
+/// The oldest that a count may be.
+const COUNTED_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// How many people want to hear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) people: u64,
+    /// Whether there may be more: the line has more places than are counted.
+    pub(super) at_least: bool,
+}
+
+impl Api {
+    /// How many wait for a product: counted once for all who ask, the less often the longer it takes.
+    pub(super) async fn waiting(&self, product: ProductId) -> Result<Waiting, Problem> {
+        let count = async {
+            let (mysql, start) = (&self.ready()?.producer.stores().mysql, Instant::now());
+            let (people, places) = line::count_newest(mysql, product, COUNTED_MAX + 1).await?;
+            let most = u64::from(COUNTED_MAX);
+            let value = Waiting { people: people.min(most), at_least: places > most };
+            let age_max = (start.elapsed() * COUNTED_REST_TIMES).clamp(SOON, COUNTED_AGE_MAX);
+            Ok(Made { value, age_max })
+        };
+        self.waiting.get(&product, count).await
+    }
+}
 
 /// The connections by which lines are written, and whose turn it is.
 #[derive(Debug)]

@@ -14,7 +14,8 @@
 //! | `guard` | what surrounds every request |
 //! | `auth` | tokens and roles |
 //! | `fresh` | answers that many ask for at once |
-//! | `line` | who may write to the lines of products, and when |
+//! | `line` | who may write to the lines of products, and when; how long they are |
+//! | `ready` | what there is once the backends have answered |
 //! | `ask`, `problem` | reading requests, and saying what is wrong with them |
 //! | `routes` | all paths, and `/openapi.json` and `/docs` made of them |
 //! | `page` | the pages that people look at |
@@ -35,6 +36,7 @@ pub mod options;
 mod page;
 mod problem;
 mod product;
+mod ready;
 mod restock;
 mod round;
 mod routes;
@@ -49,26 +51,25 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use axum::http::HeaderValue;
-use tokio::{net::TcpListener, sync::watch, time::timeout_at};
+use axum::{body::Bytes, http::HeaderValue};
+use tokio::{net::TcpListener, time::timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     auth::Tokens,
     fresh::Fresh,
-    line::LineWrites,
+    line::{LineWrites, Waiting},
     options::{ApiOptions, OptionError},
     problem::{Kind, Problem},
-    stream::{Library, Streams},
+    ready::Ready,
+    stream::Streams,
 };
 use crate::{
     config::Backends,
-    ids::{ProductId, ProductRef, Round},
-    mysql::{action::Operator, connect_lazily, product as product_table, product::ProductRow, setting::Settings},
+    ids::{ProductId, Round},
+    mysql::{action::Operator, connect_lazily},
     observe::Observer,
     producer::Producer,
-    redis::Redis,
-    report::Sources,
     stores::{OpenError, SettingsWatch, Stores},
     trace,
     user_token::UserTokenKey,
@@ -76,6 +77,10 @@ use crate::{
 
 /// Connections to MySQL; requests wait for one another beyond that. Writes to lines have others.
 const CONNECTIONS_MAX: u32 = 16;
+/// Rounds whose last answer is kept: some 1 KB each.
+const ROUNDS_KEPT_MAX: usize = 10_000;
+/// Lines whose length is kept.
+const LINES_KEPT_MAX: usize = 1_000;
 
 /// Why the server does not run, or not any more.
 #[derive(Debug, thiserror::Error)]
@@ -111,20 +116,13 @@ struct Api {
     /// Who it was where no tokens are needed.
     everybody: Operator,
     ready: OnceLock<Ready>,
-    /// How rounds stood a moment ago.
-    rounds: Fresh<(ProductId, Round)>,
+    /// How rounds stood a moment ago, as JSON.
+    rounds: Fresh<(ProductId, Round), Bytes>,
+    /// How many stood in line.
+    waiting: Fresh<ProductId, Waiting>,
     streams: Streams,
     /// Work that goes on when its caller has left, or waited long enough.
     writes: TaskTracker,
-}
-
-/// What there is once both backends have answered.
-struct Ready {
-    producer: Producer,
-    settings: watch::Receiver<Settings>,
-    lines: LineWrites,
-    /// What streams have missed.
-    library: Arc<Library>,
 }
 
 /// A server that listens and does not answer yet.
@@ -150,8 +148,9 @@ impl Listening {
         }
         stream::allow_files(u64::from(options.connections_max) + u64::from(options.streams_max));
         let streams = Streams::new(&options);
-        let (ready, rounds, writes) = (OnceLock::new(), Fresh::default(), TaskTracker::new());
-        let api = Api { options, tokens, user_keys, everybody, ready, rounds, streams, writes };
+        let (ready, writes) = (OnceLock::new(), TaskTracker::new());
+        let (rounds, waiting) = (Fresh::new(ROUNDS_KEPT_MAX), Fresh::new(LINES_KEPT_MAX));
+        let api = Api { options, tokens, user_keys, everybody, ready, rounds, waiting, streams, writes };
         let address = listener.local_addr().unwrap_or(address);
         Ok(Self { listener, address, origins, api })
     }
@@ -255,40 +254,5 @@ impl Api {
             Ok(done) => Ok(done),
             Err(error) => Err(Problem::internal(&error)),
         }
-    }
-}
-
-impl Ready {
-    /// The producer, with the channels that are enabled by what was last heard.
-    fn producer(&self) -> &Producer {
-        self.producer.follow(&self.settings.borrow().channels);
-        &self.producer
-    }
-
-    /// The producer, with the channels that are enabled at this moment.
-    async fn exact_producer(&self) -> Result<&Producer, Problem> {
-        self.producer.look_up_channels().await?;
-        Ok(&self.producer)
-    }
-
-    /// What is read from: MySQL, and Redis while it is connected.
-    fn sources(&self) -> Sources {
-        let Stores { redis, mysql, .. } = self.producer.stores();
-        let redis = redis.is_connected().then(|| redis.clone());
-        Sources { mysql: mysql.clone(), redis, settings: self.settings.borrow().clone() }
-    }
-
-    /// Redis, for what cannot be done without it: a call would wait for the connection.
-    fn redis(&self) -> Result<&Redis, Problem> {
-        let redis = &self.producer.stores().redis;
-        let gone = || Problem::new(Kind::Unavailable, "Redis does not answer: nothing was done; ask again");
-        if redis.is_connected() { Ok(redis) } else { Err(gone()) }
-    }
-
-    /// The product of that number, as MySQL knows it.
-    async fn product(&self, product: ProductId) -> Result<ProductRow, Problem> {
-        let named = ProductRef::Id(product);
-        let found = product_table::find(&self.producer.stores().mysql, &named).await?;
-        found.ok_or_else(|| Problem::no_product(product))
     }
 }

@@ -1,6 +1,6 @@
 //! Rounds, and who was told in them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -16,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     Api, Ready,
     ask::{Asked, At},
+    fresh::{Made, SOON},
     problem::{Kind, Problem},
     product::{check_limit, next_after, page_default},
 };
@@ -33,8 +34,10 @@ use crate::{
     },
 };
 
+/// How old a round that is over may be shown: only retrying, pruning and erasing change it then, by hand.
+const OVER_AGE_MAX: Duration = Duration::from_secs(2);
 /// The last microsecond of the year 9999.
-const PLACE_MAX: i64 = 253_402_300_799_999_999;
+pub(super) const PLACE_MAX: i64 = 253_402_300_799_999_999;
 
 /// Which rounds.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -86,7 +89,7 @@ pub(super) async fn list(
 /// Show one round
 ///
 /// Where it stands on each channel, how many were told, who was last, and how long it still takes; as it was at most 100 ms before it
-/// was asked for. A round that was overtaken at once has no lanes until that is recorded.
+/// was asked for, and at most 2 s when it is over: completed, overtaken, or cut off with a newer one behind it. A round that was overtaken at once has no lanes until that is recorded.
 #[utoipa::path(
     get, path = "/products/{productId}/rounds/{round}", tag = "Rounds", operation_id = "showRound",
     params(
@@ -101,9 +104,12 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let make = async {
         let view = look(api.ready()?, product, round).await?;
-        serde_json::to_vec(&view).map(Bytes::from).map_err(|error| Problem::internal(&error))
+        let text = serde_json::to_vec(&view).map_err(|error| Problem::internal(&error))?;
+        // It is kept: without the room that it had for more.
+        let value = Bytes::from(text.into_boxed_slice());
+        Ok(Made { value, age_max: if view.is_over { OVER_AGE_MAX } else { SOON } })
     };
-    let body = api.rounds.get((product, round), make).await?;
+    let body = api.rounds.get(&(product, round), make).await?;
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
 }
 
@@ -114,7 +120,7 @@ async fn look(ready: &Ready, product: ProductId, round: Round) -> Result<RoundVi
     }
     let live = sources.redis.is_some();
     check_given_out(&sources, ready.product(product).await?, round).await?;
-    Ok(RoundView { product, round, live, lanes: Vec::new() })
+    Ok(RoundView { product, round, live, lanes: Vec::new(), is_over: false })
 }
 
 /// Refuses a round that does not exist; one that was given out a moment ago is on its way into the record.

@@ -18,6 +18,9 @@ use super::{
 };
 use crate::{ids::ProductId, redis::stock::Stock, report};
 
+/// Every tag that was ever given out is shorter.
+const TAG_BYTES_MAX: usize = 64;
+
 /// The largest stock: whole numbers stay exact in Redis' scripts far beyond.
 const STOCK_MAX: i64 = 1_000_000_000_000;
 
@@ -76,7 +79,7 @@ pub(super) struct StockWish {
     params(
         ("productId" = ProductId, Path, description = "The product's number"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` that was seen last, or `*`",
-         pattern = r#"^("[!#-~]{1,64}"|[!#-~]{1,64})$"#),
+         pattern = r#"^((W/)?"[!#-~]{1,64}"|[!#-~]{1,64})$"#),
     ),
     request_body = StockWish,
     responses(
@@ -111,14 +114,19 @@ fn read_tag(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(text) = header_text(headers, "If-Match")?.filter(|text| *text != "*") else {
         return Ok(None);
     };
-    if text.starts_with("W/") {
-        return Err(Problem::new(Kind::StockHasChanged, "a weak entity tag never matches; give the ETag as it was"));
-    }
+    let (is_weak, text) = match text.strip_prefix("W/") {
+        Some(rest) if rest.starts_with('"') => (true, rest),
+        _ => (false, text),
+    };
     // As in `ETag`, or as in `version`.
     let tag = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-    if tag.is_empty() || tag.contains('"') {
+    let is_of_tags = |byte: u8| byte.is_ascii_graphic() && byte != b'"';
+    if !(1..=TAG_BYTES_MAX).contains(&tag.len()) || !tag.bytes().all(is_of_tags) {
         let detail = "it is one entity tag, as `ETag` was, or *";
         return Err(Problem::of_field(Kind::BadRequest, "If-Match", detail));
+    }
+    if is_weak {
+        return Err(Problem::new(Kind::StockHasChanged, "a weak entity tag never matches; give the ETag as it was"));
     }
     Ok(Some(tag.to_owned()))
 }
@@ -135,7 +143,16 @@ mod tests {
         assert_eq!(read("\"1-7\""), Some(Some("1-7".to_owned())));
         assert_eq!(read("1-7"), Some(Some("1-7".to_owned())));
         assert_eq!(read("*"), Some(None));
-        for bad in ["\"\"", "\"", "W/\"1-7\"", "\"1-7\", \"1-8\"", ""] {
+        for bad in [
+            "\"\"",
+            "\"",
+            "W/\"1-7\"",
+            "W/\"1 7\"",
+            "\"1-7\", \"1-8\"",
+            "",
+            "1 7",
+            concat!("1-", "0123456789012345678901234567890123456789012345678901234567890123"),
+        ] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

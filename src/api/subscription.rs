@@ -9,9 +9,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     Api,
     ask::{Asked, At},
+    line::Waiting,
     problem::{Kind, Problem},
     product::{check_limit, next_after, page_default},
-    round::read_place,
+    round::{PLACE_MAX, read_place},
 };
 use crate::{
     ids::{Place, ProductId, UserId, rfc3339},
@@ -124,9 +125,11 @@ pub(super) struct InLine {
 /// Some people of a line.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Line {
-    /// How many people want to hear, in all.
+    /// How many people want to hear; counted up to 5 s ago, the longer ago the longer the line is.
     waiting: u64,
-    /// In line order, up to the last one who wants to hear.
+    /// Whether there may be more than `waiting`: only the newest 100,000 places of a line are counted.
+    at_least: bool,
+    /// In line order. On the last page nobody follows on the last one who wants to hear.
     items: Vec<InLine>,
     /// The `after` of the next page; null after the last.
     next: Option<String>,
@@ -134,7 +137,7 @@ pub(super) struct Line {
 
 /// List who stands in a product's line
 ///
-/// A page costs the same however deep it is; `waiting` counts everybody.
+/// A page costs the same however deep it is, and however long the line.
 #[utoipa::path(
     get, path = "/products/{productId}/line", tag = "Subscriptions", operation_id = "showLine",
     params(("productId" = ProductId, Path, description = "The product's number"), LineAsked),
@@ -148,13 +151,13 @@ pub(super) async fn line(
     let (ready, limit) = (api.ready()?, check_limit(asked.limit)?);
     let after = asked.after.map(|after| read_place(&after)).transpose()?;
     ready.product(product).await?;
+    let Waiting { people, at_least } = api.waiting(product).await?;
     let mysql = &ready.producer.stores().mysql;
-    let Some(upto) = line::newest_active(mysql, product).await? else {
-        return Ok(Json(Line { waiting: 0, items: Vec::new(), next: None }));
-    };
-    let waiting = line::count_active(mysql, product, None, upto).await?;
-    let people = line::page(mysql, product, after, upto, limit).await?;
-    let next = next_after(&people, limit, |person| rfc3339(person.place.datetime()));
+    let mut page = line::page(mysql, product, after, Place(PLACE_MAX), limit).await?;
+    let next = next_after(&page, limit, |person| rfc3339(person.place.datetime()));
+    if next.is_none() {
+        page.truncate(page.iter().rposition(|person| person.active).map_or(0, |last| last + 1));
+    }
     let shown = |line::Person { place, user, active }| InLine { user, place, active };
-    Ok(Json(Line { waiting, items: people.into_iter().map(shown).collect(), next }))
+    Ok(Json(Line { waiting: people, at_least, items: page.into_iter().map(shown).collect(), next }))
 }

@@ -1,6 +1,7 @@
 //! Reading rounds and what became of people: for those who ask, and to rebuild Redis.
 
 mod outcomes;
+mod seen;
 
 use chrono::NaiveDateTime;
 use sqlx::{FromRow, MySql, MySqlConnection, MySqlExecutor, QueryBuilder, Row, mysql::MySqlRow};
@@ -12,6 +13,7 @@ use crate::{
 };
 
 pub use outcomes::{PeopleOf, PersonRow, failed, next_with_outcomes, people, person};
+pub use seen::{Seen, newest_upto};
 
 /// The reason of a round that was cancelled before its turn came: it says nothing about where its lane stands.
 pub const CANCELED_WHILE_WAITING: &str = "canceled while waiting";

@@ -89,6 +89,23 @@ pub async fn count_active(
     Ok(count.unsigned_abs())
 }
 
+/// Of the newest `limit` places in line: how many are of active people, and how many there are. Reads no more than these.
+///
+/// # Errors
+/// Those of MySQL.
+pub async fn count_newest(db: impl MySqlExecutor<'_>, product: ProductId, limit: u32) -> sqlx::Result<(u64, u64)> {
+    let (active, all): (i64, i64) = sqlx::query_as(
+        "SELECT COUNT(CASE WHEN is_active = 1 THEN 1 END), COUNT(*) FROM
+           (SELECT is_active FROM product_user_notification FORCE INDEX (PRIMARY)
+            WHERE product_id = ? ORDER BY created_at DESC LIMIT ?) newest",
+    )
+    .bind(product.0)
+    .bind(limit)
+    .fetch_one(db)
+    .await?;
+    Ok((active.unsigned_abs(), all.unsigned_abs()))
+}
+
 /// Whether an active person stands in (`after`, `upto`] whose place is not in `ahead`.
 ///
 /// # Errors

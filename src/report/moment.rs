@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A lane at one moment.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LaneNow {
     /// As `status` shows it.
     #[serde(flatten)]

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     ids::{Channel, LaneId, ProductId, ProductRef, Round, Sku},
     mysql::{
-        history::{self, RoundRow},
+        history::{self, RoundRow, Seen},
         line, product, refused,
     },
     redis::lane::LaneView,
@@ -45,6 +45,10 @@ pub struct RoundView {
     pub live: bool,
     /// By channel.
     pub lanes: Vec<RoundLane>,
+    /// Whether no lane will change any more by itself, nor by a plain resume: each is completed, or overtaken, or was cut off
+    /// and the product has had a newer round.
+    #[serde(skip)]
+    pub is_over: bool,
 }
 
 /// Some rounds of a product.
@@ -96,31 +100,40 @@ pub async fn page(
 /// # Errors
 /// Those of MySQL; those of Redis other than that it does not answer.
 pub async fn one(sources: &Sources, product: ProductId, round: Round) -> Result<Option<RoundView>, ReportError> {
-    let before = round.0.checked_add(1).map(Round);
-    let mut rows = history::rounds_before(&sources.mysql, product, before, 1).await?;
-    let (live, is_live) = ask_redis(sources, product, &rows).await?;
-    if is_live && !is_answered(&rows, &live, round) {
+    let mut seen = history::newest_upto(&sources.mysql, product, round).await?;
+    let (live, is_live) = ask_redis(sources, product, &seen.rows).await?;
+    if is_live && !is_answered(&seen.rows, &live, round) {
         // It may have been flushed, and left Redis, between the two.
-        rows = history::rounds_before(&sources.mysql, product, before, 1).await?;
+        seen = history::newest_upto(&sources.mysql, product, round).await?;
     }
+    let Seen { rows, mut marks, newest } = seen;
     let sku = match rows.first() {
         Some(row) => row.sku.clone(),
         None => product::find(&sources.mysql, &ProductRef::Id(product)).await?.and_then(|row| row.sku),
     };
-    let marks = refused::refused(&sources.mysql, Some(product)).await?;
+    if live.keys().any(|lane| rows.iter().all(|row| row.state.lane != *lane)) {
+        // A lane without a row may be without it because MySQL refused that.
+        marks = refused::refused(&sources.mysql, Some(product)).await?;
+    }
     let mut lanes = Vec::new();
+    let is_past = newest.is_some_and(|newest| newest > round);
+    let mut is_over = is_live;
     for Known { mut row, .. } in live::overlay(rows, &live) {
         if row.state.round != round {
             continue;
         }
         row.sku.clone_from(&sku);
+        is_over &= match row.state.status {
+            Status::Completed | Status::Superseded => true,
+            status => is_past && !status.is_open(),
+        };
         let left = left(sources, &row.state, row.total).await?;
         let stands = row.is_paused || sources.settings.paused;
         let rate = rate_of(sources, &row.state.lane.channel);
         let eta_seconds = left.filter(|_| !stands).and_then(|left| forecast::seconds(left, rate));
         lanes.push(RoundLane { row: StatusRow::new(&marks, row), left, eta_seconds });
     }
-    Ok((!lanes.is_empty()).then_some(RoundView { product, round, live: is_live, lanes }))
+    Ok((!lanes.is_empty()).then_some(RoundView { product, round, live: is_live, lanes, is_over }))
 }
 
 /// Redis' lanes of a product, and whether it was asked: before MySQL, where what is flushed meanwhile is found then.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A lane's current or last round, or the one that waits behind it.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StatusRow {
     /// Whose line.
     pub product: ProductId,

@@ -15,6 +15,7 @@ mod lines;
 mod outages;
 mod pace;
 mod page;
+mod rounds;
 mod routes;
 mod shop;
 mod stock;

@@ -6,6 +6,7 @@ mod support;
 mod alone;
 mod cursor;
 mod dead;
+mod demo;
 mod direct;
 mod failures;
 mod hands;

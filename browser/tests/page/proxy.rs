@@ -2,12 +2,13 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
+    sync::watch,
     task::AbortHandle,
 };
 
@@ -15,7 +16,7 @@ use tokio::{
 struct Wire {
     /// Bytes that a stream may still bring before it is cut.
     left: AtomicU64,
-    is_closed: AtomicBool,
+    is_closed: watch::Sender<bool>,
     streams: AtomicUsize,
     cuts: AtomicUsize,
     messages: AtomicUsize,
@@ -44,7 +45,7 @@ impl Proxy {
         let shared = wire.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                if shared.is_closed.load(Ordering::SeqCst) {
+                if *shared.is_closed.borrow() {
                     continue;
                 }
                 if let Ok(far) = TcpStream::connect(&server).await {
@@ -55,14 +56,15 @@ impl Proxy {
         Self { address, wire, accepting: accepting.abort_handle() }
     }
 
-    /// Cuts the streams that are open after so many bytes more, and lets nobody in until [`Proxy::open`].
+    /// Cuts the streams that are open after so many bytes more, then all that is open, and lets nobody in until [`Proxy::open`]:
+    /// over a connection that the browser has kept for later a stream would begin again at once.
     pub fn cut_after(&self, bytes: u64) {
         self.wire.left.store(bytes, Ordering::SeqCst);
     }
 
     pub fn open(&self) {
         self.wire.left.store(u64::MAX, Ordering::SeqCst);
-        self.wire.is_closed.store(false, Ordering::SeqCst);
+        self.wire.is_closed.send_replace(false);
     }
 
     pub fn cuts(&self) -> usize {
@@ -82,7 +84,9 @@ impl Proxy {
 
 async fn pass(near: TcpStream, far: TcpStream, wire: Arc<Wire>) {
     let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+    let mut is_closed = wire.is_closed.subscribe();
     tokio::select! {
+        _ = is_closed.wait_for(|is_closed| *is_closed) => {}
         () = ask(near_in, far_out) => {}
         () = answer(far_in, near_out, &wire) => {}
     }
@@ -99,7 +103,8 @@ async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
 async fn answer(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: &Wire) {
     let (mut bytes, mut is_stream) = (vec![0; 16 * 1024], false);
     while let Ok(read @ 1..) = from.read(&mut bytes).await {
-        if !is_stream && String::from_utf8_lossy(&bytes[..read]).contains("text/event-stream") {
+        // The page's own code names that type too.
+        if !is_stream && String::from_utf8_lossy(&bytes[..read]).contains("content-type: text/event-stream") {
             is_stream = true;
             wire.streams.fetch_add(1, Ordering::SeqCst);
         }
@@ -116,7 +121,7 @@ async fn answer(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: &Wire) {
             wire.left.fetch_sub(passed as u64, Ordering::SeqCst);
             if most <= read as u64 {
                 wire.cuts.fetch_add(1, Ordering::SeqCst);
-                wire.is_closed.store(true, Ordering::SeqCst);
+                wire.is_closed.send_replace(true);
                 return;
             }
         }

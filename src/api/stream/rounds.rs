@@ -1,7 +1,8 @@
 //! The progress of lanes: one survey for all who follow, whole at first, then what has changed.
 
+mod known;
+
 use std::{
-    collections::BTreeMap,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
@@ -9,61 +10,31 @@ use std::{
 };
 
 use axum::body::Bytes;
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use futures_util::Stream;
 use serde::Serialize;
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
+use self::known::Known;
 use super::{
     crowd::{Crowd, Queue},
     frame,
     place::Place,
 };
 use crate::{
-    ids::{Channel, ProductId, Round, rfc3339},
+    ids::rfc3339,
     meter::StreamMeters,
-    mysql::request::Outbox,
     report::{
         ReportError, Sources,
-        moment::{self, Lag, LaneNow, Moment},
+        moment::{self, Moment},
     },
-    round::Status,
 };
 
 /// How often it looks, at most.
 const EVERY: Duration = Duration::from_millis(500);
 /// A look that takes long is followed by a rest of so many times as long: MySQL has other work.
 const REST_TIMES: u32 = 4;
-/// For how long a round that went to its end is shown, in minutes.
-const COMPLETED_MINUTES: i64 = 5;
-/// Lanes that are shown: those that are open, then those that ended last.
-const LANES_MAX: usize = 1_000;
-
-/// A lane in one round.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct Key {
-    product: ProductId,
-    channel: Channel,
-    round: Round,
-}
-
-/// What is sent: everything, or what has changed since.
-#[derive(Debug, Serialize)]
-struct Report<'a> {
-    at: &'a str,
-    live: bool,
-    paused: bool,
-    limit: u32,
-    used: Option<i64>,
-    lag: Option<Lag>,
-    outbox: Outbox,
-    lanes: Vec<&'a serde_json::Value>,
-    /// Lanes that are not shown any more.
-    gone: Vec<&'a Key>,
-    /// Lanes beyond the most that are shown.
-    more: usize,
-}
 
 /// Why there is nothing new.
 #[derive(Debug, Serialize)]
@@ -85,8 +56,8 @@ struct State {
     crowd: Crowd,
     joined: u64,
     is_closed: bool,
-    /// The lanes that all know, and them as a frame; none when the next look is told whole.
-    known: Option<(BTreeMap<Key, serde_json::Value>, Bytes)>,
+    /// What all know; none when the next look is told whole.
+    known: Option<Known>,
 }
 
 impl Default for Rounds {
@@ -121,7 +92,7 @@ impl Rounds {
         state.joined += 1;
         let number = state.joined;
         let queue = state.crowd.join(number);
-        let whole = state.known.as_ref().map(|(_, whole)| whole.clone());
+        let whole = state.known.as_mut().map(Known::whole);
         drop(state);
         self.wanted.notify_one();
         let first = Some(frame::greeting(None));
@@ -134,40 +105,15 @@ impl Rounds {
         self.meters.dropped.increment(sent.dropped);
     }
 
-    fn tell(&self, moment: &Moment) -> serde_json::Result<()> {
-        let at = rfc3339(Utc::now().naive_utc());
-        let (shown, more) = choose(&moment.lanes);
-        let mut lanes = BTreeMap::new();
-        for lane in shown {
-            let row = &lane.row;
-            let key = Key { product: row.product, channel: row.channel.clone(), round: row.round };
-            lanes.insert(key, serde_json::to_value(lane)?);
-        }
-        let report = |lanes, gone| Report {
-            at: &at,
-            live: moment.live,
-            paused: moment.paused,
-            limit: moment.limit,
-            used: moment.used,
-            lag: moment.lag,
-            outbox: moment.outbox,
-            lanes,
-            gone,
-            more,
-        };
-        let whole = frame::event("state", &report(lanes.values().collect(), Vec::new()));
+    fn tell(&self, moment: Moment) {
+        let mut now = Known::new(moment);
         let mut state = self.lock();
         let news = match &state.known {
-            None => whole.clone(),
-            Some((known, _)) => {
-                let changed = lanes.iter().filter(|(key, lane)| known.get(*key) != Some(*lane)).map(|(_, lane)| lane);
-                let gone = known.keys().filter(|key| !lanes.contains_key(*key));
-                frame::event("change", &report(changed.collect(), gone.collect()))
-            }
+            None => now.whole(),
+            Some(before) => now.change_since(before),
         };
         self.send(&mut state, &news);
-        state.known = Some((lanes, whole));
-        Ok(())
+        state.known = Some(now);
     }
 
     /// What is shown may have been long ago then: the next look is told whole.
@@ -194,24 +140,6 @@ impl Rounds {
     }
 }
 
-/// The lanes that are shown, and how many more there are.
-fn choose(lanes: &[LaneNow]) -> (Vec<&LaneNow>, usize) {
-    let recent = rfc3339((Utc::now() - TimeDelta::minutes(COMPLETED_MINUTES)).naive_utc());
-    let is_shown = |lane: &&LaneNow| match lane.row.status {
-        Status::Completed | Status::Superseded => lane.row.ended_at.as_ref().is_some_and(|at| *at >= recent),
-        _ => true,
-    };
-    let mut shown: Vec<&LaneNow> = lanes.iter().filter(is_shown).collect();
-    // An open one has no end, and stands before all others.
-    shown.sort_by(|a, b| {
-        let key = |lane: &LaneNow| (lane.row.status.is_open(), lane.row.ended_at.clone());
-        key(b).cmp(&key(a))
-    });
-    let more = shown.len().saturating_sub(LANES_MAX);
-    shown.truncate(LANES_MAX);
-    (shown, more)
-}
-
 /// Looks while somebody follows, until `stop`; then all streams end.
 pub(super) async fn follow(rounds: Arc<Rounds>, sources: impl Fn() -> Option<Sources>, stop: CancellationToken) {
     let looking = async {
@@ -226,11 +154,7 @@ pub(super) async fn follow(rounds: Arc<Rounds>, sources: impl Fn() -> Option<Sou
                 continue;
             };
             match moment::now(&sources, None).await {
-                Ok(moment) => {
-                    if let Err(error) = rounds.tell(&moment) {
-                        tracing::error!(%error, "the state of lanes cannot be written");
-                    }
-                }
+                Ok(moment) => rounds.tell(moment),
                 Err(error) => {
                     tracing::debug!(%error, "the state of lanes cannot be read");
                     rounds.tell_trouble(match error {

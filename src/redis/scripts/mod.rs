@@ -27,7 +27,7 @@ use std::sync::LazyLock;
 use fred::{
     error::Error,
     interfaces::LuaInterface,
-    types::{FromValue, scripts::Script as FredScript},
+    types::{FromValue, MultipleKeys, MultipleValues, scripts::Script as FredScript},
 };
 
 use super::{Redis, RedisError};
@@ -184,6 +184,8 @@ impl Redis {
     }
 
     async fn eval<R: FromValue>(&self, script: &Script, keys: Vec<String>, args: Vec<String>) -> Result<R, Error> {
+        // Shared, not copied: they are wanted again only by a server that does not know the script.
+        let (keys, args) = (MultipleKeys::from(keys), MultipleValues::try_from(args)?);
         let known: Result<R, _> = script.loaded.evalsha(&self.client, keys.clone(), args.clone()).await;
         match (known, script.loaded.lua()) {
             // Where the call belongs, and nowhere else: another server may have just taken over, or not be there.
