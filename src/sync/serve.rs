@@ -187,8 +187,10 @@ async fn flush_loop(
                     _ => flusher.flush_interval,
                 }
             }
-            // Somebody else's lock costs a pause, not the lead.
-            Err(error) if matches!(error, StoreError::Redis(_)) || error.is_contended() => failures.failed(&error),
+            // Somebody else's lock costs a pause, not the lead; so does a full disk.
+            Err(error) if matches!(error, StoreError::Redis(_)) || error.is_contended() || error.is_full() => {
+                failures.failed(&error)
+            }
             Err(error) => return Err(error),
         };
         tokio::select! {
