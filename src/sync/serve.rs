@@ -12,7 +12,7 @@ use super::{
     BACKLOG_MAX, FLUSHING, Flusher,
     evict::Eviction,
     flush::{Flush, Flushed},
-    lead::Lead,
+    lead::{Lead, kept_alive},
     reconcile,
     relay::{Relay, Relayed, reload},
     totals::Counter,
@@ -193,10 +193,13 @@ async fn flush_loop(
             }
             Err(error) => return Err(error),
         };
-        tokio::select! {
-            () = stop.cancelled(), if !stopping => {}
-            () = sleep(pause) => {}
-        }
+        let pause = async {
+            tokio::select! {
+                () = stop.cancelled(), if !stopping => {}
+                () = sleep(pause) => {}
+            }
+        };
+        kept_alive(db, pause).await?;
     }
 }
 
