@@ -10,8 +10,8 @@
 #   COMPAT_PAIRS=few                   as few pairs as have every server in one; all of them otherwise
 #   COMPAT_SUITE_S=1200                the longest that a suite may take
 #
-# A pair's result stays in target/compat until the pair runs again, so that pairs may run one at a time; what is of another
-# commit is thrown away. Exit: 0 when all passed, 1 when a test failed, 2 when there is nothing to run.
+# What a suite came to on a pair stays in target/compat until it runs there again, so that all may run one at a time; what is of
+# other programs is thrown away. Exit: 0 when all passed, 1 when a test failed, 2 when there is nothing to run.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -65,7 +65,6 @@ run_pair() {
     local redis=${1%%$'\t'*} redis_path=${1#*$'\t'} mysql=${2%%$'\t'*} mysql_path=${2#*$'\t'}
     local folder suite log passed failed code begun limit=()
     folder=$results/$(tr ' ' '-' <<< "$redis-$mysql")
-    rm -rf "$folder"
     mkdir -p "$folder"
     say "$redis + $mysql"
     command -v timeout > /dev/null && limit=(timeout --kill-after=20 "$suite_s")
@@ -78,14 +77,15 @@ run_pair() {
         read -r passed failed < <(counts "$log")
         # Ended by the limit, by a server that did not start, or by a signal: that is no success, whatever was counted.
         ((code == 0 || failed > 0)) || failed=1
-        printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$redis" "$mysql" "$suite" "$passed" "$failed" "$(date -u +%Y-%m-%d)" >> "$folder/result"
+        printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$redis" "$mysql" "$suite" "$passed" "$failed" "$(date -u +%Y-%m-%d)" \
+            > "$folder/$suite.result"
         say "  $(printf '%-10s %4d passed, %d failed, %4d s' "$suite" "$passed" "$failed" $((SECONDS - begun)))"
         ((failed == 0)) || { grep -E '^test .* FAILED$|panicked at|^Error' "$log" | head -n 12 >&2; say "  see $log"; }
     done
 }
 
 write_table() {
-    cat "$results"/*/result | sort | awk -F '\t' '
+    cat "$results"/*/*.result | sort | awk -F '\t' '
         BEGIN { print "| Redis | MySQL | tests passed | failed | suites | on |"; print "|---|---|--:|--:|---|---|" }
         function row() { if (pair != "") printf "| %s | %s | %d | %d | %s | %s |\n", redis, mysql, passed, failed, names, day }
         $1 "\t" $2 != pair { row(); pair = $1 "\t" $2; redis = $1; mysql = $2; passed = failed = 0; names = "" }
@@ -108,8 +108,8 @@ else
 fi
 
 mkdir -p "$results"
-commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
-[[ $(cat "$results/commit" 2>/dev/null) == "$commit" ]] || { rm -rf "${results:?}"/*/; echo "$commit" > "$results/commit"; }
+programs=$(git rev-parse HEAD:src HEAD:lua HEAD:migrations 2>/dev/null || echo unknown)
+[[ $(cat "$results/programs" 2>/dev/null) == "$programs" ]] || { rm -rf "${results:?}"/*/; echo "$programs" > "$results/programs"; }
 cargo build --quiet --bins --example with_servers || exit 1
 tests=()
 for suite in $suites; do tests+=(--test "$suite"); done
@@ -119,4 +119,4 @@ cargo test --quiet --no-run "${tests[@]}" || exit 1
 while IFS= read -r pair <&3; do run_pair "${pair%%$'\v'*}" "${pair#*$'\v'}"; done 3<<< "$pairs"
 write_table
 cat "$results/table.md"
-! awk -F '\t' '$5 > 0 { found = 1 } END { exit !found }' "$results"/*/result
+! awk -F '\t' '$5 > 0 { found = 1 } END { exit !found }' "$results"/*/*.result
