@@ -71,8 +71,9 @@ run_pair() {
     for suite in $suites; do
         log=$folder/$suite.log
         begun=$SECONDS
-        RESTOCK_LOCAL_REDIS=$redis_path RESTOCK_LOCAL_MYSQLD=$mysql_path ${limit[@]+"${limit[@]}"} \
-            "$target/debug/examples/with_servers" cargo test --test "$suite" --no-fail-fast > "$log" 2>&1
+        # Servers that the environment names would be tested instead of these.
+        env -u RESTOCK_TEST_REDIS_URL -u RESTOCK_TEST_MYSQL_URL RESTOCK_LOCAL_REDIS="$redis_path" \
+            RESTOCK_LOCAL_MYSQLD="$mysql_path" ${limit[@]+"${limit[@]}"} "$target/debug/examples/with_servers" cargo test --test "$suite" --no-fail-fast > "$log" 2>&1
         code=$?
         read -r passed failed < <(counts "$log")
         # Ended by the limit, by a server that did not start, or by a signal: that is no success, whatever was counted.
