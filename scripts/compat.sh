@@ -15,8 +15,8 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-# What shows that the product works: its scripts, whole rounds, the record, the audit, the commands, the metrics, the API.
-suites=${COMPAT_SUITES:-scripts restock flusher audit commands observe api}
+# What shows that the product works: its scripts, whole rounds, the record, the audit, earlier state, commands, metrics, the API.
+suites=${COMPAT_SUITES:-scripts restock flusher audit releases commands observe api}
 suite_s=${COMPAT_SUITE_S:-1200}
 target=${CARGO_TARGET_DIR:-target}
 results=$target/compat
@@ -72,8 +72,10 @@ run_pair() {
         log=$folder/$suite.log
         begun=$SECONDS
         # Servers that the environment names would be tested instead of these.
-        env -u RESTOCK_TEST_REDIS_URL -u RESTOCK_TEST_MYSQL_URL RESTOCK_LOCAL_REDIS="$redis_path" \
-            RESTOCK_LOCAL_MYSQLD="$mysql_path" ${limit[@]+"${limit[@]}"} "$target/debug/examples/with_servers" cargo test --test "$suite" --no-fail-fast > "$log" 2>&1
+        env -u RESTOCK_TEST_REDIS_URL -u RESTOCK_TEST_MYSQL_URL \
+            RESTOCK_LOCAL_REDIS="$redis_path" RESTOCK_LOCAL_MYSQLD="$mysql_path" \
+            ${limit[@]+"${limit[@]}"} "$target/debug/examples/with_servers" \
+            cargo test --test "$suite" --no-fail-fast > "$log" 2>&1
         code=$?
         read -r passed failed < <(counts "$log")
         # Ended by the limit, by a server that did not start, or by a signal: that is no success, whatever was counted.
@@ -110,7 +112,10 @@ fi
 
 mkdir -p "$results"
 programs=$(git rev-parse HEAD:src HEAD:lua HEAD:migrations 2>/dev/null || echo unknown)
-[[ $(cat "$results/programs" 2>/dev/null) == "$programs" ]] || { rm -rf "${results:?}"/*/; echo "$programs" > "$results/programs"; }
+if [[ $(cat "$results/programs" 2>/dev/null) != "$programs" ]]; then
+    rm -rf "${results:?}"/*/
+    echo "$programs" > "$results/programs"
+fi
 cargo build --quiet --bins --example with_servers || exit 1
 tests=()
 for suite in $suites; do tests+=(--test "$suite"); done
