@@ -1,6 +1,6 @@
 # Everything a contributor runs. `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-api test-page faults model check fmt build picture bench bench-peers plots servers
+.PHONY: help demo test test-api test-page compat faults state model check fmt build picture bench bench-peers plots servers
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,8 +20,15 @@ test-api: servers ## check restock-api against its description with schemathesis
 test-page: servers ## test the pages in a real Chromium (RESTOCK_PICTURES=docs draws their pictures, too)
 	scripts/test-page.sh
 
+compat: servers ## run the main tests on each pair of servers found (COMPAT_REDIS="PATH …", COMPAT_MYSQL="PATH …"; scripts/compat.sh has more)
+	scripts/compat.sh
+
 faults: servers ## strike a running shop with some 850 faults and check every promise; 20 minutes (SEED=1 for one schedule, MINUTES=3)
 	RESTOCK_FAULTS=long RESTOCK_FAULTS_SEED=$(SEED) RESTOCK_FAULTS_MINUTES=$(MINUTES) cargo test --quiet --test faults whatever_fails -- --nocapture
+
+state: servers ## store what this release keeps in Redis and MySQL, for the tests of later ones (docs/operations.md says when)
+	cargo build --quiet --bins --example store_state
+	$(or $(CARGO_TARGET_DIR),target)/debug/examples/store_state
 
 model: ## search more states of the protocol's model than the tests do (MINUTES=3 for each of five bounds)
 	cargo run --quiet --release --manifest-path model/Cargo.toml --example large -- $(or $(MINUTES),3)

@@ -195,7 +195,8 @@ impl Logging {
             parse(&format!("sqlx=warn,fred=warn,{}", self.log_filter))?
         };
         let is_coloured = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let log = fmt::layer().with_writer(io::stderr).with_ansi(is_coloured);
+        // A line that cannot be written, on a full disk, is lost. Told to complain on stderr, the layer would panic there.
+        let log = fmt::layer().with_writer(io::stderr).with_ansi(is_coloured).log_internal_errors(false);
         let log = match self.log_format {
             LogFormat::Text => log.boxed(),
             LogFormat::Json => log.json().flatten_event(true).boxed(),

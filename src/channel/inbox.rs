@@ -130,6 +130,9 @@ async fn write(db: &MySqlPool, batch: &[Waiting]) -> Answer {
 
 /// In our own words: those of MySQL may repeat a part of the message.
 fn failed(error: &sqlx::Error) -> Answer {
+    if mysql::is_full(error) {
+        return Answer::Retry { reason: mysql::in_short(error), after: None, answered: true };
+    }
     if mysql::is_unreachable(error) {
         // It may be committed all the same.
         return unanswered("MySQL does not answer");

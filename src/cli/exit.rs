@@ -112,7 +112,13 @@ impl Failure {
     fn of_mysql(error: &sqlx::Error, backends: &Backends) -> Self {
         let at = backends.mysql_address();
         let check = "check --mysql-url / RESTOCK_MYSQL_URL";
-        if mysql::is_unreachable(error) {
+        if mysql::is_full(error) {
+            let why = database_message(error);
+            Self::new(
+                Exit::Unreachable,
+                format!("MySQL at {at} has no room left to write: {why}; make some on its disk"),
+            )
+        } else if mysql::is_unreachable(error) {
             let why = match error {
                 sqlx::Error::Io(error) => plain(&error.to_string()).to_owned(),
                 error => error.to_string(),

@@ -77,7 +77,8 @@ impl Home {
             };
         }
         shell
-            .args(["-c", r#"echo $$ > "$0" && exec "$@""#])
+            // Beyond a limit on the size of files a write fails, as on a full disk, and does not end the server.
+            .args(["-c", r#"echo $$ > "$0" && trap '' XFSZ && exec "$@""#])
             .arg(self.file("pid"))
             .arg(command.get_program())
             .args(command.get_args())

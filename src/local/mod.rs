@@ -138,6 +138,15 @@ impl LocalMySql {
         Server::start(Kind::MySql).await.map(Self)
     }
 
+    /// Starts one with these options after our own: not in a container.
+    ///
+    /// # Errors
+    /// It is not installed or does not start.
+    pub async fn start_with(options: &[&str]) -> Result<Self, LocalError> {
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        Server::start_with(Kind::MySql, options).await.map(Self)
+    }
+
     /// `mysql://root@127.0.0.1:PORT/database`. The database is not created.
     #[must_use]
     pub fn url(&self, database: &str) -> String {

@@ -67,7 +67,7 @@ impl Server {
         }
     }
 
-    /// Starts one of several servers that must find each other, which containers would not.
+    /// Starts one with options of its own, or of several that must find each other: which containers would not take, or do.
     pub(super) async fn start_with(kind: Kind, options: Vec<String>) -> Result<Self, LocalError> {
         let not_found = || LocalError::ProgramMissing { server: kind.name(), looked_for: kind.programs() };
         Self::start_program(kind, Self::program(kind)?.ok_or_else(not_found)?, options).await
@@ -228,7 +228,11 @@ impl Server {
                 command
             }
             Program::Sentinel(path) => redis::sentinel_command(path, home.path()),
-            Program::Database(database) => mysql::command(database, home, self.port),
+            Program::Database(database) => {
+                let mut command = mysql::command(database, home, self.port);
+                command.args(&self.options);
+                command
+            }
         }
     }
 

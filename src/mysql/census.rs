@@ -28,13 +28,16 @@ pub struct Census {
 
 /// By an index that begins with `status`.
 const OPEN: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM product_notification_history WHERE status = ? LIMIT ?) counted";
-/// By the index `ended`, and one step back from the end of each product's rounds.
+/// By the index `ended`; then, once for each lane, one step back from the end of its product's rounds. (MySQL 9 walks all of
+/// them instead: for each round that ended it would walk ten million rows.)
 const ENDED: &str = "SELECT COUNT(*) FROM (
-        SELECT product_id, restock_round, channel FROM product_notification_history
-        WHERE status = ? ORDER BY ended_at DESC LIMIT ?) ended
-    WHERE ended.restock_round = (
+        SELECT product_id, channel, MAX(restock_round) AS last_round FROM (
+            SELECT product_id, restock_round, channel FROM product_notification_history
+            WHERE status = ? ORDER BY ended_at DESC LIMIT ?) ended
+        GROUP BY product_id, channel) lanes
+    WHERE lanes.last_round = (
         SELECT newest.restock_round FROM product_notification_history newest
-        WHERE newest.product_id = ended.product_id AND newest.channel = ended.channel
+        WHERE newest.product_id = lanes.product_id AND newest.channel = lanes.channel
         ORDER BY newest.restock_round DESC LIMIT 1)";
 /// By the index `mended`.
 const DEAD: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM log_dead WHERE mended_at IS NULL LIMIT ?) counted";

@@ -20,6 +20,7 @@
 pub mod action;
 pub mod census;
 pub mod erase;
+mod failure;
 pub mod history;
 pub mod import;
 pub mod inbox;
@@ -38,7 +39,13 @@ use std::{io, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, MySqlConnection, MySqlPool,
-    mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlPoolOptions},
+    mysql::{MySqlConnectOptions, MySqlPoolOptions},
+};
+
+use failure::number;
+pub use failure::{
+    in_short, is_access_denied, is_deadlock, is_duplicate, is_full, is_missing_database, is_read_only, is_refused,
+    is_unreachable,
 };
 
 /// The longest that getting a connection may take.
@@ -153,72 +160,6 @@ async fn prepare(connection: &mut MySqlConnection) -> sqlx::Result<()> {
     sqlx::raw_sql(SESSION).execute(connection).await.map(drop)
 }
 
-/// Whether MySQL takes no writes at the moment, such as while another server takes over.
-#[must_use]
-pub fn is_read_only(error: &sqlx::Error) -> bool {
-    matches!(
-        number(error),
-        Some(
-            1290 // an option such as --read-only
-            | 1792 // a read-only transaction
-            | 1836 // read-only mode
-        )
-    )
-}
-
-/// Whether MySQL could not be reached, went away, or may only be read: worth trying again later.
-#[must_use]
-pub fn is_unreachable(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(_) if is_read_only(error) => true,
-        sqlx::Error::Database(_) => matches!(
-            number(error),
-            Some(
-                1040 // too many connections
-                | 1053 | 1077 | 1079 // shutting down
-                | 1152 | 1158
-                    ..=1161 | 1184 // aborted connection, network errors
-                | 1927 | 3169 | 4031 // connection killed, session killed, client timed out
-            )
-        ),
-        _ => false,
-    }
-}
-
-/// What went wrong in words that repeat nothing of a row, as those of MySQL do.
-#[must_use]
-pub fn in_short(error: &sqlx::Error) -> String {
-    if is_unreachable(error) {
-        return "MySQL does not answer".to_owned();
-    }
-    match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
-        Some(code) => format!("MySQL answers with SQLSTATE {code}"),
-        None => "MySQL cannot be used".to_owned(),
-    }
-}
-
-/// Whether MySQL refused the value of a row: SQLSTATE class 22 (data) or 23 (constraint). All else may pass later.
-///
-/// MySQL gives some of these no class; they are known by their numbers.
-#[must_use]
-pub fn is_refused(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
-        || matches!(
-            number(error),
-            Some(
-                1265 // data truncated
-                | 1366 // not a text of this character set, not a number
-                | 3819 // a CHECK is violated
-            )
-        )
-}
-
 /// Sets how long this session waits for a lock that somebody else holds; by default it would be for 50 s.
 ///
 /// # Errors
@@ -229,34 +170,6 @@ pub async fn wait_for_locks(db: &mut MySqlConnection, most: Duration) -> sqlx::R
 
 fn lock_wait(most: Duration) -> String {
     format!("SET SESSION innodb_lock_wait_timeout = {}", most.as_secs().max(1))
-}
-
-/// Whether a row with the same key was there before.
-#[must_use]
-pub fn is_duplicate(error: &sqlx::Error) -> bool {
-    number(error) == Some(1062)
-}
-
-/// Whether the transaction was given up for another one, and is to be run again.
-#[must_use]
-pub fn is_deadlock(error: &sqlx::Error) -> bool {
-    matches!(number(error), Some(1205 | 1213))
-}
-
-/// Whether the database that the URL names does not exist.
-#[must_use]
-pub fn is_missing_database(error: &sqlx::Error) -> bool {
-    number(error) == Some(1049)
-}
-
-/// Whether the server does not accept this user or password.
-#[must_use]
-pub fn is_access_denied(error: &sqlx::Error) -> bool {
-    matches!(number(error), Some(1044 | 1045 | 1698))
-}
-
-fn number(error: &sqlx::Error) -> Option<u16> {
-    error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
 }
 
 /// A stored text that should be a name but cannot be read as one.

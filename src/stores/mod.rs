@@ -66,6 +66,12 @@ impl StoreError {
         }
     }
 
+    /// Whether MySQL cannot write because there is no room; its connections are well.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Sql(error) if mysql::is_full(error))
+    }
+
     /// Whether the same may go through later.
     #[must_use]
     pub fn is_passing(&self) -> bool {

@@ -77,7 +77,7 @@ impl Flush {
                 if let Some(newest) = redis.newest_request(partition).await? {
                     pass_requests(db, newest).await?;
                 }
-                kept_alive(db, reconcile::check_all(&self.stores, partition)).await?;
+                lead::kept_alive(db, reconcile::check_all(&self.stores, partition)).await??;
                 let incarnation = head.incarnation.unwrap_or_default();
                 if !self.follow(db, Position { incarnation, last }).await? {
                     return Ok(false);
@@ -86,7 +86,7 @@ impl Flush {
         }
         // The first product that is logged again makes the log look sound: a walk that failed is not forgotten for that.
         if self.has_lost_log {
-            let products = kept_alive(db, reconcile::check_all(&self.stores, partition)).await?;
+            let products = lead::kept_alive(db, reconcile::check_all(&self.stores, partition)).await??;
             if products > 0 {
                 tracing::warn!(%partition, products, "Redis lost the log: what it holds otherwise is logged again");
             }
@@ -104,19 +104,5 @@ impl Flush {
         let moved = self.position.move_to(&position, db, self.partition).await?;
         self.position = position;
         Ok(moved)
-    }
-}
-
-/// Does long work while the leader's connection, which holds the lock, does not fall silent.
-async fn kept_alive<T>(
-    db: &mut MySqlConnection,
-    work: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    tokio::pin!(work);
-    loop {
-        tokio::select! {
-            done = &mut work => return done,
-            () = tokio::time::sleep(ASK_MAX) => { sqlx::query("DO 0").execute(&mut *db).await?; }
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{MySql, MySqlConnection, pool::PoolConnection};
+use sqlx::{AssertSqlSafe, MySql, MySqlConnection, pool::PoolConnection};
 use tokio::sync::Notify;
 
 use super::{
@@ -14,12 +14,20 @@ use super::{
 };
 use crate::{
     ids::Partition,
-    mysql,
+    mysql::{self, answered},
     stores::{StoreError, Stores},
 };
 
 /// How long a batch waits for somebody else's lock before it starts over.
 const LOCK_WAIT: Duration = Duration::from_secs(3);
+/// After so much silence the server takes a leader for gone, and frees its lock: when its machine has lost its power, or
+/// the way to it is cut, nothing else tells. By default the server would wait for hours.
+const SILENCE_MAX_S: u64 = 15;
+/// A leader that has nothing to ask says a word so often.
+const WORD_EVERY: Duration = Duration::from_secs(4);
+
+// Between two words there may be as many waits for Redis as one turn has.
+const _: () = assert!(WORD_EVERY.as_secs() * 3 < SILENCE_MAX_S);
 
 /// The name of the lock holds the database, because a lock is the server's, and is short enough for MySQL's 64
 /// characters.
@@ -58,8 +66,7 @@ impl Lead {
         // From here on the connection must never go back to the pool with the lock.
         connection.close_on_drop();
         mysql::wait_for_locks(&mut connection, LOCK_WAIT).await?;
-        // The lock of a leader whose machine is gone is the server's to free; by default it would wait for hours.
-        sqlx::query("SET SESSION wait_timeout = 120").execute(&mut *connection).await?;
+        sqlx::raw_sql(AssertSqlSafe(silence_max())).execute(&mut *connection).await?;
         let (totals, counter) = Totals::channel(partition, stores.settings.partitions);
         let alarm = Arc::new(Notify::new());
         let flush = Flush::start(stores.clone(), partition, &mut connection, totals, Arc::clone(&alarm)).await?;
@@ -121,6 +128,28 @@ impl Lead {
         if let Err(error) = self.connection.close().await {
             tracing::debug!(%error, "the leader's connection was already closed");
         }
+    }
+}
+
+/// Also in the middle of a statement or of an answer, for which the server has limits of their own.
+fn silence_max() -> String {
+    let limits =
+        ["wait_timeout", "net_read_timeout", "net_write_timeout"].map(|name| format!("{name} = {SILENCE_MAX_S}"));
+    format!("SET SESSION {}", limits.join(", "))
+}
+
+/// Waits for something while the leader's connection, which holds the lock, does not fall silent.
+///
+/// # Errors
+/// Those of MySQL; the lead must be given up then.
+pub(super) async fn kept_alive<T>(db: &mut MySqlConnection, waiting: impl Future<Output = T>) -> sqlx::Result<T> {
+    tokio::pin!(waiting);
+    loop {
+        tokio::select! {
+            done = &mut waiting => return Ok(done),
+            () = tokio::time::sleep(WORD_EVERY) => {}
+        }
+        answered(sqlx::query("DO 0").execute(&mut *db)).await?;
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     BACKLOG_MAX, FLUSHING, Flusher,
     evict::Eviction,
     flush::{Flush, Flushed},
-    lead::Lead,
+    lead::{Lead, kept_alive},
     reconcile,
     relay::{Relay, Relayed, reload},
     totals::Counter,
@@ -187,14 +187,19 @@ async fn flush_loop(
                     _ => flusher.flush_interval,
                 }
             }
-            // Somebody else's lock costs a pause, not the lead.
-            Err(error) if matches!(error, StoreError::Redis(_)) || error.is_contended() => failures.failed(&error),
+            // Somebody else's lock costs a pause, not the lead; so does a full disk.
+            Err(error) if matches!(error, StoreError::Redis(_)) || error.is_contended() || error.is_full() => {
+                failures.failed(&error)
+            }
             Err(error) => return Err(error),
         };
-        tokio::select! {
-            () = stop.cancelled(), if !stopping => {}
-            () = sleep(pause) => {}
-        }
+        let pause = async {
+            tokio::select! {
+                () = stop.cancelled(), if !stopping => {}
+                () = sleep(pause) => {}
+            }
+        };
+        kept_alive(db, pause).await?;
     }
 }
 

@@ -7,8 +7,12 @@ mod lost;
 mod outbox;
 mod poison;
 mod process;
+#[path = "../support/proxy.rs"]
+#[expect(dead_code, reason = "nothing becomes slower or breaks on its way here")]
+mod proxy;
 mod refused;
 mod set_back;
+mod silent;
 mod stale;
 #[path = "../support/mod.rs"]
 mod support;

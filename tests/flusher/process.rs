@@ -30,12 +30,13 @@ use super::{
 const STATUS: &str = "SELECT status FROM product_notification_history";
 const STOPS_WITHIN: Duration = Duration::from_secs(2);
 
-fn start(redis_url: &str, mysql_url: &str, namespace: &str) -> Child {
+/// Starts one that rests for so long when nothing is left to write.
+pub(crate) fn start(redis_url: &str, mysql_url: &str, namespace: &str, interval_ms: u32) -> Child {
     Command::new(env!("CARGO_BIN_EXE_restock-flusher"))
         .env("RESTOCK_REDIS_URL", redis_url)
         .env("RESTOCK_MYSQL_URL", mysql_url)
         .env("RESTOCK_NAMESPACE", namespace)
-        .env("RESTOCK_FLUSH_INTERVAL_MS", "20")
+        .env("RESTOCK_FLUSH_INTERVAL_MS", interval_ms.to_string())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -43,7 +44,7 @@ fn start(redis_url: &str, mysql_url: &str, namespace: &str) -> Child {
 }
 
 pub(crate) fn start_in(shop: &Shop) -> Child {
-    start(&shop.redis_url, &shop.mysql_url, shop.stores.settings.namespace.as_str())
+    start(&shop.redis_url, &shop.mysql_url, shop.stores.settings.namespace.as_str(), 20)
 }
 
 fn terminate(child: &Child) {
@@ -107,7 +108,7 @@ async fn without_a_schema_it_names_the_command_that_makes_one() {
     let urls = servers().await;
     let mysql_url = urls.database(&fresh_database_name());
     schema::create_database(&mysql_url.clone().into()).await.unwrap();
-    let output = start(&urls.redis, &mysql_url, "restock").wait_with_output().await.unwrap();
+    let output = start(&urls.redis, &mysql_url, "restock", 20).wait_with_output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("restock-cli migrate"), "{said}");

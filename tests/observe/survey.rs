@@ -72,8 +72,9 @@ async fn counting_ends_at_its_bound_whatever_has_gathered() {
     assert_eq!(census.rounds, [COUNT_MAX, 0, 2]);
     assert_eq!((census.dead_rows, census.requests), (1, COUNT_MAX));
     assert!(census.oldest_request_ms > 1_000_000, "{census:?}");
-    // Each is written to a temporary table and read from there; of those that ended each may be looked up.
-    assert!(reads <= COUNT_MAX * 8, "{reads}");
+    // Each is written to a temporary table and read from there; those that ended are gathered by lane. MySQL walks all rounds
+    // of each such lane, MariaDB only the last.
+    assert!(reads <= COUNT_MAX * 9, "{reads}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,7 @@ mod hands;
 mod kills;
 mod pauses;
 mod retries;
+mod room;
 mod shop;
 mod stops;
 

@@ -13,8 +13,12 @@ use crate::{
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         if mysql::is_unreachable(&error) {
-            tracing::warn!(%error, "MySQL does not answer");
-            let what = if mysql::is_read_only(&error) { "MySQL may only be read" } else { "MySQL does not answer" };
+            let what = match &error {
+                error if mysql::is_full(error) => "MySQL has no room left to write",
+                error if mysql::is_read_only(error) => "MySQL may only be read",
+                _ => "MySQL does not answer",
+            };
+            tracing::warn!(%error, "{what}");
             Self::in_doubt(Kind::Unavailable, what)
         } else if mysql::is_deadlock(&error) {
             Self::in_doubt(Kind::Overloaded, "the rows are held by others")
