@@ -33,8 +33,11 @@ async fn with_an_end_in_the_log(shop: &Shop) -> Lead {
 
 /// Lets the leader read all of the log and then wait for product 6; meanwhile this happens.
 async fn while_it_waits(shop: &Shop, mut lead: Lead, meanwhile: impl AsyncFnOnce()) -> (Lead, Flushed) {
-    let mut somebody = shop.db().begin().await.unwrap();
-    sqlx::query("SELECT id FROM product WHERE id = 6 FOR UPDATE").execute(&mut *somebody).await.unwrap();
+    let mut somebody = shop.db().begin().await.expect("the store answers");
+    sqlx::query("SELECT id FROM product WHERE id = 6 FOR UPDATE")
+        .execute(&mut *somebody)
+        .await
+        .expect("the store answers");
     let flushing: JoinHandle<_> = tokio::spawn(async move {
         let flushed = lead.flush().await;
         (lead, flushed)
@@ -43,9 +46,9 @@ async fn while_it_waits(shop: &Shop, mut lead: Lead, meanwhile: impl AsyncFnOnce
         WHERE info LIKE 'SELECT id, reserved_epoch FROM product%' AND db = DATABASE()";
     shop.wait_for(waits, "waits").await;
     meanwhile().await;
-    somebody.rollback().await.unwrap();
-    let (lead, flushed) = flushing.await.unwrap();
-    (lead, flushed.unwrap())
+    somebody.rollback().await.expect("the store answers");
+    let (lead, flushed) = flushing.await.expect("it ends");
+    (lead, flushed.expect("the store answers"))
 }
 
 #[tokio::test]
