@@ -12,6 +12,8 @@ WORKDIR /build
 
 # The dependencies are a layer of their own: they are built again only when Cargo.toml or Cargo.lock change.
 COPY Cargo.toml Cargo.lock ./
+# Only the tests use it, but cargo wants to see it.
+COPY model model
 RUN mkdir -p bin src examples benches/whole tests \
     && for program in bin/restock-cli bin/restock-worker bin/restock-flusher bin/restock-api \
         examples/with_servers benches/whole/main tests/local_servers; do \

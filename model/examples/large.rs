@@ -55,7 +55,7 @@ fn main() -> ExitCode {
             requests,
             people,
             window: 2,
-            late_batches: false,
+            numbered_calls: false,
             faults,
             without: None,
         };

@@ -1,8 +1,6 @@
 //! What can happen next.
 
-use stateright::{Model, Property};
-
-use crate::{Protocol, promise, state::State, worker::Worker};
+use crate::{Protocol, state::State, worker::Worker};
 
 /// Something that happens. Workers, flushers and checks are numbered from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -160,28 +158,5 @@ impl Action {
         }?;
         state.left = left;
         (state != *before).then_some(state)
-    }
-}
-
-impl Model for Protocol {
-    type State = State;
-    type Action = Action;
-
-    fn init_states(&self) -> Vec<State> {
-        vec![State::first(self)]
-    }
-
-    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        if state.truth.broken.is_none() {
-            actions.extend(Action::of(self, state));
-        }
-    }
-
-    fn next_state(&self, state: &State, action: Action) -> Option<State> {
-        action.apply(self, state)
-    }
-
-    fn properties(&self) -> Vec<Property<Self>> {
-        promise::promises()
     }
 }

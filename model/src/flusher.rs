@@ -2,7 +2,8 @@
 
 use crate::{
     Protocol, Rule, promise,
-    state::{Check, Entry, Flusher, Redis, Said, State, Status, at},
+    round::{Product, Row, Status, at},
+    state::{Check, Entry, Flusher, Redis, Said, State},
 };
 
 impl State {
@@ -75,6 +76,11 @@ impl State {
     /// `flush`: the rows and the position, in one transaction.
     pub(crate) fn flush(&mut self, protocol: &Protocol, flusher: usize) -> Option<()> {
         let mut own = self.flushers[flusher].clone().filter(|own| !own.batch.is_empty() && !own.committed)?;
+        if protocol.keeps(Rule::StillLogged) && self.is_overtaken(&own) && !self.is_still_logged(&own) {
+            own.batch.clear();
+            self.flushers[flusher] = Some(own);
+            return Some(());
+        }
         let last = own.batch.last()?.id;
         let to = (own.known.0, last.max(own.known.1));
         if !self.move_position(protocol, &mut own, to) {
@@ -86,6 +92,22 @@ impl State {
         own.committed = true;
         self.flushers[flusher] = Some(own);
         Some(())
+    }
+
+    /// Whether a check has reserved an epoch since something in the batch was written: Redis may have been filled anew.
+    fn is_overtaken(&self, own: &Flusher) -> bool {
+        own.batch.iter().any(|entry| match entry.said {
+            Said::Product(Product { stamp, .. }) | Said::Round(Row { stamp, .. }, _) => {
+                stamp.epoch < self.mysql.reserved_epoch
+            }
+            Said::Request(..) => false,
+        })
+    }
+
+    /// Whether Redis has lost nothing of the batch: what it loses it loses from the end.
+    fn is_still_logged(&self, own: &Flusher) -> bool {
+        let last = own.batch.last().map(|entry| entry.id);
+        self.redis.incarnation == own.known.0 && self.redis.log.iter().any(|entry| Some(entry.id) == last)
     }
 
     fn apply(&mut self, protocol: &Protocol, entry: &Entry) {
@@ -111,7 +133,12 @@ impl State {
                     }
                 }
             }
-            Said::Request(request, round) => self.mysql.requests[usize::from(request)] = Some(round),
+            Said::Request(request, round) => {
+                let asked = &mut self.mysql.requests[usize::from(request)];
+                if asked.is_none_or(|known| known == 0) {
+                    *asked = Some(round);
+                }
+            }
         }
     }
 
@@ -159,19 +186,14 @@ impl State {
         }
         let above = self.redis.product.map_or(0, |product| product.stamp.epoch);
         let epoch = mysql.reserved_epoch.max(mysql.product.stamp.epoch).max(above) + 1;
-        let open = mysql.rounds.iter().flatten().find(|row| row.status.is_open());
-        let last =
-            mysql.rounds.iter().flatten().rfind(|row| {
-                !row.status.is_open() && !matches!(row.status, Status::Superseded | Status::CanceledWaiting)
-            });
-        let current = open.or(last).copied();
-        let waits = mysql.rounds.iter().flatten().rfind(|row| row.status == Status::Queued && !row.started);
-        let waiting =
-            waits.filter(|row| current.is_some_and(|current| row.round > current.round)).map_or(0, |row| row.round);
+        let (current, waiting) = self.mysql.current_and_waiting();
         let rounds = mysql.rounds.iter().flatten().map(|row| row.round).max().unwrap_or(0);
         let mut product = mysql.product;
         product.round = product.round.max(rounds);
         self.mysql.reserved_epoch = epoch;
+        if let Some(current) = current {
+            self.mysql.end_stale(current.round);
+        }
         self.checks[slot] = Some(Check { epoch, product, current, waiting, newest });
         Some(())
     }
@@ -190,11 +212,6 @@ impl State {
         let windows = u8::try_from(self.workers.len()).unwrap_or(0) * protocol.window;
         self.excuse(windows + u8::try_from(unrecorded).unwrap_or(u8::MAX));
         self.truth.life += 1;
-        if !protocol.late_batches {
-            for flusher in self.flushers.iter_mut().flatten().filter(|flusher| !flusher.committed) {
-                flusher.batch.clear();
-            }
-        }
     }
 
     /// FLUSHALL.

@@ -6,20 +6,27 @@
 //!                     workers                                hydrate ◀──┘
 //! ```
 //!
+//! Without the feature `search` it is the state machine alone, for whoever compares it with the real scripts.
+//!
 //! Actions have the names of the scripts. Each rule can be switched off, to see what it is there for.
 //! What is left out, and how to read a counter-example: `docs/model.md`.
 
 pub mod action;
+pub mod fault;
 pub mod flusher;
 pub mod promise;
 pub mod redis;
+pub mod round;
 pub mod rule;
+#[cfg(feature = "search")]
+pub mod search;
 pub mod state;
 pub mod worker;
 
 pub use action::Action;
+pub use fault::Faults;
 pub use rule::Rule;
-pub use state::{Faults, State};
+pub use state::State;
 
 /// The protocol within bounds.
 #[derive(Debug, Clone)]
@@ -36,8 +43,9 @@ pub struct Protocol {
     pub people: u8,
     /// The most that are authorised and not settled.
     pub window: u8,
-    /// Whether a flusher may have read what it has not committed yet when Redis is lost.
-    pub late_batches: bool,
+    /// Whether the calls of a hold are numbered, so that a Redis that came back without one of them answers no other. The
+    /// expected cursor protects without that; many more states would have to be searched.
+    pub numbered_calls: bool,
     /// What may befall it.
     pub faults: Faults,
     /// The rule that nobody keeps.

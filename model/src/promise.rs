@@ -1,11 +1,8 @@
-//! What must hold in every reachable state.
-
-use stateright::Property;
+//! Promises that are broken by something that happens; those of a state are in `search.rs`.
 
 use crate::{
-    Action, Protocol,
-    state::{Places, State, Status, at, between, bit},
-    worker::Worker,
+    round::{Status, at, between, bit},
+    state::State,
 };
 
 pub(crate) const NUMBERS: &str = "a number is given to one round only";
@@ -17,79 +14,6 @@ pub(crate) const REPEATS: &str = "repeats stay within one window a crash";
 pub(crate) const GO_ON: &str = "a round goes on where the one before was cut off";
 pub(crate) const UPTO: &str = "the end of a round stands once it is begun";
 pub(crate) const FORWARD: &str = "MySQL never goes back";
-const LOST: &str = "everybody up to the cursor was told";
-const COMPLETED: &str = "a completed round has told everybody";
-const RECORD: &str = "MySQL has an outcome of everybody up to its cursor, or the end of a completed round";
-const HAND: &str = "one hand";
-const CURSOR: &str = "the cursor is not beyond the end of the round";
-const ENTRY: &str = "an open lane has one entry";
-const WAITING: &str = "no open round is left alone";
-const EQUAL: &str = "at rest MySQL equals Redis";
-
-/// All of them.
-#[must_use]
-pub fn promises() -> Vec<Property<Protocol>> {
-    macro_rules! noted {
-        ($($name:expr),*) => { vec![$(Property::always($name, |_: &Protocol, s: &State| s.truth.broken != Some($name))),*] };
-    }
-    let mut all = noted![NUMBERS, ONCE, SOLD_OUT, ENDED, ORDER, REPEATS, GO_ON, UPTO, FORWARD];
-    all.push(Property::always(LOST, |_: &Protocol, s: &State| {
-        s.redis
-            .lane
-            .is_none_or(|lane| !lane.row.started || is_told(s, lane.row.round, between(lane.row.from, lane.row.cursor)))
-    }));
-    all.push(Property::always(COMPLETED, |_: &Protocol, s: &State| {
-        let redis = s.redis.lane.map(|lane| lane.row);
-        let mut rows = s.mysql.rounds.iter().flatten().chain(&redis);
-        rows.all(|row| row.status != Status::Completed || is_told(s, row.round, between(row.from, row.upto)))
-    }));
-    all.push(Property::always(RECORD, |_: &Protocol, s: &State| {
-        s.mysql.rounds.iter().flatten().filter(|row| row.started).all(|row| {
-            let known = s.mysql.people[at(row.round)] | s.truth.inherited[at(row.round)];
-            let upto = if row.status == Status::Completed { row.upto } else { row.cursor };
-            between(row.from, upto) & !known == 0
-        })
-    }));
-    all.push(Property::always(HAND, |_: &Protocol, s: &State| {
-        s.workers.iter().filter(|w| matches!(w, Worker::Holds(hold) if hold.fresh && hold.life == s.truth.life)).count()
-            <= 1
-    }));
-    all.push(Property::always(CURSOR, |_: &Protocol, s: &State| {
-        let redis = s.redis.lane.map(|lane| lane.row);
-        let mut rows = s.mysql.rounds.iter().flatten().chain(&redis);
-        rows.all(|row| !row.started || (row.cursor <= row.upto && row.ahead >> 1 >> row.upto == 0))
-    }));
-    all.push(Property::always(ENTRY, |_: &Protocol, s: &State| {
-        s.redis.entries.len() <= 1
-            && s.redis.lane.is_none_or(|lane| !lane.row.status.is_open() || s.redis.entries.contains(&lane.entry))
-    }));
-    all.push(Property::always(WAITING, |protocol: &Protocol, s: &State| {
-        let lane = s.redis.lane.is_some_and(|lane| lane.row.status.is_open() || lane.waiting != 0);
-        let record = s.mysql.rounds.iter().flatten().any(|row| row.status.is_open());
-        !(lane || record || s.mysql.requests.contains(&Some(0))) || !is_at_rest(protocol, s)
-    }));
-    all.push(Property::always(EQUAL, |protocol: &Protocol, s: &State| is_equal(s) || !is_at_rest(protocol, s)));
-    all
-}
-
-/// Whether all these were told in this round, or in the one that it goes on from.
-fn is_told(state: &State, round: u8, places: Places) -> bool {
-    places & !(state.truth.sent[at(round)] | state.truth.inherited[at(round)]) == 0
-}
-
-fn is_equal(state: &State) -> bool {
-    let (redis, mysql) = (&state.redis, &state.mysql);
-    redis.product.is_none_or(|product| product == mysql.product)
-        && redis.lane.is_none_or(|lane| mysql.rounds[at(lane.row.round)] == Some(lane.row))
-}
-
-/// Whether nothing more happens unless somebody wishes it, or something fails.
-fn is_at_rest(protocol: &Protocol, state: &State) -> bool {
-    state.truth.broken.is_none()
-        && Action::of(protocol, state)
-            .filter(|action| !action.is_chance())
-            .all(|action| action.apply(protocol, state).is_none())
-}
 
 impl State {
     /// An attempt for a person starts.
@@ -118,6 +42,6 @@ impl State {
 
     /// So many people may be told again, because of what just happened.
     pub(crate) fn excuse(&mut self, people: u8) {
-        self.truth.slack += people;
+        self.truth.slack = self.truth.slack.saturating_add(people);
     }
 }

@@ -61,13 +61,15 @@ pub enum Rule {
     DeleteAfterCommit,
     /// 20: what one script wrote is applied in one transaction.
     WholeScripts,
+    /// 20: what a check has overtaken is committed only while the log still has it.
+    StillLogged,
     /// 22: what MySQL knows and Redis lacks is installed.
     Reconcile,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Token,
         Self::ExpectedCursor,
         Self::Lease,
@@ -97,6 +99,7 @@ impl Rule {
         Self::Position,
         Self::DeleteAfterCommit,
         Self::WholeScripts,
+        Self::StillLogged,
         Self::Reconcile,
     ];
 }

@@ -1,83 +1,11 @@
-//! Everything there is at one moment. Places in line are 1, 2, 3, …; 0 is before the first. Sets of places are bits.
+//! Everything there is at one moment.
 
-use crate::{Protocol, worker::Worker};
-
-/// Rounds that there is room for: a request can be pushed again after a loss.
-pub const ROUNDS: usize = 4;
-
-/// A set of places.
-pub type Places = u8;
-
-/// The bit of a place.
-#[must_use]
-pub fn bit(place: u8) -> Places {
-    1 << place
-}
-
-/// The places after `from` up to `upto`.
-#[must_use]
-pub fn between(from: u8, upto: u8) -> Places {
-    (from + 1..=upto).map(bit).sum()
-}
-
-/// How far a round has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are those of docs/contract.md")]
-pub enum Status {
-    Queued,
-    InProgress,
-    Completed,
-    SoldOut,
-    Canceled,
-    Failed,
-    Superseded,
-    CanceledWaiting,
-}
-
-impl Status {
-    /// Whether it has not ended.
-    #[must_use]
-    pub fn is_open(self) -> bool {
-        matches!(self, Self::Queued | Self::InProgress)
-    }
-
-    /// Whether it was cut short.
-    #[must_use]
-    pub fn is_cut(self) -> bool {
-        matches!(self, Self::SoldOut | Self::Canceled | Self::Failed)
-    }
-}
-
-/// Order of state: epoch, then version.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "as in docs/protocol.md")]
-pub struct Stamp {
-    pub epoch: u8,
-    pub version: u8,
-}
-
-/// A product in either store.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "as in docs/protocol.md")]
-pub struct Product {
-    pub stock: bool,
-    pub round: u8,
-    pub stamp: Stamp,
-}
-
-/// A round as it is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "as in docs/protocol.md")]
-pub struct Row {
-    pub round: u8,
-    pub status: Status,
-    pub from: u8,
-    pub cursor: u8,
-    pub upto: u8,
-    pub ahead: Places,
-    pub started: bool,
-    pub stamp: Stamp,
-}
+use crate::{
+    Protocol,
+    fault::{Faults, Truth},
+    round::{Places, Product, REQUESTS, ROUNDS, Row, Stamp, Status},
+    worker::Worker,
+};
 
 /// A lane of Redis: its current or last round, and who holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,6 +19,16 @@ pub struct Lane {
     pub waiting: u8,
     pub stopping: bool,
     pub cancel: bool,
+    /// Whether its holder made a call that Redis has forgotten: it is answered nothing any more.
+    pub is_behind: bool,
+}
+
+impl Lane {
+    /// A lane that nobody holds, without an entry.
+    #[must_use]
+    pub fn free(row: Row) -> Self {
+        Self { row, token: 0, lease: false, entry: 0, waiting: 0, stopping: false, cancel: false, is_behind: false }
+    }
 }
 
 /// What an entry of the log says.
@@ -127,7 +65,7 @@ pub struct Redis {
     pub log: Vec<Entry>,
     pub incarnation: u8,
     /// The rounds of requests, by request.
-    pub seen: [u8; 2],
+    pub seen: [u8; REQUESTS],
 }
 
 /// MySQL.
@@ -141,7 +79,33 @@ pub struct Mysql {
     /// Incarnation of the log, and the last entry applied.
     pub position: (u8, u8),
     /// The outbox: `None` before the request is made, then its round or 0.
-    pub requests: [Option<u8>; 2],
+    pub requests: [Option<u8>; REQUESTS],
+}
+
+impl Mysql {
+    /// What rebuilds a lane: its current or last round, and the one that waits behind it, or 0. As `history::rounds`.
+    #[must_use]
+    pub fn current_and_waiting(&self) -> (Option<Row>, u8) {
+        let rows = || self.rounds.iter().flatten().copied();
+        let is_known = |row: &Row| {
+            (row.started || !row.status.is_open())
+                && !matches!(row.status, Status::Superseded | Status::CanceledWaiting)
+        };
+        let last = rows().rfind(is_known);
+        let unbegun = rows().rfind(|row| row.status == Status::Queued && !row.started);
+        match (last, unbegun.filter(|row| last.is_none_or(|last| row.round > last.round))) {
+            (Some(last), Some(waits)) if last.status.is_open() => (Some(last), waits.round),
+            (_, Some(waits)) => (Some(waits), 0),
+            (last, None) => (last, 0),
+        }
+    }
+
+    /// Ends what is open before the current round: MySQL never learned its end.
+    pub(crate) fn end_stale(&mut self, current: u8) {
+        for row in self.rounds.iter_mut().flatten().filter(|row| row.round < current && row.status.is_open()) {
+            row.status = Status::Superseded;
+        }
+    }
 }
 
 /// A flusher that leads, or believes so.
@@ -164,54 +128,6 @@ pub struct Check {
     pub current: Option<Row>,
     pub waiting: u8,
     pub newest: Stamp,
-}
-
-/// Faults and wishes that are left.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Faults {
-    /// A worker dies.
-    pub crashes: u8,
-    /// A worker is frozen until its lease has run out.
-    pub freezes: u8,
-    /// FLUSHALL.
-    pub lost: u8,
-    /// Redis restarts with an earlier state.
-    pub aged: u8,
-    /// The stock is gone.
-    pub sold_out: u8,
-    /// `cancel`.
-    pub cancels: u8,
-    /// `resume`.
-    pub resumes: u8,
-    /// A worker gives its lane back.
-    pub releases: u8,
-    /// A person cannot be told.
-    pub failures: u8,
-    /// Somebody subscribes.
-    pub newcomers: u8,
-    /// The product is forgotten.
-    pub evictions: u8,
-    /// A flusher dies, or loses its lock without noticing.
-    pub flushers: u8,
-}
-
-/// What really happened, which no process knows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Truth {
-    /// To whom an attempt was started, by round.
-    pub sent: [Places; ROUNDS],
-    /// Who was settled in an earlier round when the round was begun.
-    pub inherited: [Places; ROUNDS],
-    /// Where a round began and where it ends.
-    pub span: [(u8, u8); ROUNDS],
-    /// The round that each request was given last.
-    pub given: [u8; 2],
-    /// Losses of Redis.
-    pub life: u8,
-    /// Repeats that crashes and losses explain, less those that happened.
-    pub slack: u8,
-    /// The first promise that was broken.
-    pub broken: Option<&'static str>,
 }
 
 /// Everything.
@@ -262,10 +178,4 @@ impl State {
     pub fn breaks(&mut self, promise: &'static str) {
         self.truth.broken.get_or_insert(promise);
     }
-}
-
-/// The index of a round's row.
-#[must_use]
-pub fn at(round: u8) -> usize {
-    usize::from(round) - 1
 }

@@ -5,11 +5,11 @@ mod scripts;
 
 use crate::{
     Protocol, Rule, promise,
-    state::{Lane, State, Status, at, bit},
+    round::{Status, at, bit},
+    state::{Lane, State},
 };
 
-pub use hold::Hold;
-use hold::{Ending, Script};
+pub use hold::{Call, Ending, Hold, Script};
 
 /// A worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,7 +65,7 @@ impl State {
             return Some(());
         }
         self.tokens += 1;
-        (lane.token, lane.lease, lane.stopping) = (self.tokens, true, false);
+        (lane.token, lane.lease, lane.stopping, lane.is_behind) = (self.tokens, true, false, false);
         let first = !lane.row.started;
         if first {
             if lane.row.from != 0 && newest <= lane.row.from {

@@ -31,7 +31,7 @@ fn bounds(rule: Rule) -> Protocol {
         | Rule::Epoch => Faults { aged: 1, ..NONE },
         Rule::EvictFlushed => Faults { evictions: 1, ..NONE },
         Rule::Position | Rule::DeleteAfterCommit => Faults { flushers: 1, ..NONE },
-        Rule::Reconcile | Rule::WholeScripts => Faults { lost: 1, ..NONE },
+        Rule::Reconcile | Rule::WholeScripts | Rule::StillLogged => Faults { lost: 1, ..NONE },
         Rule::Lease | Rule::LineOrder | Rule::OneEntry | Rule::Waiting | Rule::Once => NONE,
     });
     protocol.people = 1;
@@ -59,6 +59,7 @@ fn bounds(rule: Rule) -> Protocol {
         Rule::DeleteAfterCommit,
         Rule::Reconcile,
         Rule::WholeScripts,
+        Rule::StillLogged,
         Rule::NewerOnly,
         Rule::HydrateBehind,
         Rule::AdoptUnbegun,

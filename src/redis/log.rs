@@ -124,6 +124,18 @@ impl Redis {
         Ok((incarnation, raw.into_iter().map(|(id, fields)| LogEntry::of(id, &fields)).collect()))
     }
 
+    /// The incarnation now, and whether the log has this entry.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn log_entry(&self, partition: Partition, id: &str) -> Result<(Option<String>, bool), RedisError> {
+        let pipeline = self.client.pipeline();
+        let _: () = pipeline.hget(self.keys.meta(partition), "incarnation").await?;
+        let _: () = pipeline.xrange(self.keys.log(partition), id, id, Some(1)).await?;
+        let (incarnation, found): (Option<String>, fred::types::Value) = pipeline.all().await?;
+        Ok((incarnation, found.array_len().is_some_and(|len| len > 0)))
+    }
+
     /// Deletes entries that MySQL has.
     ///
     /// # Errors

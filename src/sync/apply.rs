@@ -1,21 +1,28 @@
 //! One transaction that applies a batch and moves the position.
 //!
 //! Invariant: a batch is applied as a whole with its position, or not at all. A row that MySQL refuses is set aside in
-//! `log_dead` by that same transaction; everything else that fails is tried again.
+//! `log_dead` by that same transaction; everything else that fails is tried again. Nothing is applied that Redis has lost
+//! and a check has replaced (`fence.rs`).
 
 use sqlx::{Connection, MySqlConnection};
 
 use super::{
     batch::{Batch, Said},
     dead::{Dead, Refusals, mend},
+    fence::is_overtaken,
     position::Position,
     rows::{Row, portions},
 };
-use crate::{ids::Partition, mysql};
+use crate::{
+    ids::Partition,
+    mysql,
+    redis::{Redis, RedisError},
+};
 
 /// A batch with where it starts and ends.
 #[derive(Debug)]
 pub(super) struct Move<'a> {
+    pub(super) redis: &'a Redis,
     pub(super) partition: Partition,
     pub(super) batch: &'a Batch,
     pub(super) from: &'a Position,
@@ -35,6 +42,10 @@ pub(super) enum Applied {
     },
     /// Another flusher moved the position: nothing was written.
     Deposed,
+    /// Redis has lost the batch, and may have been filled again from MySQL: nothing was written.
+    Gone,
+    /// Redis did not say whether it has: nothing was written.
+    Unknown(RedisError),
 }
 
 /// Applies a batch; at first all rows at once, and when one is refused, again with a savepoint before each portion.
@@ -48,6 +59,12 @@ pub(super) async fn apply(db: &mut MySqlConnection, step: &Move<'_>) -> sqlx::Re
 async fn attempt(db: &mut MySqlConnection, step: &Move<'_>, careful: bool) -> sqlx::Result<Applied> {
     let mut tx = db.begin().await?;
     let batch = step.batch;
+    if is_overtaken(&mut tx, batch).await?
+        && let Some(refusal) = ask(step).await
+    {
+        tx.rollback().await?;
+        return Ok(refusal);
+    }
     let mut dead: Vec<Dead> = batch.unreadable.iter().map(Dead::unreadable).collect();
     if careful {
         write_carefully(&mut tx, &batch.products, &mut dead).await?;
@@ -74,6 +91,16 @@ async fn attempt(db: &mut MySqlConnection, step: &Move<'_>, careful: bool) -> sq
     } else {
         tx.rollback().await?;
         Ok(Applied::Deposed)
+    }
+}
+
+/// Whether the log still has the batch; what it loses it loses from the end. `None` when it has.
+async fn ask(step: &Move<'_>) -> Option<Applied> {
+    let last = step.batch.last()?;
+    match step.redis.log_entry(step.partition, &last.to_string()).await {
+        Ok((incarnation, true)) if incarnation.as_ref() == Some(&step.from.incarnation) => None,
+        Ok(_) => Some(Applied::Gone),
+        Err(error) => Some(Applied::Unknown(error)),
     }
 }
 

@@ -135,11 +135,20 @@ impl Flush {
         }
         let to = Position { last: last.max(self.position.last), ..self.position.clone() };
         let (partition, from, refusals) = (self.partition, &self.position, &self.refusals);
-        let step = Move { partition, batch: &batch, from, to: &to, refusals };
+        let step = Move { redis: &self.stores.redis, partition, batch: &batch, from, to: &to, refusals };
         let begun = Instant::now();
         let applied = tokio::time::timeout(APPLY_MAX, apply(db, &step)).await;
         let applied = applied.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))??;
-        let Applied::Committed { dead, mended } = applied else { return Ok(Flushed::Deposed) };
+        let (dead, mended) = match applied {
+            Applied::Committed { dead, mended } => (dead, mended),
+            Applied::Deposed => return Ok(Flushed::Deposed),
+            Applied::Unknown(error) => return Err(error.into()),
+            Applied::Gone => {
+                tracing::warn!(%partition, entries = batch.ids.len(), "Redis lost what was read of the log before MySQL had it");
+                self.doubt();
+                return Ok(Flushed::Applied { entries: 0, more: true });
+            }
+        };
         self.meters.applied(batch.ids.len(), batch.rows(), begun.elapsed());
         self.meters.refused.increment(dead.len() as u64);
         self.position = to;

@@ -17,6 +17,7 @@ mod dead;
 mod entry;
 mod evict;
 mod examine;
+mod fence;
 mod flush;
 mod lead;
 mod options;

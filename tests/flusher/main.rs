@@ -5,6 +5,7 @@ mod crash;
 mod fixture;
 mod lost;
 mod outbox;
+mod overtaken;
 mod poison;
 mod process;
 #[path = "../support/proxy.rs"]

@@ -2,54 +2,62 @@
 
 use crate::{
     Protocol, Rule,
-    state::{Places, between, bit},
+    round::{Places, between, bit},
 };
 
 /// A hold as its worker knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "as in src/worker of restock")]
 pub struct Hold {
-    pub(super) token: u8,
-    pub(super) round: u8,
-    pub(super) cursor: u8,
-    pub(super) upto: u8,
-    pub(super) inherited: Places,
+    pub token: u8,
+    pub round: u8,
+    pub cursor: u8,
+    pub upto: u8,
+    pub inherited: Places,
     /// Settled, not yet told to Redis; with the inherited.
-    pub(super) done: Places,
-    pub(super) flying: Places,
+    pub done: Places,
+    pub flying: Places,
     /// The last who was started.
-    pub(super) started: u8,
+    pub started: u8,
     /// The last who is in the window.
-    pub(super) seated: u8,
+    pub seated: u8,
     /// The last who was counted in by an answered `go`.
-    pub(super) authorised: u8,
+    pub authorised: u8,
     /// Whether that authorisation may still start somebody.
     pub fresh: bool,
-    pub(super) ending: Option<Ending>,
-    pub(super) call: Option<Call>,
+    pub ending: Option<Ending>,
+    pub call: Option<Call>,
     /// Losses of Redis when it was begun.
     pub life: u8,
 }
 
+/// Why a worker starts nobody any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Ending {
+pub enum Ending {
+    /// The round is to end when nothing is in flight.
     Drain,
+    /// A person cannot be told.
     Fail,
+    /// It gives the lane back.
     HandBack,
 }
 
 /// A call on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Call {
-    pub(super) script: Script,
-    pub(super) cursor: u8,
-    pub(super) people: Places,
-    pub(super) ahead: Places,
-    pub(super) outstanding: bool,
-    pub(super) exhausted: bool,
+#[expect(missing_docs, reason = "as in lua/advance.lua")]
+pub struct Call {
+    pub script: Script,
+    pub cursor: u8,
+    pub people: Places,
+    pub ahead: Places,
+    pub outstanding: bool,
+    pub exhausted: bool,
 }
 
+/// The scripts that settle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Script {
+#[expect(missing_docs, reason = "the names are those of the scripts")]
+pub enum Script {
     Advance,
     Release,
     Finish,

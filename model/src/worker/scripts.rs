@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{
     Protocol, Rule, promise,
-    state::{Lane, Places, State, Status},
+    round::{Places, Status},
+    state::{Lane, State},
 };
 
 enum Answer {
@@ -17,8 +18,9 @@ enum Answer {
 
 impl State {
     /// Whether the call may be carried out: what `shared/hold.lua` checks.
-    fn held(&self, protocol: &Protocol, hold: &Hold) -> Option<Lane> {
-        let lane = self.redis.lane?;
+    #[must_use]
+    pub fn held(&self, protocol: &Protocol, hold: &Hold) -> Option<Lane> {
+        let lane = self.redis.lane.filter(|lane| !lane.is_behind)?;
         let token = lane.token == hold.token || (!protocol.keeps(Rule::Token) && lane.row.status.is_open());
         let cursor = lane.row.cursor == hold.cursor || !protocol.keeps(Rule::ExpectedCursor);
         (token && cursor).then_some(lane)
@@ -47,6 +49,7 @@ impl State {
             }
         };
         self.redis.lane = Some(lane);
+        self.outlive(protocol, hold.token);
         self.end_script();
         match stays {
             Answer::Over => {
@@ -101,14 +104,26 @@ impl State {
         }
     }
 
-    /// `renew`, after the lease has run out and before anybody took the lane.
+    /// `renew`.
     pub(crate) fn renew(&mut self, protocol: &Protocol, worker: usize) -> Option<()> {
         let hold = self.hold(worker).filter(|hold| hold.call.is_none())?;
         match self.held(protocol, &hold) {
-            Some(lane) if lane.lease => return None,
-            Some(lane) => self.redis.lane = Some(Lane { lease: true, ..lane }),
+            Some(lane) => {
+                self.redis.lane = Some(Lane { lease: true, ..lane });
+                self.outlive(protocol, hold.token);
+            }
             None => self.workers[worker] = Worker::Idle,
         }
         Some(())
+    }
+
+    /// A call of this hold is made: what the disk of Redis holds is behind it.
+    fn outlive(&mut self, protocol: &Protocol, token: u8) {
+        if protocol.numbered_calls
+            && let Some(saved) = &mut self.saved
+            && let Some(lane) = &mut saved.lane
+        {
+            lane.is_behind |= lane.token == token;
+        }
     }
 }

@@ -30,7 +30,7 @@ pub fn small(faults: Faults) -> Protocol {
         requests: 1,
         people: 2,
         window: 2,
-        late_batches: false,
+        numbered_calls: false,
         faults,
         without: None,
     }
