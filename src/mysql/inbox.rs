@@ -7,9 +7,9 @@
 //! Since a number is a time as well, a database that was set back gives none out that somebody has seen.
 
 use chrono::NaiveDateTime;
-use sqlx::{FromRow, MySqlExecutor, MySqlPool, QueryBuilder, Row, mysql::MySqlRow};
+use sqlx::{FromRow, MySqlConnection, MySqlExecutor, MySqlPool, QueryBuilder, Row, mysql::MySqlRow};
 
-use super::decode_error;
+use super::{decode_error, sizes::portions};
 use crate::ids::{ProductId, Round, Sku, UserId};
 
 /// The most messages that [`store`] takes.
@@ -105,16 +105,26 @@ pub async fn store(db: &MySqlPool, messages: &[NewMessage<'_>]) -> sqlx::Result<
         return Err(sqlx::Error::RowNotFound);
     }
     let first = taken.last_insert_id().cast_signed() - after_first;
+    let mut ids = first..;
+    for portion in portions(messages, STORE_ROWS_MAX.next_power_of_two()) {
+        insert(&mut tx, portion.iter().zip(ids.by_ref())).await?;
+    }
+    tx.commit().await
+}
+
+async fn insert<'a>(
+    tx: &mut MySqlConnection,
+    messages: impl Iterator<Item = (&'a NewMessage<'a>, i64)>,
+) -> sqlx::Result<()> {
     let mut query =
         QueryBuilder::new("INSERT INTO inbox_message (id, product_id, restock_round, user_id, sku, name, started_at) ");
-    query.push_values((first..).zip(messages), |mut row, (id, message)| {
+    query.push_values(messages, |mut row, (message, id)| {
         row.push_bind(id).push_bind(message.product.0).push_bind(message.round.0).push_bind(message.user.0);
         row.push_bind(message.sku.map(Sku::as_str)).push_bind(message.name).push_bind(message.started_at);
     });
     // IGNORE would hide what is wrong with a row, too.
     query.push(" ON DUPLICATE KEY UPDATE id = inbox_message.id");
-    query.build().persistent(false).execute(&mut *tx).await?;
-    tx.commit().await
+    query.build().execute(tx).await.map(drop)
 }
 
 /// The number of the newest message, or a greater one that stands for none: everything up to here can be read.

@@ -6,17 +6,8 @@ use std::collections::HashMap;
 use chrono::NaiveDateTime;
 use sqlx::{MySql, MySqlConnection, MySqlExecutor, QueryBuilder};
 
-use super::{decode_error, line::Person};
+use super::{decode_error, line::Person, sizes::filled};
 use crate::ids::{Place, ProductId, Sku, UserId};
-
-/// The sizes of queries.
-const SIZES: [usize; 3] = [1, 8, 64];
-
-/// Questions, filled up to the next size; more than the greatest are asked as they are.
-fn filled<T>(questions: &[T]) -> impl Iterator<Item = &T> {
-    let size = SIZES.into_iter().find(|size| *size >= questions.len()).unwrap_or(questions.len());
-    questions.iter().chain(questions.last().into_iter().cycle()).take(if questions.is_empty() { 0 } else { size })
-}
 
 /// A line that has at most about so many people is read as a whole by a look.
 const SHORT: usize = 4;
@@ -196,6 +187,9 @@ async fn ranges(db: &mut MySqlConnection, spans: &[Span], limit: u32) -> sqlx::R
     Ok(Ranges { people, upto })
 }
 
+/// Queries over so many spans, read apart, are kept: most are over few.
+const KEPT_SPANS: usize = 16;
+
 /// The same for spans that may be long: each has a limit of its own.
 async fn pages_apart(db: &mut MySqlConnection, spans: &[Span], limit: u32) -> sqlx::Result<Vec<Vec<Person>>> {
     let mut query = QueryBuilder::new("");
@@ -209,7 +203,8 @@ async fn pages_apart(db: &mut MySqlConnection, spans: &[Span], limit: u32) -> sq
         query.push_bind(span.after.unwrap_or(Place(0)).datetime()).push(" AND created_at <= ");
         query.push_bind(span.upto.datetime()).push(" ORDER BY created_at LIMIT ").push_bind(limit).push(")");
     }
-    let rows: Vec<(u64, NaiveDateTime, i64, bool)> = query.build_query_as().persistent(false).fetch_all(db).await?;
+    let rows: Vec<(u64, NaiveDateTime, i64, bool)> =
+        query.build_query_as().persistent(spans.len() <= KEPT_SPANS).fetch_all(db).await?;
     let mut pages = vec![Vec::new(); spans.len()];
     for (span, at, user, active) in rows {
         if let Some(page) = usize::try_from(span).ok().and_then(|span| pages.get_mut(span)) {

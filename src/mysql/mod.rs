@@ -32,6 +32,7 @@ pub mod refused;
 pub mod request;
 pub mod schema;
 pub mod setting;
+pub(crate) mod sizes;
 pub mod subscription;
 
 use std::{io, time::Duration};

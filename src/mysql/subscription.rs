@@ -9,10 +9,11 @@ use std::collections::{HashMap, HashSet};
 use chrono::NaiveDateTime;
 use sqlx::{MySqlConnection, MySqlPool, QueryBuilder};
 
+use super::sizes::{filled, portions};
 use crate::ids::{Place, ProductId, UserId};
 
 /// Users named in one statement.
-const CHUNK_USERS: usize = 1_000;
+const CHUNK_USERS: usize = 1_024;
 
 /// Why nobody was subscribed or unsubscribed.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +110,7 @@ pub async fn unsubscribe(
         );
         update.push_bind(product.0);
         push_users(&mut update, chunk);
-        let ended = update.build().persistent(false).execute(&mut *tx).await?.rows_affected();
+        let ended = update.build().execute(&mut *tx).await?.rows_affected();
         done.ended += ended;
         done.kept += u64::try_from(known.len()).unwrap_or(u64::MAX).saturating_sub(ended);
     }
@@ -151,14 +152,14 @@ async fn known_users(
     let mut query = QueryBuilder::new("SELECT user_id, is_active FROM product_user_notification WHERE product_id = ");
     query.push_bind(product.0);
     push_users(&mut query, users);
-    let rows: Vec<(i64, bool)> = query.build_query_as().persistent(false).fetch_all(tx).await?;
+    let rows: Vec<(i64, bool)> = query.build_query_as().fetch_all(tx).await?;
     Ok(rows.into_iter().map(|(user, active)| (UserId(user), active)).collect())
 }
 
 fn push_users(query: &mut QueryBuilder<sqlx::MySql>, users: &[UserId]) {
     query.push(" AND user_id IN (");
     let mut list = query.separated(", ");
-    for user in users {
+    for user in filled(users) {
         list.push_bind(user.0);
     }
     query.push(")");
@@ -170,22 +171,22 @@ async fn move_to_end(tx: &mut MySqlConnection, product: ProductId, people: &[(Us
         return Ok(());
     }
     let mut query = QueryBuilder::new("UPDATE product_user_notification SET is_active = 1, created_at = CASE user_id");
-    for (user, place) in people {
+    for (user, place) in filled(people) {
         query.push(" WHEN ").push_bind(user.0).push(" THEN ").push_bind(place.datetime());
     }
     query.push(" ELSE created_at END WHERE product_id = ").push_bind(product.0);
     let users: Vec<UserId> = people.iter().map(|(user, _)| *user).collect();
     push_users(&mut query, &users);
-    query.build().persistent(false).execute(tx).await.map(drop)
+    query.build().execute(tx).await.map(drop)
 }
 
 async fn insert(tx: &mut MySqlConnection, product: ProductId, people: &[(UserId, Place)]) -> sqlx::Result<()> {
-    if people.is_empty() {
-        return Ok(());
+    for portion in portions(people, CHUNK_USERS) {
+        let mut query = QueryBuilder::new("INSERT INTO product_user_notification (product_id, created_at, user_id) ");
+        query.push_values(portion, |mut row, (user, place)| {
+            row.push_bind(product.0).push_bind(place.datetime()).push_bind(user.0);
+        });
+        query.build().execute(&mut *tx).await?;
     }
-    let mut query = QueryBuilder::new("INSERT INTO product_user_notification (product_id, created_at, user_id) ");
-    query.push_values(people, |mut row, (user, place)| {
-        row.push_bind(product.0).push_bind(place.datetime()).push_bind(user.0);
-    });
-    query.build().persistent(false).execute(tx).await.map(drop)
+    Ok(())
 }

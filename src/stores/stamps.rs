@@ -6,7 +6,7 @@ use sqlx::{MySqlExecutor, QueryBuilder};
 
 use crate::{
     ids::{Channel, ParseError, ProductId},
-    mysql::setting::KNOWN_CHANNELS,
+    mysql::{setting::KNOWN_CHANNELS, sizes::filled},
     round::Stamp,
 };
 
@@ -39,12 +39,11 @@ pub async fn lane_stamps(
          FROM product_notification_history WHERE product_id IN (",
     );
     let mut list = query.separated(", ");
-    for product in products {
+    for product in filled(products) {
         list.push_bind(product.0);
     }
     query.push(") GROUP BY product_id, channel, epoch");
-    let rows: Vec<(i64, String, u64, u64, u32, Option<u32>)> =
-        query.build_query_as().persistent(false).fetch_all(db).await?;
+    let rows: Vec<(i64, String, u64, u64, u32, Option<u32>)> = query.build_query_as().fetch_all(db).await?;
     for (product, channel, epoch, version, round, unbegun) in rows {
         let channel = channel.parse().map_err(|error: ParseError| sqlx::Error::Decode(Box::new(error)))?;
         let lane = lanes.entry((ProductId(product), channel)).or_default();

@@ -11,11 +11,11 @@ use super::{
     dead::{Dead, Refusals, mend},
     fence::is_overtaken,
     position::Position,
-    rows::{Row, portions},
+    rows::Row,
 };
 use crate::{
     ids::Partition,
-    mysql,
+    mysql::{self, sizes::portions},
     redis::{Redis, RedisError},
 };
 
@@ -106,7 +106,7 @@ async fn ask(step: &Move<'_>) -> Option<Applied> {
 
 /// Halves a refused portion until the refused rows are alone.
 async fn write_carefully<T: Row>(tx: &mut MySqlConnection, rows: &[Said<T>], dead: &mut Vec<Dead>) -> sqlx::Result<()> {
-    for portion in portions(rows) {
+    for portion in portions(rows, T::ROWS_MAX) {
         let mut left = vec![portion];
         while let Some(rows) = left.pop() {
             sqlx::raw_sql("SAVEPOINT before_rows").execute(&mut *tx).await?;

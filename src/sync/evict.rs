@@ -6,7 +6,7 @@ use sqlx::QueryBuilder;
 
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId},
-    mysql::answered,
+    mysql::{answered, sizes::filled},
     redis::scripts::{Evict, Evicted},
     round::Stamp,
     stores::{StoreError, Stores, all_channels, lane_stamps},
@@ -92,7 +92,7 @@ impl Eviction {
 async fn product_stamps(stores: &Stores, products: &[ProductId]) -> sqlx::Result<HashMap<ProductId, Stamp>> {
     let mut query = QueryBuilder::new("SELECT id, epoch, version FROM product WHERE id IN (");
     push_ids(&mut query, products);
-    let rows: Vec<(i64, u64, u64)> = query.build_query_as().persistent(false).fetch_all(&stores.mysql).await?;
+    let rows: Vec<(i64, u64, u64)> = query.build_query_as().fetch_all(&stores.mysql).await?;
     Ok(rows.into_iter().map(|(id, epoch, version)| (ProductId(id), Stamp { epoch, version })).collect())
 }
 
@@ -101,13 +101,13 @@ async fn refused_products(stores: &Stores, products: &[ProductId]) -> sqlx::Resu
     let mut query =
         QueryBuilder::new("SELECT DISTINCT product_id FROM log_dead WHERE mended_at IS NULL AND product_id IN (");
     push_ids(&mut query, products);
-    let ids: Vec<i64> = query.build_query_scalar().persistent(false).fetch_all(&stores.mysql).await?;
+    let ids: Vec<i64> = query.build_query_scalar().fetch_all(&stores.mysql).await?;
     Ok(ids.into_iter().map(ProductId).collect())
 }
 
 fn push_ids(query: &mut QueryBuilder<sqlx::MySql>, products: &[ProductId]) {
     let mut list = query.separated(", ");
-    for product in products {
+    for product in filled(products) {
         list.push_bind(product.0);
     }
     query.push(")");

@@ -9,22 +9,24 @@ use sqlx::{Arguments, AssertSqlSafe, MySqlConnection, mysql::MySqlArguments};
 use super::{
     batch::{Person, Said},
     entry::Subject,
-    rows::{Row, portions},
+    rows::Row,
     words::{self, Words},
 };
 use crate::{
     ids::{Place, UserId},
-    mysql,
+    mysql::{self, sizes::portions},
 };
 
-const SIZES: &[usize] = &[1_024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1];
+/// The most people of one statement.
+const ROWS_MAX: usize = 1_024;
 const COLUMNS: &str = "product_id, restock_round, channel, place, user_id, outcome, sent_at, tries";
 const VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?)";
 /// About how many bytes the values of one person take.
 const PERSON_BYTES: usize = 80;
 
-/// The statements that insert as many as there are sizes.
-static INSERTS: LazyLock<Vec<Arc<str>>> = LazyLock::new(|| SIZES.iter().map(|size| Arc::from(insert(*size))).collect());
+/// The statements that insert 1, 2, 4, … people.
+static INSERTS: LazyLock<Vec<Arc<str>>> =
+    LazyLock::new(|| (0..=ROWS_MAX.ilog2()).map(|log| Arc::from(insert(1 << log))).collect());
 
 fn insert(rows: usize) -> String {
     format!("INSERT INTO product_user_notification_history ({COLUMNS}) VALUES {}", vec![VALUES; rows].join(", "))
@@ -56,7 +58,8 @@ fn values(rows: &[Said<Person>]) -> sqlx::Result<MySqlArguments> {
 /// Nearly always all rows are new, and to say what is to become of an old one makes the statement dearer: so that is said
 /// only after one was found.
 async fn write(rows: &[Said<Person>], new: MySqlArguments, db: &mut MySqlConnection) -> sqlx::Result<()> {
-    let kept = SIZES.iter().position(|size| *size == rows.len()).map(|at| Arc::clone(&INSERTS[at]));
+    let log = rows.len().is_power_of_two().then(|| rows.len().ilog2() as usize);
+    let kept = log.and_then(|log| INSERTS.get(log)).map(Arc::clone);
     let sql = kept.unwrap_or_else(|| Arc::from(insert(rows.len())));
     match sqlx::query_with(AssertSqlSafe(sql), new).execute(&mut *db).await {
         Err(error) if mysql::is_duplicate(&error) => {}
@@ -73,7 +76,7 @@ async fn write(rows: &[Said<Person>], new: MySqlArguments, db: &mut MySqlConnect
 
 impl Row for Person {
     const KIND: &'static str = "person";
-    const SIZES: &'static [usize] = SIZES;
+    const ROWS_MAX: usize = ROWS_MAX;
 
     fn about(&self) -> Subject {
         Subject { product: Some(self.product), channel: Some(self.channel.clone()), round: Some(self.round) }
@@ -98,7 +101,7 @@ impl Row for Person {
     }
 
     async fn write_all(rows: &[Said<Self>], db: &mut MySqlConnection) -> sqlx::Result<()> {
-        let mut portions = portions(rows);
+        let mut portions = portions(rows, ROWS_MAX);
         let mut fill_next = || portions.next().map(|rows| values(rows).map(|values| (rows, values))).transpose();
         let mut next = fill_next()?;
         while let Some((rows, values)) = next {

@@ -13,18 +13,16 @@ use super::{
 };
 use crate::{
     ids::{LaneId, Place},
+    mysql::sizes::portions,
     round::{RoundState, Stamp, Status, encode_places},
 };
-
-/// The sizes of statements: few different ones, so that each is prepared once.
-const SIZES: &[usize] = &[512, 256, 128, 64, 32, 16, 8, 4, 2, 1];
 
 /// A kind of row.
 pub(super) trait Row: fmt::Debug + Sized + Send + Sync {
     /// What it is, for `log_dead`.
     const KIND: &'static str;
-    /// How many are written by one statement, the most first.
-    const SIZES: &'static [usize] = SIZES;
+    /// The most that are written by one statement.
+    const ROWS_MAX: usize = 512;
 
     /// What it is about.
     fn about(&self) -> Subject;
@@ -51,26 +49,12 @@ pub(super) trait Row: fmt::Debug + Sized + Send + Sync {
     /// Writes them with one statement after the other.
     fn write_all(rows: &[Said<Self>], db: &mut MySqlConnection) -> impl Future<Output = sqlx::Result<()>> + Send {
         async move {
-            for portion in portions(rows) {
+            for portion in portions(rows, Self::ROWS_MAX) {
                 Self::write(portion, db).await?;
             }
             Ok(())
         }
     }
-}
-
-/// Splits rows into portions of those sizes.
-pub(super) fn portions<T: Row>(rows: &[Said<T>]) -> impl Iterator<Item = &[Said<T>]> {
-    split(rows, T::SIZES)
-}
-
-fn split<'a, T>(mut rows: &'a [T], sizes: &'static [usize]) -> impl Iterator<Item = &'a [T]> {
-    std::iter::from_fn(move || {
-        let size = sizes.iter().copied().find(|size| *size <= rows.len())?;
-        let (portion, rest) = rows.split_at(size);
-        rows = rest;
-        Some(portion)
-    })
 }
 
 impl Row for ProductState {
@@ -207,17 +191,5 @@ impl Row for RoundState {
         });
         query.push(round_update());
         query.build().execute(db).await.map(drop)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn portions_have_few_sizes_and_lose_nobody() {
-        let rows = vec![0; 1_099];
-        let sizes: Vec<usize> = split(&rows, SIZES).map(<[i32]>::len).collect();
-        assert_eq!(sizes, [512, 512, 64, 8, 2, 1]);
     }
 }
