@@ -80,7 +80,7 @@ fn draw_line(area: &Area, title: &str, across: &str, points: &[(f64, f64)], colo
         .y_label_area_size(48)
         .build_cartesian_2d((first.0..last.0.max(first.0 + 1.0)).log_scale(), 0.0..top)?;
     let whole = |size: &f64| format!("{size:.0}");
-    chart.configure_mesh().light_line_style(WHITE).x_desc(across).x_labels(6).x_label_formatter(&whole).draw()?;
+    chart.configure_mesh().max_light_lines(0).x_desc(across).x_labels(6).x_label_formatter(&whole).draw()?;
     chart.draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(2)))?;
     chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, color.filled())))?;
     Ok(())
