@@ -35,7 +35,10 @@ async fn main() -> Result<(), BoxDynError> {
     let work = async |_: u64| Ok::<(), BoxDynError>(());
     let worker = WorkerBuilder::new("bench").backend(storage).concurrency(BATCH as usize).build(work);
     tokio::select! {
-        ended = worker.run() => ended?,
+        ended = worker.run() => {
+            ended?;
+            return Err("the worker ended before its jobs".into());
+        }
         acknowledged = acknowledgements(connection, &done, count) => acknowledged?,
     }
     println!("done");
