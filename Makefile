@@ -37,12 +37,12 @@ bench: servers ## measure whole runs on private servers (ONLY=round,jobs for som
 	cargo bench --quiet --bench whole -- $(if $(ONLY),--only $(ONLY))
 	$(if $(ONLY),,cargo bench --quiet --manifest-path benches/parts/Cargo.toml)
 
-plots: ## draw the plots of docs/performance.md from target/bench.json
-	cargo run --quiet --release --manifest-path benches/plots/Cargo.toml -- target/bench.json docs
+plots: ## draw the plots of docs/performance.md from what bench and bench-peers wrote
+	cargo run --quiet --release --manifest-path benches/plots/Cargo.toml -- docs $(wildcard target/bench.json target/bench-peers.json)
 
 bench-peers: servers ## the same jobs by restock, BullMQ and apalis-redis on one Redis; what cannot be installed is skipped
 	-cd benches/peers/bullmq && npm install --no-audit --no-fund --silent
-	-cargo build --quiet --release --manifest-path benches/peers/apalis/Cargo.toml
+	-cargo build --quiet --release --manifest-path benches/peers/apalis/Cargo.toml --target-dir benches/peers/apalis/target
 	cargo bench --quiet --bench whole -- --only peers --json target/bench-peers.json
 
 check: ## formatting, lints, documentation, file headers, links, dependencies

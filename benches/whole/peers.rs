@@ -1,11 +1,15 @@
 //! Ours beside other job queues, on the same private Redis in one run. `make bench-peers` installs them first.
 
-use std::{process::Stdio, time::Instant};
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, ensure};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::Command,
+    time::timeout,
 };
 
 use crate::{
@@ -16,6 +20,9 @@ use crate::{
 };
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers");
+
+/// None takes so long; one that has stopped is left out.
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// Name, jobs a second, Redis' time for each in µs.
 type Bar = (&'static str, f64, f64);
@@ -29,9 +36,10 @@ pub(crate) async fn run(options: &Options, report: &mut Report) -> anyhow::Resul
     let mut bullmq = Command::new("node");
     bullmq.arg(format!("{FOLDER}/bullmq/bench.mjs"));
     for (name, command) in [("apalis-redis 1.0", &mut apalis), ("BullMQ 6.7", &mut bullmq)] {
-        match peer(&shop, command, options.jobs).await {
-            Ok((per_second, redis_us)) => bars.push((name, per_second, redis_us)),
-            Err(error) => say(&format!("  without {name}: {error:#}")),
+        match timeout(DEADLINE, peer(&shop, command, options.jobs)).await {
+            Ok(Ok((per_second, redis_us))) => bars.push((name, per_second, redis_us)),
+            Ok(Err(error)) => say(&format!("  without {name}: {error:#}")),
+            Err(_) => say(&format!("  without {name}: it does not end")),
         }
     }
     for (name, per_second, redis_us) in &bars {

@@ -1,8 +1,9 @@
-//! Draws the plots of the docs from the file that the benches wrote: `restock-bench-plots target/bench.json docs`.
+//! Draws the plots of the docs from the files that the benches wrote, each plot whose figures are in one of them:
+//! `restock-bench-plots docs target/bench.json target/bench-peers.json`.
 
 use std::{env, fs, path::Path};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use plotters::{coord::Shift, prelude::*};
 use serde::Deserialize;
 
@@ -25,8 +26,14 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 fn main() -> anyhow::Result<()> {
     let mut args = env::args().skip(1);
-    let (json, folder) = args.next().zip(args.next()).context("give the file of the benches and a folder")?;
-    let rows: Vec<Row> = serde_json::from_slice(&fs::read(json)?)?;
+    let folder = args.next().context("give a folder, then the files of the benches")?;
+    let mut rows: Vec<Row> = Vec::new();
+    for file in args {
+        let bytes = fs::read(&file).with_context(|| format!("cannot read {file}"))?;
+        let more: Vec<Row> = serde_json::from_slice(&bytes).with_context(|| format!("{file} is not of the benches"))?;
+        rows.extend(more);
+    }
+    ensure!(!rows.is_empty(), "there are no figures: run `make bench` or `make bench-peers` first");
     let folder = Path::new(&folder);
     if rows.iter().any(|row| row.run == "growth") {
         draw_growth(&folder.join("performance-growth.svg"), &rows)?;
@@ -55,7 +62,8 @@ fn draw_growth(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
         let best = points.iter().map(|point| point.1).fold(f64::MIN_POSITIVE, f64::max);
         let speed: Vec<_> = points.iter().map(|point| (point.0, point.1 / best)).collect();
         let memory: Vec<_> = points.iter().map(|point| (point.0, point.2)).collect();
-        draw_line(&parts[column], "throughput, share of the best", name, &speed, &BLUE)?;
+        let title = format!("people a second, share of the best ({best:.0})");
+        draw_line(&parts[column], &title, name, &speed, &BLUE)?;
         draw_line(&parts[2 + column], "worker, peak MiB", name, &memory, &RED)?;
     }
     Ok(whole.present()?)
@@ -67,10 +75,12 @@ fn draw_line(area: &Area, title: &str, across: &str, points: &[(f64, f64)], colo
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 16))
         .margin(12)
+        .margin_right(36)
         .x_label_area_size(36)
         .y_label_area_size(48)
         .build_cartesian_2d((first.0..last.0.max(first.0 + 1.0)).log_scale(), 0.0..top)?;
-    chart.configure_mesh().light_line_style(WHITE).x_desc(across).x_labels(6).draw()?;
+    let whole = |size: &f64| format!("{size:.0}");
+    chart.configure_mesh().max_light_lines(0).x_desc(across).x_labels(6).x_label_formatter(&whole).draw()?;
     chart.draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(2)))?;
     chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, color.filled())))?;
     Ok(())
@@ -84,13 +94,12 @@ fn draw_peers(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
     whole.fill(&WHITE)?;
     let best = bars.iter().map(|bar| bar.1).fold(f64::MIN_POSITIVE, f64::max);
     let text = ("sans-serif", 15).into_font();
-    whole.draw(&Text::new("jobs a second, share of the fastest", (12, 12), text.clone()))?;
+    whole.draw(&Text::new("jobs a second", (12, 12), text.clone()))?;
     for (top, (name, per_second, redis_us)) in (40..).step_by(70).zip(bars) {
-        let share = per_second / best;
-        let end = 12 + (share * 560.0) as i32;
+        let end = 12 + (per_second / best * 560.0) as i32;
         whole.draw(&Text::new(format!("{name}: {redis_us:.0} µs of Redis a job"), (12, top), text.clone()))?;
         whole.draw(&Rectangle::new([(12, top + 22), (end, top + 46)], BLUE.filled()))?;
-        whole.draw(&Text::new(format!("{share:.2}"), (end + 8, top + 26), text.clone()))?;
+        whole.draw(&Text::new(format!("{per_second:.0}"), (end + 8, top + 26), text.clone()))?;
     }
     Ok(whole.present()?)
 }
