@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
-use tokio::{sync::Notify, time::sleep};
+use futures_util::{FutureExt, StreamExt, stream};
+use tokio::{sync::Notify, time::timeout};
 
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId},
@@ -43,20 +43,17 @@ pub struct Reconciled {
 /// wait, looking at them does not cost more than working them; without, and from the start, once `alarm` is given.
 pub(super) async fn step(stores: &Stores, partition: Partition, alarm: &Notify) -> Result<Reconciled, StoreError> {
     mirror(stores, partition).await?;
-    let swept = tokio::select! {
-        () = alarm.notified() => None,
-        swept = sweep(stores, partition, PAGE_REST) => Some(swept),
-    };
-    match swept {
-        Some(swept) => swept,
-        None => sweep(stores, partition, Duration::ZERO).await,
+    let is_alarmed = alarm.notified().now_or_never().is_some();
+    match sweep(stores, partition, (!is_alarmed).then_some(alarm)).await? {
+        Some(done) => Ok(done),
+        None => Ok(sweep(stores, partition, None).await?.unwrap_or_default()),
     }
 }
 
 /// The same at once.
 pub(super) async fn step_at_once(stores: &Stores, partition: Partition) -> Result<Reconciled, StoreError> {
     mirror(stores, partition).await?;
-    sweep(stores, partition, Duration::ZERO).await
+    Ok(sweep(stores, partition, None).await?.unwrap_or_default())
 }
 
 async fn mirror(stores: &Stores, partition: Partition) -> Result<(), StoreError> {
@@ -65,7 +62,13 @@ async fn mirror(stores: &Stores, partition: Partition) -> Result<(), StoreError>
     Ok(stores.redis.mirror_first(partition, stores.settings.partitions, &channels).await?)
 }
 
-async fn sweep(stores: &Stores, partition: Partition, rest: Duration) -> Result<Reconciled, StoreError> {
+/// Goes through all open rounds; with an alarm to listen to it rests after each page, and ends there with `None` when the
+/// alarm is given. Not within a page: what is asked of MySQL is heard to its end.
+async fn sweep(
+    stores: &Stores,
+    partition: Partition,
+    resting: Option<&Notify>,
+) -> Result<Option<Reconciled>, StoreError> {
     let mut done = Reconciled::default();
     for status in [Status::Queued, Status::InProgress] {
         let mut after = ProductId(0);
@@ -79,10 +82,14 @@ async fn sweep(stores: &Stores, partition: Partition, rest: Duration) -> Result<
             if products.len() < PAGE_PRODUCTS as usize {
                 break;
             }
-            sleep(rest).await;
+            if let Some(alarm) = resting
+                && timeout(PAGE_REST, alarm.notified()).await.is_ok()
+            {
+                return Ok(None);
+            }
         }
     }
-    Ok(done)
+    Ok(Some(done))
 }
 
 /// Products of this partition with a round of this status, by number: a page of one index.
