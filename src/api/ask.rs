@@ -134,7 +134,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Wish {
+    pub(super) struct Wish {
         #[expect(dead_code, reason = "it is only read")]
         quantity: u32,
     }

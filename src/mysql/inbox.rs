@@ -209,28 +209,27 @@ pub async fn mark_read(db: &MySqlPool, user: UserId, message: i64) -> sqlx::Resu
     Ok(known.map(|_| false))
 }
 
+/// Runs a change with a `LIMIT` as its last placeholder over [`STEP_ROWS`] rows at a time until none is left; how many it changed.
+async fn in_steps(db: &MySqlPool, sql: &'static str, numbers: &[i64]) -> sqlx::Result<u64> {
+    let mut all = 0;
+    loop {
+        let step = numbers.iter().fold(sqlx::query(sql), |step, number| step.bind(*number));
+        let changed = step.bind(STEP_ROWS).execute(db).await?.rows_affected();
+        all += changed;
+        if changed < u64::from(STEP_ROWS) {
+            return Ok(all);
+        }
+    }
+}
+
 /// Notes that a person has read everything up to a message; how many that were not read before.
 ///
 /// # Errors
 /// Those of MySQL.
 pub async fn mark_all_read(db: &MySqlPool, user: UserId, upto: i64) -> sqlx::Result<u64> {
-    let mut all = 0;
-    loop {
-        let marked = sqlx::query(
-            "UPDATE inbox_message SET read_at = UTC_TIMESTAMP(6)
-             WHERE user_id = ? AND id <= ? AND read_at IS NULL ORDER BY id LIMIT ?",
-        )
-        .bind(user.0)
-        .bind(upto)
-        .bind(STEP_ROWS)
-        .execute(db)
-        .await?
-        .rows_affected();
-        all += marked;
-        if marked < u64::from(STEP_ROWS) {
-            return Ok(all);
-        }
-    }
+    let sql = "UPDATE inbox_message SET read_at = UTC_TIMESTAMP(6)
+               WHERE user_id = ? AND id <= ? AND read_at IS NULL ORDER BY id LIMIT ?";
+    in_steps(db, sql, &[user.0, upto]).await
 }
 
 /// How many messages a person has.
@@ -248,19 +247,7 @@ pub async fn count_of(db: impl MySqlExecutor<'_>, user: UserId) -> sqlx::Result<
 /// # Errors
 /// Those of MySQL.
 pub async fn erase(db: &MySqlPool, user: UserId) -> sqlx::Result<u64> {
-    let mut all = 0;
-    loop {
-        let deleted = sqlx::query("DELETE FROM inbox_message WHERE user_id = ? LIMIT ?")
-            .bind(user.0)
-            .bind(STEP_ROWS)
-            .execute(db)
-            .await?
-            .rows_affected();
-        all += deleted;
-        if deleted < u64::from(STEP_ROWS) {
-            return Ok(all);
-        }
-    }
+    in_steps(db, "DELETE FROM inbox_message WHERE user_id = ? LIMIT ?", &[user.0]).await
 }
 
 /// The first number that a message written at this time or later can have.

@@ -6,7 +6,11 @@ use std::collections::HashMap;
 use chrono::NaiveDateTime;
 use sqlx::{MySql, MySqlConnection, MySqlExecutor, QueryBuilder};
 
-use super::{decode_error, line::Person, sizes::filled};
+use super::{
+    decode_error,
+    line::Person,
+    sizes::{filled, push_filled},
+};
 use crate::ids::{Place, ProductId, Sku, UserId};
 
 /// A line that has at most about so many people is read as a whole by a look.
@@ -36,13 +40,13 @@ pub async fn looks(db: &mut MySqlConnection, products: &[ProductId]) -> sqlx::Re
         return Ok(Vec::new());
     }
     let lines = short_lines(&mut *db, products).await?;
-    let long: Vec<ProductId> = products.iter().filter(|product| !lines.contains_key(product)).copied().collect();
+    let long: Vec<ProductId> = products.iter().filter(|product| !lines.has_all_of(**product)).copied().collect();
     let newest = newest(&mut *db, &long).await?;
     let cards = cards(db, products).await?;
     let look = |product: &ProductId| {
         let (sku, name) = cards.get(product).cloned()?;
         // Two lanes of one product may ask at the same time.
-        let line = lines.get(product).cloned();
+        let line = lines.has_all_of(*product).then(|| lines.of(*product).to_vec());
         let last = |line: &Vec<Person>| line.iter().rfind(|person| person.active).map(|person| person.place);
         let newest = line.as_ref().map_or_else(|| newest.get(product).copied(), last);
         Some(Look { sku, name, newest, line })
@@ -50,29 +54,13 @@ pub async fn looks(db: &mut MySqlConnection, products: &[ProductId]) -> sqlx::Re
     Ok(products.iter().map(look).collect())
 }
 
-/// The lines of those of these products whose lines are short, or may be for all that was read.
-async fn short_lines(
-    db: &mut MySqlConnection,
-    products: &[ProductId],
-) -> sqlx::Result<HashMap<ProductId, Vec<Person>>> {
-    let mut query = QueryBuilder::new(
-        "SELECT product_id, created_at, user_id, is_active FROM product_user_notification FORCE INDEX (PRIMARY)
-         WHERE product_id IN (",
-    );
-    let rows_max = push_filled(&mut query, products) * SHORT;
-    query.push(") ORDER BY product_id, created_at LIMIT ").push_bind(rows_max as u64);
-    let rows: Vec<(i64, NaiveDateTime, i64, bool)> = query.build_query_as().fetch_all(db).await?;
-    // Of this product and of those after it perhaps not all was read.
-    let cut_at = rows.last().filter(|_| rows.len() >= rows_max).map(|row| ProductId(row.0));
-    let is_whole = |product: &ProductId| cut_at.is_none_or(|cut_at| *product < cut_at);
-    let mut lines: HashMap<ProductId, Vec<Person>> =
-        products.iter().filter(|product| is_whole(product)).map(|product| (*product, Vec::new())).collect();
-    for (product, at, user, active) in rows {
-        if let Some(line) = lines.get_mut(&ProductId(product)) {
-            line.push(Person { place: Place::from_datetime(at), user: UserId(user), active });
-        }
-    }
-    Ok(lines)
+/// The first people of these lines: all of them, where the lines are short.
+async fn short_lines(db: &mut MySqlConnection, products: &[ProductId]) -> sqlx::Result<Ranges> {
+    let mut query = QueryBuilder::new(PEOPLE);
+    query.push("product_id IN (");
+    let count = push_filled(&mut query, products, |product| product.0);
+    query.push(")");
+    Ranges::read(db, query, count * SHORT).await
 }
 
 /// The places of the last active people in line.
@@ -85,7 +73,7 @@ async fn newest(db: &mut MySqlConnection, products: &[ProductId]) -> sqlx::Resul
              WHERE n.product_id = p.id AND n.is_active = 1 ORDER BY n.created_at DESC LIMIT 1)
          FROM product p WHERE p.id IN (",
     );
-    push_filled(&mut query, products);
+    push_filled(&mut query, products, |product| product.0);
     let rows: Vec<(i64, Option<NaiveDateTime>)> = query.push(")").build_query_as().fetch_all(db).await?;
     let places = rows.into_iter().filter_map(|(product, at)| Some((ProductId(product), Place::from_datetime(at?))));
     Ok(places.collect())
@@ -96,23 +84,12 @@ type Cards = HashMap<ProductId, (Option<Sku>, String)>;
 
 async fn cards(db: &mut MySqlConnection, products: &[ProductId]) -> sqlx::Result<Cards> {
     let mut query = QueryBuilder::new("SELECT id, sku, name FROM product WHERE id IN (");
-    push_filled(&mut query, products);
+    push_filled(&mut query, products, |product| product.0);
     let rows: Vec<(i64, Option<String>, String)> = query.push(")").build_query_as().fetch_all(db).await?;
     let card = |(id, sku, name): (i64, Option<String>, String)| {
         Ok((ProductId(id), (sku.map(|sku| sku.parse()).transpose().map_err(decode_error)?, name)))
     };
     rows.into_iter().map(card).collect()
-}
-
-/// Lists products up to the next size of a query; returns that size.
-fn push_filled(query: &mut QueryBuilder<MySql>, products: &[ProductId]) -> usize {
-    let mut ids = query.separated(", ");
-    let mut count = 0;
-    for product in filled(products) {
-        ids.push_bind(product.0);
-        count += 1;
-    }
-    count
 }
 
 /// The people of a product in (`after`, `upto`].
@@ -137,12 +114,11 @@ pub async fn pages(db: &mut MySqlConnection, spans: &[Span], limit: u32) -> sqlx
     if spans.is_empty() {
         return Ok(Vec::new());
     }
-    let Ranges { people, upto } = ranges(&mut *db, spans, limit).await?;
+    let found = ranges(&mut *db, spans, limit).await?;
     let whole_page = |span: &Span| {
         let is_within = |person: &&Person| Some(person.place) > span.after && person.place <= span.upto;
-        let people = people.get(&span.product).map(Vec::as_slice).unwrap_or_default();
-        let page: Vec<Person> = people.iter().filter(is_within).take(limit as usize).copied().collect();
-        let is_whole = page.len() == limit as usize || upto.is_none_or(|last| span.product < last);
+        let page: Vec<Person> = found.of(span.product).iter().filter(is_within).take(limit as usize).copied().collect();
+        let is_whole = page.len() == limit as usize || found.has_all_of(span.product);
         is_whole.then_some(page)
     };
     let mut pages: Vec<Option<Vec<Person>>> = spans.iter().map(whole_page).collect();
@@ -157,34 +133,52 @@ pub async fn pages(db: &mut MySqlConnection, spans: &[Span], limit: u32) -> sqlx
     Ok(pages.into_iter().map(Option::unwrap_or_default).collect())
 }
 
-/// The people of several spans, by product, in line order.
+/// Selects what [`Ranges`] are read from.
+const PEOPLE: &str =
+    "SELECT product_id, created_at, user_id, is_active FROM product_user_notification FORCE INDEX (PRIMARY) WHERE ";
+
+/// The people of parts of several lines, by product, in line order.
 struct Ranges {
     people: HashMap<ProductId, Vec<Person>>,
     /// The last product read, where perhaps not all was: of this one and of those after it.
     upto: Option<ProductId>,
 }
 
+impl Ranges {
+    /// Reads up to `rows_max` of the people whom the query is about.
+    async fn read(db: &mut MySqlConnection, mut query: QueryBuilder<MySql>, rows_max: usize) -> sqlx::Result<Self> {
+        query.push(" ORDER BY product_id, created_at LIMIT ").push_bind(rows_max as u64);
+        let rows: Vec<(i64, NaiveDateTime, i64, bool)> = query.build_query_as().fetch_all(db).await?;
+        let upto = rows.last().filter(|_| rows.len() >= rows_max).map(|row| ProductId(row.0));
+        let mut people: HashMap<ProductId, Vec<Person>> = HashMap::new();
+        for (product, at, user, active) in rows {
+            let person = Person { place: Place::from_datetime(at), user: UserId(user), active };
+            people.entry(ProductId(product)).or_default().push(person);
+        }
+        Ok(Self { people, upto })
+    }
+
+    fn of(&self, product: ProductId) -> &[Person] {
+        self.people.get(&product).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether everybody of this product whom the query is about was read.
+    fn has_all_of(&self, product: ProductId) -> bool {
+        self.upto.is_none_or(|last| product < last)
+    }
+}
+
 /// Reads up to `limit` people a span, by product and place.
 async fn ranges(db: &mut MySqlConnection, spans: &[Span], limit: u32) -> sqlx::Result<Ranges> {
-    let mut query = QueryBuilder::new(
-        "SELECT product_id, created_at, user_id, is_active FROM product_user_notification FORCE INDEX (PRIMARY) WHERE ",
-    );
+    let mut query = QueryBuilder::new(PEOPLE);
     let mut rows_max = 0;
     for (at, span) in filled(spans).enumerate() {
-        rows_max += u64::from(limit);
+        rows_max += limit as usize;
         query.push(if at == 0 { "(product_id = " } else { " OR (product_id = " }).push_bind(span.product.0);
         query.push(" AND created_at > ").push_bind(span.after.unwrap_or(Place(0)).datetime());
         query.push(" AND created_at <= ").push_bind(span.upto.datetime()).push(")");
     }
-    query.push(" ORDER BY product_id, created_at LIMIT ").push_bind(rows_max);
-    let rows: Vec<(i64, NaiveDateTime, i64, bool)> = query.build_query_as().fetch_all(db).await?;
-    let upto = rows.last().filter(|_| rows.len() as u64 >= rows_max).map(|row| ProductId(row.0));
-    let mut people: HashMap<ProductId, Vec<Person>> = HashMap::new();
-    for (product, at, user, active) in rows {
-        let person = Person { place: Place::from_datetime(at), user: UserId(user), active };
-        people.entry(ProductId(product)).or_default().push(person);
-    }
-    Ok(Ranges { people, upto })
+    Ranges::read(db, query, rows_max).await
 }
 
 /// Queries over so many spans, read apart, are kept: most are over few.

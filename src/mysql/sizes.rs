@@ -3,6 +3,8 @@
 //! One that is not kept is closed after its use, by a packet that nobody answers; the driver leaves Nagle's algorithm on, so
 //! that what is asked next waits for the server's delayed ACK: 40 ms.
 
+use sqlx::{MySql, QueryBuilder};
+
 /// The greatest size.
 pub(crate) const SIZE_MAX: usize = 4_096;
 
@@ -13,6 +15,16 @@ pub(crate) fn filled<T>(values: &[T]) -> impl Iterator<Item = &T> {
         count => count,
     };
     values.iter().chain(values.last().into_iter().cycle()).take(size)
+}
+
+/// Binds a number of each of these values, [`filled`], as a list with commas; returns how many.
+pub(crate) fn push_filled<T>(query: &mut QueryBuilder<MySql>, values: &[T], number: impl Fn(&T) -> i64) -> usize {
+    let (mut list, mut bound) = (query.separated(", "), 0);
+    for value in filled(values) {
+        list.push_bind(number(value));
+        bound += 1;
+    }
+    bound
 }
 
 /// These values in portions whose sizes are powers of two up to `most`, itself one: the greatest first.

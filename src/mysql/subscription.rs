@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::NaiveDateTime;
 use sqlx::{MySqlConnection, MySqlPool, QueryBuilder};
 
-use super::sizes::{filled, portions};
+use super::sizes::{filled, portions, push_filled};
 use crate::ids::{Place, ProductId, UserId};
 
 /// Users named in one statement.
@@ -158,10 +158,7 @@ async fn known_users(
 
 fn push_users(query: &mut QueryBuilder<sqlx::MySql>, users: &[UserId]) {
     query.push(" AND user_id IN (");
-    let mut list = query.separated(", ");
-    for user in filled(users) {
-        list.push_bind(user.0);
-    }
+    push_filled(query, users, |user| user.0);
     query.push(")");
 }
 

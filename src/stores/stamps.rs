@@ -6,7 +6,7 @@ use sqlx::{MySqlExecutor, QueryBuilder};
 
 use crate::{
     ids::{Channel, ParseError, ProductId},
-    mysql::{setting::KNOWN_CHANNELS, sizes::filled},
+    mysql::{setting::KNOWN_CHANNELS, sizes::push_filled},
     round::Stamp,
 };
 
@@ -38,10 +38,7 @@ pub async fn lane_stamps(
            MAX(CASE WHEN status = 'QUEUED' AND started_at IS NULL THEN restock_round END)
          FROM product_notification_history WHERE product_id IN (",
     );
-    let mut list = query.separated(", ");
-    for product in filled(products) {
-        list.push_bind(product.0);
-    }
+    push_filled(&mut query, products, |product| product.0);
     query.push(") GROUP BY product_id, channel, epoch");
     let rows: Vec<(i64, String, u64, u64, u32, Option<u32>)> = query.build_query_as().fetch_all(db).await?;
     for (product, channel, epoch, version, round, unbegun) in rows {

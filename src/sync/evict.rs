@@ -6,7 +6,7 @@ use sqlx::QueryBuilder;
 
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId},
-    mysql::{answered, sizes::filled},
+    mysql::{answered, sizes::push_filled},
     redis::scripts::{Evict, Evicted},
     round::Stamp,
     stores::{StoreError, Stores, all_channels, lane_stamps},
@@ -91,8 +91,8 @@ impl Eviction {
 
 async fn product_stamps(stores: &Stores, products: &[ProductId]) -> sqlx::Result<HashMap<ProductId, Stamp>> {
     let mut query = QueryBuilder::new("SELECT id, epoch, version FROM product WHERE id IN (");
-    push_ids(&mut query, products);
-    let rows: Vec<(i64, u64, u64)> = query.build_query_as().fetch_all(&stores.mysql).await?;
+    push_filled(&mut query, products, |product| product.0);
+    let rows: Vec<(i64, u64, u64)> = query.push(")").build_query_as().fetch_all(&stores.mysql).await?;
     Ok(rows.into_iter().map(|(id, epoch, version)| (ProductId(id), Stamp { epoch, version })).collect())
 }
 
@@ -100,15 +100,7 @@ async fn product_stamps(stores: &Stores, products: &[ProductId]) -> sqlx::Result
 async fn refused_products(stores: &Stores, products: &[ProductId]) -> sqlx::Result<BTreeSet<ProductId>> {
     let mut query =
         QueryBuilder::new("SELECT DISTINCT product_id FROM log_dead WHERE mended_at IS NULL AND product_id IN (");
-    push_ids(&mut query, products);
-    let ids: Vec<i64> = query.build_query_scalar().fetch_all(&stores.mysql).await?;
+    push_filled(&mut query, products, |product| product.0);
+    let ids: Vec<i64> = query.push(")").build_query_scalar().fetch_all(&stores.mysql).await?;
     Ok(ids.into_iter().map(ProductId).collect())
-}
-
-fn push_ids(query: &mut QueryBuilder<sqlx::MySql>, products: &[ProductId]) {
-    let mut list = query.separated(", ");
-    for product in filled(products) {
-        list.push_bind(product.0);
-    }
-    query.push(")");
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::batch::Batch;
-use crate::{ids::ProductId, mysql::sizes::filled};
+use crate::{ids::ProductId, mysql::sizes::push_filled};
 
 /// Locks the products of a batch until the end of the transaction, as a check does; answers whether a check has reserved an
 /// epoch for one of them since something in the batch was written. A lane that Redis kept goes on under its old epoch, so
@@ -23,10 +23,7 @@ pub(super) async fn is_overtaken(tx: &mut MySqlConnection, batch: &Batch) -> sql
     }
     let mut query = QueryBuilder::new("SELECT id, reserved_epoch FROM product WHERE id IN (");
     let products: Vec<ProductId> = epochs.keys().copied().collect();
-    let mut ids = query.separated(", ");
-    for product in filled(&products) {
-        ids.push_bind(product.0);
-    }
+    push_filled(&mut query, &products, |product| product.0);
     // By number, as everybody who locks several. Not in share mode: who then writes one that a check waits for would have to
     // wait for that check.
     query.push(") ORDER BY id FOR UPDATE");

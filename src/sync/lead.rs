@@ -112,7 +112,7 @@ impl Lead {
     /// # Errors
     /// Those of both stores.
     pub async fn reconcile(&mut self) -> Result<Reconciled, StoreError> {
-        reconcile::step_at_once(&self.stores, self.partition).await
+        Ok(reconcile::step(&self.stores, self.partition, None).await?.unwrap_or_default())
     }
 
     /// Forgets products that were left alone for `idle_ms`; returns how many.

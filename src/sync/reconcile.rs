@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use tokio::{sync::Notify, time::timeout};
 
 use crate::{
@@ -39,36 +39,19 @@ pub struct Reconciled {
     pub canceled: usize,
 }
 
-/// Mirrors the settings, then goes through all open rounds of a partition: with rests, so that where a hundred thousand
-/// wait, looking at them does not cost more than working them; without, and from the start, once `alarm` is given.
-pub(super) async fn step(stores: &Stores, partition: Partition, alarm: &Notify) -> Result<Reconciled, StoreError> {
-    mirror(stores, partition).await?;
-    let is_alarmed = alarm.notified().now_or_never().is_some();
-    match sweep(stores, partition, (!is_alarmed).then_some(alarm)).await? {
-        Some(done) => Ok(done),
-        None => Ok(sweep(stores, partition, None).await?.unwrap_or_default()),
-    }
-}
-
-/// The same at once.
-pub(super) async fn step_at_once(stores: &Stores, partition: Partition) -> Result<Reconciled, StoreError> {
-    mirror(stores, partition).await?;
-    Ok(sweep(stores, partition, None).await?.unwrap_or_default())
-}
-
-async fn mirror(stores: &Stores, partition: Partition) -> Result<(), StoreError> {
-    let channels = channel_list(&stores.settings.channels);
-    stores.redis.mirror_channels(partition, &channels).await?;
-    Ok(stores.redis.mirror_first(partition, stores.settings.partitions, &channels).await?)
-}
-
-/// Goes through all open rounds; with an alarm to listen to it rests after each page, and ends there with `None` when the
-/// alarm is given. Not within a page: what is asked of MySQL is heard to its end.
-async fn sweep(
+/// Mirrors the settings, then goes through all open rounds of a partition.
+///
+/// With an alarm to listen to it rests after each page, so that where a hundred thousand wait, looking at them does not cost
+/// more than working them; given, the alarm ends that with `None`, and the next step must not rest. Not within a page: what
+/// is asked of MySQL is heard to its end.
+pub(super) async fn step(
     stores: &Stores,
     partition: Partition,
     resting: Option<&Notify>,
 ) -> Result<Option<Reconciled>, StoreError> {
+    let channels = channel_list(&stores.settings.channels);
+    stores.redis.mirror_channels(partition, &channels).await?;
+    stores.redis.mirror_first(partition, stores.settings.partitions, &channels).await?;
     let mut done = Reconciled::default();
     for status in [Status::Queued, Status::InProgress] {
         let mut after = ProductId(0);

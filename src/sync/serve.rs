@@ -228,39 +228,43 @@ async fn upkeep_loop(
     meters: &FlushMeters,
 ) {
     let mut failures = Failures::new("reconciling", partition);
-    // What an earlier leader left undone is not known.
-    alarm.notify_one();
+    // Not at first, since what an earlier leader left undone is not known; nor after an alarm or a failure.
+    let mut may_rest = false;
     loop {
-        match upkeep(stores, &mut eviction, partition, (alarm, meters)).await {
-            Ok(()) => failures.went_well(),
-            Err(error) => {
-                alarm.notify_one();
-                sleep(failures.failed(&error)).await;
-                continue;
+        may_rest = match upkeep(stores, &mut eviction, partition, may_rest.then_some(alarm), meters).await {
+            Ok(is_whole) => {
+                failures.went_well();
+                is_whole
+                    && tokio::select! {
+                        () = alarm.notified() => false,
+                        () = sleep(RECONCILE_EVERY) => true,
+                    }
             }
-        }
-        tokio::select! {
-            // Kept for the next turn, which then does not rest.
-            () = alarm.notified() => alarm.notify_one(),
-            () = sleep(RECONCILE_EVERY) => {}
-        }
+            Err(error) => {
+                sleep(failures.failed(&error)).await;
+                false
+            }
+        };
     }
 }
 
+/// False when the alarm that it listened to while it rested has ended it.
 async fn upkeep(
     stores: &mut Stores,
     eviction: &mut Eviction,
     partition: Partition,
-    (alarm, meters): (&Notify, &FlushMeters),
-) -> Result<(), StoreError> {
+    resting: Option<&Notify>,
+    meters: &FlushMeters,
+) -> Result<bool, StoreError> {
     reload(stores).await?;
-    let done = reconcile::step(stores, partition, alarm).await?;
+    let Some(done) = reconcile::step(stores, partition, resting).await? else { return Ok(false) };
     meters.reconciles.increment(1);
     meters.repairs.increment(done.checked as u64);
     if done.checked > 0 {
         tracing::info!(%partition, checked = done.checked, "repaired Redis from MySQL");
     }
-    eviction.step(stores).await.map(drop)
+    eviction.step(stores).await?;
+    Ok(true)
 }
 
 /// A change of the settings is mirrored and applied at once, not at the next turn.

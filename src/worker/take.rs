@@ -158,8 +158,7 @@ async fn see(deps: &Deps, id: ProductId) -> Result<Seen, StoreError> {
         Some(look) => look,
         None => answered(look_alone(deps, id)).await?,
     };
-    let newest = look.as_ref().and_then(|look| look.newest);
-    let Some(Look { sku, name, line, .. }) = look else { return Ok(Seen::default()) };
+    let Some(Look { sku, name, newest, line }) = look else { return Ok(Seen::default()) };
     let card = Some(Arc::new(ProductCard { id, sku, name }));
     Ok(Seen { look: FirstLook { newest, ..FirstLook::default() }, card, line: line.map(|people| (people, at)) })
 }

@@ -129,16 +129,8 @@ pub(in crate::api) fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, P
 #[cfg(test)]
 mod tests {
     use axum::{http::StatusCode, response::IntoResponse};
-    use serde::Deserialize;
 
-    use super::*;
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Wish {
-        #[expect(dead_code, reason = "it is only read")]
-        quantity: u32,
-    }
+    use super::{super::tests::Wish, *};
 
     #[test]
     fn what_is_wrong_with_a_body_is_named() {
