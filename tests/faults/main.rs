@@ -24,6 +24,7 @@ mod moods;
 mod report;
 mod run;
 mod stage;
+mod standstill;
 mod strike;
 mod watch;
 

@@ -6,7 +6,9 @@ use restock::clock::wall_us;
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{checkers, deck, end, form::Form, load::Shopkeeper, report::Report, stage::Stage, strike, watch};
+use super::{
+    checkers, deck, end, form::Form, load::Shopkeeper, report::Report, stage::Stage, standstill, strike, watch,
+};
 
 pub(crate) async fn run(form: Form, seed: u64) -> Report {
     restock::config::install_tls_provider();
@@ -31,12 +33,14 @@ pub(crate) async fn run(form: Form, seed: u64) -> Report {
     stop_load.cancel();
     let calm_us = wall_us();
     let deadline = Instant::now() + form.rest_within;
+    let witness = tokio::spawn(standstill::witness(stage.clone()));
     let shopkeepers = each(&stage, shopkeepers.join_all().await, |keeper| keeper.settle(deadline)).await;
     // From here on nothing fails, and everything can be judged.
     let calm = Duration::from_micros(checkers::CALM_US.unsigned_abs());
     tokio::time::sleep(calm).await;
     each(&stage, shopkeepers, |keeper| keeper.tell_everybody(deadline)).await;
     rest(&stage, deadline).await;
+    witness.abort();
     stop_watch.cancel();
     let seen = watching.await.expect("the watch ends");
     let end = end::gather(&stage, seen).await;
