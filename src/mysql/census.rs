@@ -28,7 +28,7 @@ pub struct Census {
 
 /// By an index that begins with `status`.
 const OPEN: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM product_notification_history WHERE status = ? LIMIT ?) counted";
-/// By the index `ended`; then, once for each lane, one step back from the end of its product's rounds. (MySQL 9 walks all of
+/// By the same; then, once for each lane, one step back from the end of its product's rounds. (MySQL 9 walks all of
 /// them instead: for each round that ended it would walk ten million rows.)
 const ENDED: &str = "SELECT COUNT(*) FROM (
         SELECT product_id, channel, MAX(restock_round) AS last_round FROM (

@@ -127,16 +127,18 @@ async fn look(
         let (tries, reason) = (found.tries, reason::of_outcome(found.outcome));
         return Ok(row(Some(found), Some(tries), reason));
     }
+    let tries = tries(sources, known, person, user).await?;
     let told_in = before.iter().rev().find(|round| round.channel == channel && round.outcome.is_some());
     let case = reason::Case {
         row: &known.row,
         is_live: known.live.is_some(),
         person,
         user,
+        tries,
         told_in: told_in.map(|round| round.round),
     };
     let reason = Some(reason::of_silence(&case));
-    Ok(row(None, tries(sources, known, person, user).await?, reason))
+    Ok(row(None, tries, reason))
 }
 
 /// The tries of who is next in line: only theirs are kept.

@@ -75,7 +75,7 @@ pub(super) async fn step(
     Ok(Some(done))
 }
 
-/// Products of this partition with a round of this status, by number: a page of one index.
+/// Products of this partition with a round of this open status, by number: a page of one index.
 async fn open_products(
     stores: &Stores,
     partition: Partition,
@@ -84,7 +84,7 @@ async fn open_products(
 ) -> sqlx::Result<Vec<ProductId>> {
     let ids: Vec<i64> = sqlx::query_scalar(
         "SELECT DISTINCT product_id FROM product_notification_history
-         WHERE status = ? AND product_id > ? AND MOD(product_id, ?) = ? ORDER BY product_id LIMIT ?",
+         WHERE status = ? AND ended_at IS NULL AND product_id > ? AND MOD(product_id, ?) = ? ORDER BY product_id LIMIT ?",
     )
     .bind(status.as_str())
     .bind(after.0)

@@ -11,19 +11,21 @@ use std::{
 };
 
 use chrono::NaiveDateTime;
-use sqlx::{MySql, MySqlPool, QueryBuilder};
+use sqlx::{AssertSqlSafe, MySql, MySqlPool, QueryBuilder};
 use tokio::{sync::mpsc, time::sleep};
 
 use crate::{
     ids::{LaneId, ParseError, Partition, Place, ProductId, Round},
     mysql::many::{self, Span},
-    round::RoundState,
+    round::{RoundState, Status},
 };
 
 /// The most rounds that wait to be counted; more are found in MySQL after them.
 const WAITING_MAX: usize = 10_000;
 /// Rounds without a total read at once.
 const MISSED_ROWS: u32 = 500;
+/// An earlier leader died before it had counted rounds that ended at most so long before: by far.
+const ENDED_LATELY: &str = "> UTC_TIMESTAMP(6) - INTERVAL 7 DAY";
 /// A round that has begun is counted so much later: a short one has ended by then, and says its total itself.
 const COUNT_AFTER: Duration = Duration::from_secs(1);
 /// The most rounds counted by one query.
@@ -135,18 +137,29 @@ impl Counter {
         Ok(())
     }
 
-    /// Counts every round that has begun and has no total, also one that has ended.
+    /// Counts every round that has begun and has no total, also one that has ended lately.
     async fn count_missed(&mut self, db: &MySqlPool) -> sqlx::Result<()> {
+        for status in Status::ALL {
+            self.count_missed_of(db, status).await?;
+        }
+        Ok(())
+    }
+
+    async fn count_missed_of(&mut self, db: &MySqlPool, status: Status) -> sqlx::Result<()> {
+        let ended = if status.is_open() { "IS NULL" } else { ENDED_LATELY };
+        let sql = format!(
+            "SELECT product_id, channel, restock_round, from_place, upto_place FROM product_notification_history
+             WHERE status = ? AND ended_at {ended} AND total IS NULL AND started_at IS NOT NULL AND MOD(product_id, ?) = ?
+             LIMIT ?"
+        );
         loop {
-            let missed: Vec<BegunRow> = sqlx::query_as(
-                "SELECT product_id, channel, restock_round, from_place, upto_place FROM product_notification_history
-                 WHERE total IS NULL AND started_at IS NOT NULL AND MOD(product_id, ?) = ? LIMIT ?",
-            )
-            .bind(self.partitions)
-            .bind(self.partition.0)
-            .bind(MISSED_ROWS)
-            .fetch_all(db)
-            .await?;
+            let missed: Vec<BegunRow> = sqlx::query_as(AssertSqlSafe(sql.as_str()))
+                .bind(status.as_str())
+                .bind(self.partitions)
+                .bind(self.partition.0)
+                .bind(MISSED_ROWS)
+                .fetch_all(db)
+                .await?;
             let is_last = missed.len() < MISSED_ROWS as usize;
             let mut missed: Vec<Begun> = missed.into_iter().map(Begun::read).collect::<Result<_, _>>()?;
             missed.sort_by(|a, b| a.key().cmp(&b.key()));

@@ -59,7 +59,7 @@ impl Verifier {
         loop {
             let products: Vec<i64> = sqlx::query_scalar(
                 "SELECT DISTINCT product_id FROM product_notification_history
-                 WHERE status IN ('QUEUED', 'IN_PROGRESS') AND product_id > ? AND MOD(product_id, ?) = ?
+                 WHERE status IN ('QUEUED', 'IN_PROGRESS') AND ended_at IS NULL AND product_id > ? AND MOD(product_id, ?) = ?
                  ORDER BY product_id LIMIT ?",
             )
             .bind(after)

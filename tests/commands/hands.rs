@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use restock::demo::receiver::{Reaction, Receiver};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::shop::Shop;
 
@@ -61,11 +61,13 @@ async fn who_is_next_in_line_is_shown_with_their_tries() {
     let url = receiver.url();
     let options = ["--webhook-url", &url, "--send-timeout-ms", "200", "--retry-max", "2"];
     let _roles = (shop.flusher(), shop.worker(&options));
-    assert_eq!(shop.run(&["enqueue", "42", "--wait"]).await.code, 11);
-    let why = shop.json(&["why", "42", "--user", "1001"]).await;
+    shop.done(&["enqueue", "42"]).await;
+    let reason = |why: &Value| why["rounds"][0]["reason"].as_str().unwrap_or_default().to_owned();
+    shop.until(&["why", "42", "--user", "1001"], |why| reason(why).contains("is being tried")).await;
+    let ended = "which ended the round: no answer";
+    let why = shop.until(&["why", "42", "--user", "1001"], |why| reason(why).contains(ended)).await;
     let round = &why["rounds"][0];
     assert!(round["tries"].as_u64().is_some_and(|tries| tries >= 2), "{round}");
-    assert!(round["reason"].as_str().expect("a reason").contains("which ended the round: no answer"), "{round}");
     // Who was told ahead of them needs not be told again.
     let ahead = shop.json(&["why", "42", "--user", "1002"]).await;
     assert_eq!((&ahead["rounds"][0]["outcome"], &ahead["rounds"][0]["tries"]), (&json!("SENT"), &json!(1)));

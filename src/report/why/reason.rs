@@ -17,6 +17,8 @@ pub(super) struct Case<'a> {
     pub(super) person: Option<&'a Person>,
     /// Who.
     pub(super) user: UserId,
+    /// Of the next in line: attempts made for them by now.
+    pub(super) tries: Option<u32>,
     /// The last round before in which they have an outcome on this channel.
     pub(super) told_in: Option<Round>,
 }
@@ -66,7 +68,12 @@ pub(super) fn of_silence(case: &Case<'_>) -> String {
         _ if state.status.is_open() && case.row.is_paused => {
             "its turn has not come, and the product is paused".to_owned()
         }
-        _ if state.status.is_open() => "its turn has not come".to_owned(),
+        _ if state.status.is_open() => match case.tries {
+            None => "its turn has not come".to_owned(),
+            Some(0) => "is the next in line".to_owned(),
+            Some(1) => "is being tried: one attempt so far".to_owned(),
+            Some(tries) => format!("is being tried: {tries} attempts so far"),
+        },
         _ if state.blocked_user == Some(case.user) => format!("could not be told, which ended the round: {why}"),
         _ => format!("the round ended before this place: {why}"),
     }
@@ -114,9 +121,13 @@ mod tests {
     }
 
     fn said(row: &RoundRow, place: i64, active: bool) -> String {
+        said_after(row, place, active, None)
+    }
+
+    fn said_after(row: &RoundRow, place: i64, active: bool, tries: Option<u32>) -> String {
         let person = Person { place: Place(place), user: UserId(place), active };
         let told_in = (place == 33).then_some(Round(2));
-        of_silence(&Case { row, is_live: false, person: Some(&person), user: person.user, told_in })
+        of_silence(&Case { row, is_live: false, person: Some(&person), user: person.user, tries, told_in })
     }
 
     #[test]
@@ -135,6 +146,9 @@ mod tests {
         ] {
             let said = said(row, place, active);
             assert!(said.contains(word), "{place}: {said}");
+        }
+        for (tries, word) in [(0, "next in line"), (1, "one attempt"), (3, "3 attempts")] {
+            assert!(said_after(&open, 31, true, Some(tries)).contains(word));
         }
         let unbegun = RoundState { started_us: None, ..round(Status::Queued).state };
         let paused = RoundRow { state: unbegun, is_paused: true, ..round(Status::Queued) };
