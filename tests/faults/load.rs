@@ -22,6 +22,15 @@ const PAUSE: Duration = Duration::from_millis(150);
 /// A call to stores that are down does not hold up a shopkeeper for longer.
 const CALL_MAX: Duration = Duration::from_secs(10);
 
+/// What came of a try to resume a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resumed {
+    /// It goes on, or a store failed: what happens to it is seen in MySQL.
+    Perhaps,
+    /// Stock is gone: it goes on with the next restock.
+    NothingToSell,
+}
+
 /// Looks after one product.
 #[derive(Debug)]
 pub(crate) struct Shopkeeper {
@@ -237,7 +246,7 @@ impl Shopkeeper {
     }
 
     /// Whether its newest round has ended, and no request waits for another one. One that was cut off by an error is
-    /// resumed; `completed` is meant to be the last, whatever cuts it off.
+    /// resumed while there is stock; `completed` is meant to be the last, whatever cuts it off.
     async fn has_ended(&mut self, completed: bool) -> bool {
         if self.pending().await != Some(0) {
             return false;
@@ -246,10 +255,7 @@ impl Shopkeeper {
         match status {
             Status::Completed => true,
             status if status.is_open() => false,
-            Status::CanceledByError => {
-                self.resume(blocked.is_some()).await;
-                false
-            }
+            Status::CanceledByError if self.resume(blocked.is_some()).await != Resumed::NothingToSell => false,
             _ if completed => {
                 self.announce().await;
                 false
@@ -258,13 +264,17 @@ impl Shopkeeper {
         }
     }
 
-    async fn resume(&mut self, is_blocked: bool) {
+    async fn resume(&mut self, is_blocked: bool) -> Resumed {
         self.act();
         let how = if is_blocked && self.random.random_range(0..2) == 0 { Resume::Skip } else { Resume::Plain };
         let channel = webhook();
         let resume = self.stage.producer.resume(self.id(), &channel, how);
-        drop(timeout(CALL_MAX, resume).await);
+        let resumed = timeout(CALL_MAX, resume).await;
         self.act();
+        match resumed {
+            Ok(Err(ProducerError::NoStock { .. })) => Resumed::NothingToSell,
+            _ => Resumed::Perhaps,
+        }
     }
 
     /// Where it stands, for a complaint.
