@@ -64,7 +64,9 @@ impl Flush {
                 if !self.position.incarnation.is_empty() {
                     tracing::warn!(%partition, incarnation, "Redis was emptied or replaced: the log starts anew");
                 }
-                if !self.follow(db, Position { incarnation, last: EntryId::ZERO }).await? {
+                // What an earlier Redis, come back, had deleted is nothing that MySQL lacks.
+                let last = parse_id(&head.max_deleted_id)?;
+                if !self.follow(db, Position { incarnation, last }).await? {
                     return Ok(false);
                 }
             }

@@ -105,21 +105,20 @@ pub(super) enum Match {
     Another,
     /// Redis lost the end of the log, which MySQL has.
     TailLost,
-    /// Entries were deleted that MySQL does not have: it was set back to an earlier state.
+    /// Entries were deleted that MySQL does not have: it was set back to an earlier state, or made anew.
     WentBack,
 }
 
 /// Judges by the head of the log.
+///
+/// Only the leader deletes entries, and not before MySQL has them, so that a log of which more was deleted than MySQL knows
+/// tells of a MySQL that was set back; also where Redis was emptied meanwhile, since ids are times.
 pub(super) fn judge(position: &Position, head: &LogHead) -> Result<Match, ParseError> {
     let (last, deleted): (EntryId, EntryId) = (head.last_id.parse()?, head.max_deleted_id.parse()?);
     Ok(match &head.incarnation {
-        // A MySQL that knows of no log at all, beside a log of which some was taken: it was made anew.
-        Some(_) if position.incarnation.is_empty() && deleted > EntryId::ZERO => Match::WentBack,
-        Some(incarnation) if *incarnation == position.incarnation => match () {
-            () if deleted > position.last => Match::WentBack,
-            () if last < position.last => Match::TailLost,
-            () => Match::Sound,
-        },
+        Some(_) if deleted > position.last => Match::WentBack,
+        Some(incarnation) if *incarnation == position.incarnation && last < position.last => Match::TailLost,
+        Some(incarnation) if *incarnation == position.incarnation => Match::Sound,
         _ => Match::Another,
     })
 }
@@ -145,7 +144,9 @@ mod tests {
         assert_eq!(judged("a", "5-0", Some("a"), "4-9", "3-0"), Match::TailLost);
         assert_eq!(judged("a", "5-0", Some("a"), "9-0", "5-1"), Match::WentBack);
         assert_eq!(judged("a", "5-0", None, "0-0", "0-0"), Match::Another);
-        assert_eq!(judged("a", "5-0", Some("b"), "9-0", "8-0"), Match::Another);
+        assert_eq!(judged("a", "5-0", Some("b"), "4-0", "3-0"), Match::Another);
+        assert_eq!(judged("a", "5-0", Some("b"), "9-0", "0-0"), Match::Another);
+        assert_eq!(judged("a", "5-0", Some("b"), "9-0", "8-0"), Match::WentBack);
         assert_eq!(judged("", "0-0", Some("b"), "9-0", "0-0"), Match::Another);
         assert_eq!(judged("", "0-0", Some("b"), "9-0", "8-0"), Match::WentBack);
     }

@@ -1,6 +1,6 @@
 //! What a MySQL that was set back must learn again, it learns before its position moves on.
 
-use restock::{outcome::Outcome, redis::scripts::Advanced};
+use restock::{outcome::Outcome, redis::scripts::Advanced, sync::Relayed};
 
 use super::fixture::{PARTITION, Shop, advance, flush, settled};
 
@@ -76,4 +76,36 @@ async fn what_a_deleted_log_held_of_a_product_that_somebody_holds_is_logged_agai
     somebody.rollback().await.unwrap();
     assert!(flush(&mut lead).await);
     assert_eq!(shop.rows(ROUNDS).await, ["7 1 COMPLETED 1", "8 1 COMPLETED 1"]);
+}
+
+/// What becomes of a row of the outbox that was there when MySQL's position was changed, after so many looks at the log.
+async fn relayed_after(shop: &Shop, (incarnation, last): (&str, &str), looks: usize) -> Relayed {
+    shop.execute(&format!(
+        "UPDATE flush_position SET incarnation = '{incarnation}', last_entry = '{last}';
+         INSERT INTO restock_request (product_id, quantity) VALUES (7, 5)"
+    ))
+    .await;
+    for _ in 1..looks {
+        // The next leader looks again.
+        let mut lead = shop.lead().await;
+        assert!(flush(&mut lead).await);
+        lead.resign().await;
+    }
+    let mut lead = shop.lead().await;
+    assert!(flush(&mut lead).await);
+    lead.relay().await.expect("both stores answer")
+}
+
+#[tokio::test]
+async fn a_mysql_from_before_redis_was_emptied_holds_requests_from_the_first_look_on() {
+    let shop = Shop::open().await;
+    with_ended_rounds(&shop, &[7]).await;
+    assert_eq!(relayed_after(&shop, ("elder", "1-1"), 1).await, Relayed::Done(0));
+}
+
+#[tokio::test]
+async fn a_redis_from_before_it_was_emptied_holds_no_requests() {
+    let shop = Shop::open().await;
+    with_ended_rounds(&shop, &[7]).await;
+    assert_eq!(relayed_after(&shop, ("younger", "99999999999999-0"), 2).await, Relayed::Done(1));
 }
