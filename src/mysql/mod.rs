@@ -31,6 +31,7 @@ pub mod prune;
 pub mod refused;
 pub mod request;
 pub mod schema;
+pub mod session;
 pub mod setting;
 pub(crate) mod sizes;
 pub mod subscription;
@@ -86,7 +87,7 @@ pub fn connect_lazily(url: &SecretString, connections_max: u32) -> sqlx::Result<
 /// # Errors
 /// When the URL cannot be read.
 pub fn connect_impatiently(url: &SecretString, connections_max: u32, most: Duration) -> sqlx::Result<MySqlPool> {
-    Ok(pool(connections_max, Some(lock_wait(most))).connect_lazy_with(options(url)?))
+    Ok(pool(connections_max, Some(session::lock_wait(most))).connect_lazy_with(options(url)?))
 }
 
 /// The same for reading beside the work: MySQL itself gives up a SELECT after `most`, also when nobody waits for it any more.
@@ -159,18 +160,6 @@ async fn open(options: &MySqlConnectOptions) -> sqlx::Result<MySqlConnection> {
 
 async fn prepare(connection: &mut MySqlConnection) -> sqlx::Result<()> {
     sqlx::raw_sql(SESSION).execute(connection).await.map(drop)
-}
-
-/// Sets how long this session waits for a lock that somebody else holds; by default it would be for 50 s.
-///
-/// # Errors
-/// Those of MySQL.
-pub async fn wait_for_locks(db: &mut MySqlConnection, most: Duration) -> sqlx::Result<()> {
-    sqlx::raw_sql(AssertSqlSafe(lock_wait(most))).execute(db).await.map(drop)
-}
-
-fn lock_wait(most: Duration) -> String {
-    format!("SET SESSION innodb_lock_wait_timeout = {}", most.as_secs().max(1))
 }
 
 /// A stored text that should be a name but cannot be read as one.

@@ -10,7 +10,7 @@ use sqlx::{Connection, FromRow, MySqlConnection};
 use super::{LaneStamps, StoreError, Stores, lane_stamps};
 use crate::{
     ids::{Channel, ProductId, Round},
-    mysql::{answered, history, wait_for_locks},
+    mysql::{answered, history, session},
     redis::scripts::{Hydrate, Hydrated, LaneRecord, channel_list},
     round::{RoundState, Stamp, Status},
 };
@@ -85,8 +85,20 @@ impl Stores {
 
     async fn attempt(&self, product: ProductId, above: u64) -> Result<Attempt, StoreError> {
         let mut connection = self.mysql.acquire().await?;
-        wait_for_locks(&mut connection, LOCK_WAIT).await?;
-        let Some(epoch) = reserve_epoch(&mut connection, product, above).await? else {
+        session::hold_locks(&mut connection, LOCK_WAIT).await?;
+        let done = self.attempt_by(&mut connection, product, above).await?;
+        // After an error it may be silent no longer: the pool makes another one.
+        session::let_go(&mut connection).await?;
+        Ok(done)
+    }
+
+    async fn attempt_by(
+        &self,
+        connection: &mut MySqlConnection,
+        product: ProductId,
+        above: u64,
+    ) -> Result<Attempt, StoreError> {
+        let Some(epoch) = reserve_epoch(&mut *connection, product, above).await? else {
             return Ok(Attempt::NoSuchProduct);
         };
         let mut tx = connection.begin().await?;

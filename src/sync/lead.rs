@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{AssertSqlSafe, MySql, MySqlConnection, pool::PoolConnection};
+use sqlx::{MySql, MySqlConnection, pool::PoolConnection};
 use tokio::sync::Notify;
 
 use super::{
@@ -14,20 +14,17 @@ use super::{
 };
 use crate::{
     ids::Partition,
-    mysql::{self, answered},
+    mysql::{answered, session},
     stores::{StoreError, Stores},
 };
 
 /// How long a batch waits for somebody else's lock before it starts over.
 const LOCK_WAIT: Duration = Duration::from_secs(3);
-/// After so much silence the server takes a leader for gone, and frees its lock: when its machine has lost its power, or
-/// the way to it is cut, nothing else tells. By default the server would wait for hours.
-const SILENCE_MAX_S: u64 = 15;
 /// A leader that has nothing to ask says a word so often.
 const WORD_EVERY: Duration = Duration::from_secs(4);
 
 // Between two words there may be as many waits for Redis as one turn has.
-const _: () = assert!(WORD_EVERY.as_secs() * 3 < SILENCE_MAX_S);
+const _: () = assert!(WORD_EVERY.as_secs() * 3 < session::SILENCE_MAX.as_secs());
 
 /// The name of the lock holds the database, because a lock is the server's, and is short enough for MySQL's 64
 /// characters.
@@ -65,8 +62,7 @@ impl Lead {
         }
         // From here on the connection must never go back to the pool with the lock.
         connection.close_on_drop();
-        mysql::wait_for_locks(&mut connection, LOCK_WAIT).await?;
-        sqlx::raw_sql(AssertSqlSafe(silence_max())).execute(&mut *connection).await?;
+        session::hold_locks(&mut connection, LOCK_WAIT).await?;
         let (totals, counter) = Totals::channel(partition, stores.settings.partitions);
         let alarm = Arc::new(Notify::new());
         let flush = Flush::start(stores.clone(), partition, &mut connection, totals, Arc::clone(&alarm)).await?;
@@ -129,13 +125,6 @@ impl Lead {
             tracing::debug!(%error, "the leader's connection was already closed");
         }
     }
-}
-
-/// Also in the middle of a statement or of an answer, for which the server has limits of their own.
-fn silence_max() -> String {
-    let limits =
-        ["wait_timeout", "net_read_timeout", "net_write_timeout"].map(|name| format!("{name} = {SILENCE_MAX_S}"));
-    format!("SET SESSION {}", limits.join(", "))
 }
 
 /// Waits for something while the leader's connection, which holds the lock, does not fall silent.
