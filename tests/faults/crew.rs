@@ -16,6 +16,15 @@ use tokio::{
     sync::Mutex,
 };
 
+/// Where a process logs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Disk {
+    /// A file of its own.
+    Free,
+    /// One that takes nothing more.
+    Full,
+}
+
 /// A running worker or flusher.
 #[derive(Debug)]
 pub(crate) struct Role {
@@ -25,10 +34,14 @@ pub(crate) struct Role {
 }
 
 impl Role {
-    /// Starts a program with its log in a file of its own.
-    pub(crate) fn start(name: String, mut command: Command, folder: &Path) -> Self {
-        let log = folder.join(format!("{name}.log"));
-        let file = File::create(&log).expect("the folder of the run can be written");
+    /// Starts a program; its log is in this folder, where the disk is free.
+    pub(crate) fn start(name: String, mut command: Command, folder: &Path, disk: Disk) -> Self {
+        let log = match disk {
+            Disk::Free => folder.join(format!("{name}.log")),
+            Disk::Full => PathBuf::from("/dev/full"),
+        };
+        let file = File::options().write(true).create(disk == Disk::Free).open(&log);
+        let file = file.expect("the folder of the run can be written");
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).kill_on_drop(true).spawn();
         Self { name, child: child.expect("the program starts"), log }
     }
@@ -44,7 +57,9 @@ impl Role {
     /// What it says when it has ended although nobody told it to.
     pub(crate) fn complaint(&mut self) -> Option<String> {
         let status = self.child.try_wait().expect("it can be waited for")?;
-        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        // From a full disk one could read without end.
+        let log =
+            if self.log.is_file() { std::fs::read_to_string(&self.log).unwrap_or_default() } else { String::new() };
         let last = log.lines().last().unwrap_or("its log is empty");
         Some(format!("{} ended by itself with {status}: {last}", self.name))
     }

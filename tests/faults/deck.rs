@@ -40,9 +40,11 @@ kinds! {
     WorkerKill, "worker: kill -9", Worker, 5, 170;
     WorkerFreeze, "worker: SIGSTOP, SIGCONT", Worker, 3, 80;
     WorkerRestart, "worker: SIGTERM, another in its place", Worker, 1, 20;
+    WorkerDiskFull, "worker: SIGTERM, another with its log on a full disk", Worker, 1, 8;
     FlusherKill, "flusher: kill -9", Flusher, 2, 40;
     FlusherFreeze, "flusher: SIGSTOP, SIGCONT", Flusher, 1, 25;
     FlusherRestart, "flusher: SIGTERM, another in its place", Flusher, 0, 10;
+    FlusherDiskFull, "flusher: SIGTERM, another with its log on a full disk", Flusher, 1, 5;
     RedisKill, "redis: kill -9, restart with its AOF", Redis, 1, 30;
     RedisRestart, "redis: SIGTERM, restart with its AOF", Redis, 1, 20;
     RedisTailLost, "redis: restart without the end of its AOF", Redis, 1, 12;

@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use super::{
-    crew::{Crew, Role},
+    crew::{Crew, Disk, Role},
     form::Form,
     ledger::{Lanes, Ledger},
     moods::Moods,
@@ -129,8 +129,8 @@ impl Stage {
             let table = "product_user_notification (product_id, created_at, user_id)";
             self.execute(&format!("INSERT INTO {table} VALUES {}", rows.join(","))).await;
         }
-        *self.crew.flushers.lock().await = (0..2).map(|_| self.flusher()).collect();
-        *self.crew.workers.lock().await = (0..self.form.workers).map(|_| self.worker()).collect();
+        *self.crew.flushers.lock().await = (0..2).map(|_| self.flusher(Disk::Free)).collect();
+        *self.crew.workers.lock().await = (0..self.form.workers).map(|_| self.worker(Disk::Free)).collect();
     }
 
     /// All products; the last is that of producers who race.
@@ -151,12 +151,12 @@ impl Stage {
         command
     }
 
-    pub(crate) fn flusher(&self) -> Role {
+    pub(crate) fn flusher(&self, disk: Disk) -> Role {
         let command = self.role(env!("CARGO_BIN_EXE_restock-flusher"), &self.wires.flusher_redis);
-        Role::start(format!("flusher-{}", self.crew.number()), command, &self.folder)
+        Role::start(format!("flusher-{}", self.crew.number()), command, &self.folder, disk)
     }
 
-    pub(crate) fn worker(&self) -> Role {
+    pub(crate) fn worker(&self, disk: Disk) -> Role {
         let mut command = self.role(env!("CARGO_BIN_EXE_restock-worker"), &self.wires.worker_redis);
         let form = &self.form;
         command
@@ -168,7 +168,7 @@ impl Stage {
             .env("RESTOCK_ATTEMPTS_MAX", "1000")
             .env("RESTOCK_RETRY_MAX", "4")
             .env("RESTOCK_RETRY_BUDGET_MS", "8000");
-        Role::start(format!("worker-{}", self.crew.number()), command, &self.folder)
+        Role::start(format!("worker-{}", self.crew.number()), command, &self.folder, disk)
     }
 
     pub(crate) async fn execute(&self, sql: &str) {

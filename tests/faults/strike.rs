@@ -14,6 +14,7 @@ use restock::clock::wall_us;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
+    crew::Disk,
     deck::{Kind, Planned},
     ledger::{Cost, Struck},
     moods::Mood,
@@ -39,10 +40,12 @@ async fn strike(stage: &Stage, fault: Planned) -> Cost {
     match fault.kind {
         Kind::WorkerKill => worker::kill(stage, fault).await,
         Kind::WorkerFreeze => worker::freeze(stage, fault).await,
-        Kind::WorkerRestart => worker::restart(stage, fault).await,
+        Kind::WorkerRestart => worker::restart(stage, fault, Disk::Free).await,
+        Kind::WorkerDiskFull => worker::restart(stage, fault, Disk::Full).await,
         Kind::FlusherKill => flusher::kill(stage, fault).await,
         Kind::FlusherFreeze => flusher::freeze(stage, fault).await,
-        Kind::FlusherRestart => flusher::restart(stage, fault).await,
+        Kind::FlusherRestart => flusher::restart(stage, fault, Disk::Free).await,
+        Kind::FlusherDiskFull => flusher::restart(stage, fault, Disk::Full).await,
         Kind::RedisKill => redis::kill(stage, fault).await,
         Kind::RedisRestart => redis::restart(stage, fault).await,
         Kind::RedisTailLost => redis::lose_tail(stage, fault).await,

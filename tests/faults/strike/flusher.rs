@@ -6,13 +6,13 @@ use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
 use super::{Cost, Planned, Stage};
-use crate::crew::Role;
+use crate::crew::{Disk, Role};
 
 fn victim(stage: &Stage, flushers: &mut [Role], fault: Planned) -> usize {
     let at = fault.victim % flushers.len();
     if let Some(complaint) = flushers[at].complaint() {
         stage.ledger.complain(complaint);
-        flushers[at] = stage.flusher();
+        flushers[at] = stage.flusher(Disk::Free);
     }
     at
 }
@@ -22,7 +22,7 @@ pub(crate) async fn kill(stage: &Stage, fault: Planned) -> Cost {
     let mut flushers = stage.crew.flushers.lock().await;
     let at = victim(stage, &mut flushers, fault);
     flushers[at].kill().await;
-    flushers[at] = stage.flusher();
+    flushers[at] = stage.flusher(Disk::Free);
     Cost::Nothing
 }
 
@@ -36,13 +36,13 @@ pub(crate) async fn freeze(stage: &Stage, fault: Planned) -> Cost {
     Cost::Nothing
 }
 
-/// SIGTERM, and another one in its place.
-pub(crate) async fn restart(stage: &Stage, fault: Planned) -> Cost {
+/// SIGTERM, and another one in its place, with its log on this disk.
+pub(crate) async fn restart(stage: &Stage, fault: Planned, disk: Disk) -> Cost {
     let mut flushers = stage.crew.flushers.lock().await;
     let at = victim(stage, &mut flushers, fault);
     if let Err(complaint) = flushers[at].stop(Duration::from_secs(10)).await {
         stage.ledger.complain(complaint);
     }
-    flushers[at] = stage.flusher();
+    flushers[at] = stage.flusher(disk);
     Cost::Nothing
 }

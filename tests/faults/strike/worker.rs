@@ -6,14 +6,17 @@ use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
 use super::{Cost, Planned, Stage};
-use crate::{crew::Role, ledger::Lanes};
+use crate::{
+    crew::{Disk, Role},
+    ledger::Lanes,
+};
 
 /// Which worker it hits; one that has ended by itself is complained of and replaced.
 async fn victim(stage: &Stage, workers: &mut [Role], fault: Planned) -> usize {
     let at = fault.victim % workers.len();
     if let Some(complaint) = workers[at].complaint() {
         stage.ledger.complain(complaint);
-        workers[at] = stage.worker();
+        workers[at] = stage.worker(Disk::Free);
         // So that it has something to lose.
         sleep(Duration::from_millis(500)).await;
     }
@@ -27,7 +30,7 @@ pub(crate) async fn kill(stage: &Stage, fault: Planned) -> Cost {
     stage.crew.weigh(&workers[at]);
     let pid = workers[at].pid();
     workers[at].kill().await;
-    workers[at] = stage.worker();
+    workers[at] = stage.worker(Disk::Free);
     drop(workers);
     // The dead keep their lanes until the leases run out, so that Redis still says whose they were.
     Cost::Windows(stage.held_by(pid).await)
@@ -48,14 +51,15 @@ pub(crate) async fn freeze(stage: &Stage, fault: Planned) -> Cost {
     if is_noticed { Cost::Windows(held) } else { Cost::Nothing }
 }
 
-/// SIGTERM: what is in flight is settled, lanes are handed back, nobody is told twice.
-pub(crate) async fn restart(stage: &Stage, fault: Planned) -> Cost {
+/// SIGTERM: what is in flight is settled, lanes are handed back, nobody is told twice. Another takes its place, with its log on
+/// this disk.
+pub(crate) async fn restart(stage: &Stage, fault: Planned, disk: Disk) -> Cost {
     let mut workers = stage.crew.workers.lock().await;
     let at = victim(stage, &mut workers, fault).await;
     stage.crew.weigh(&workers[at]);
     if let Err(complaint) = workers[at].stop(Duration::from_secs(10)).await {
         stage.ledger.complain(complaint);
     }
-    workers[at] = stage.worker();
+    workers[at] = stage.worker(disk);
     Cost::Nothing
 }
