@@ -23,8 +23,9 @@ test-page: servers ## test the pages in a real Chromium (RESTOCK_PICTURES=docs d
 compat: servers ## run the main tests on each pair of servers found (COMPAT_REDIS="PATH …", COMPAT_MYSQL="PATH …"; scripts/compat.sh has more)
 	scripts/compat.sh
 
-faults: servers ## strike a running shop with some 850 faults and check every promise; 20 minutes (SEED=1 for one schedule, MINUTES=3)
+faults: servers ## strike a running shop with some 850 faults and check every promise, then 20 fail-overs; 20 minutes (SEED=1 for one schedule, MINUTES=3)
 	RESTOCK_FAULTS=long RESTOCK_FAULTS_SEED=$(SEED) RESTOCK_FAULTS_MINUTES=$(MINUTES) cargo test --quiet --test faults whatever_fails -- --nocapture
+	cargo test --quiet --test failover one_fail_over -- --ignored --nocapture
 
 state: servers ## store what this release keeps in Redis and MySQL, for the tests of later ones (docs/operations.md says when)
 	cargo build --quiet --bins --example store_state

@@ -68,7 +68,12 @@ async fn redis_keeps_its_data_and_port_over_kill_stop_and_freeze() {
     server.start_again().await.unwrap();
     assert_eq!(server.port(), port);
     assert!(redis(port, "GET a").await.unwrap().starts_with("$1\r\n1"));
-    for (setting, value) in [("appendonly", "yes"), ("save", ""), ("maxmemory-policy", "noeviction")] {
+    for (setting, value) in [
+        ("appendonly", "yes"),
+        ("save", ""),
+        ("auto-aof-rewrite-min-size", "268435456"),
+        ("maxmemory-policy", "noeviction"),
+    ] {
         let reply = redis(port, &format!("CONFIG GET {setting}")).await.unwrap();
         assert!(reply.contains(&format!("\r\n{value}\r\n")), "{setting}: {reply}");
     }

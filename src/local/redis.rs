@@ -27,6 +27,9 @@ pub(super) const SETTINGS: &[&str] = &[
     "everysec",
     "--save",
     "",
+    // By default the file is rewritten each 64 MB, at thousands of rounds a second every few seconds.
+    "--auto-aof-rewrite-min-size",
+    "256mb",
     "--maxmemory-policy",
     "noeviction",
     "--daemonize",

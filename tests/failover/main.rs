@@ -6,6 +6,7 @@ mod support;
 mod cluster;
 mod runs;
 mod sentinel;
+mod series;
 mod shop;
 
 use tokio::sync::{Mutex, MutexGuard};

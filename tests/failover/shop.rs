@@ -26,10 +26,15 @@ const WINDOW: usize = 64;
 const FIRST: Round = Round(1);
 
 /// Waits for a state, with a deadline.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut reached: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, reached: impl FnMut() -> F) {
+    until_within(DEADLINE, what, reached).await;
+}
+
+/// The same for what takes its time.
+pub(crate) async fn until_within<F: Future<Output = bool>>(most: Duration, what: &str, mut reached: impl FnMut() -> F) {
     let start = Instant::now();
     while !reached().await {
-        assert!(start.elapsed() < DEADLINE, "still not so: {what}");
+        assert!(start.elapsed() < most, "still not so: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
