@@ -9,6 +9,8 @@ demo: servers ## restock real products on private servers and watch people being
 	cargo build --release --bins
 	cargo run --quiet --release --bin restock-cli -- demo
 
+# Most tests wait more than they work: four at once also where there are fewer cores.
+test: export RUST_TEST_THREADS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); test "$$cores" -gt 4 && echo "$$cores" || echo 4)
 test: servers ## run all tests on private servers (or RESTOCK_TEST_REDIS_URL and RESTOCK_TEST_MYSQL_URL)
 	cargo build --quiet --example with_servers
 	$(or $(CARGO_TARGET_DIR),target)/debug/examples/with_servers cargo test --no-fail-fast

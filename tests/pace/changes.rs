@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::{
     exact::starts_between,
+    place,
     shop::{Shop, until},
 };
 
@@ -32,6 +33,7 @@ async fn seconds(count: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_rate_holds_everywhere_within_a_second_and_survives_workers_and_redis() {
+    let _place = place().await;
     let own = Arc::new(Servers::start().await.expect("private servers start"));
     let shop = Shop::open_on(own, 500, |_| Reaction::accept()).await;
     let _flusher = shop.flusher();
@@ -69,6 +71,7 @@ async fn a_new_rate_holds_everywhere_within_a_second_and_survives_workers_and_re
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_of_everything_by_the_command_holds_at_once_and_ends_so() {
+    let _place = place().await;
     let shop = Shop::open(500, |_| Reaction::accept()).await;
     let _roles = (shop.flusher(), shop.worker(&[]), shop.worker(&[]));
     for product in 1..=2 {
@@ -88,6 +91,7 @@ async fn a_pause_of_everything_by_the_command_holds_at_once_and_ends_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_with_a_rate_of_its_own_leaves_the_rest_of_the_total_to_the_others() {
+    let _place = place().await;
     let shop = Shop::open(500, |_| Reaction::accept()).await;
     let folder = tempfile::tempdir().expect("a folder");
     let written = folder.path().join("told.jsonl");

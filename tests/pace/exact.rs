@@ -9,6 +9,7 @@ use restock::{
 
 use super::{
     machine::{StallMeter, Stalls},
+    place,
     shop::{Shop, until},
 };
 
@@ -42,6 +43,7 @@ fn arrival_delays(recording: &Recording) -> Vec<Duration> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_second_has_more_than_the_rate_and_a_busy_crew_uses_nearly_all_of_it() {
+    let _place = place().await;
     let shop = Shop::open(RATE, |_| {
         let delay_ms = rand::random_range(0..=300);
         Reaction::accept().after(Duration::from_millis(delay_ms))

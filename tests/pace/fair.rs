@@ -6,7 +6,10 @@ use futures_util::{StreamExt, stream};
 use restock::{clock::wall_us, demo::receiver::Reaction};
 use tokio::time::timeout;
 
-use super::shop::{Shop, lane, until};
+use super::{
+    place,
+    shop::{Shop, lane, until},
+};
 
 const SMALL: i64 = 10;
 
@@ -42,6 +45,7 @@ impl Shop {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn forty_small_rounds_are_told_within_two_seconds_beside_one_of_a_million() {
+    let _place = place().await;
     let shop = Shop::open(500, |_| Reaction::accept()).await;
     let _flusher = shop.flusher();
     let _crew = (shop.ready_worker(&[]).await, shop.ready_worker(&[]).await);
@@ -72,6 +76,7 @@ async fn forty_small_rounds_are_told_within_two_seconds_beside_one_of_a_million(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_round_is_told_within_five_seconds_among_a_thousand_large_ones() {
+    let _place = place().await;
     let shop = Shop::open(500, |_| Reaction::accept()).await;
     let _flusher = shop.flusher();
     let _crew = (shop.ready_worker(&[]).await, shop.ready_worker(&[]).await);

@@ -10,12 +10,14 @@ use tokio::{
 };
 
 use super::{
+    place,
     proxy::Proxy,
     shop::{DEADLINE, Shop},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_too_far_from_redis_says_so_and_the_doctor_too() {
+    let _place = place().await;
     let shop = Shop::open(500, |_| Reaction::accept()).await;
     let proxy = Proxy::start(shop.redis_address(), Duration::from_millis(12)).await;
     let _flusher = shop.flusher();

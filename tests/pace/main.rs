@@ -17,3 +17,11 @@ mod settings;
 #[path = "../restock/shop.rs"]
 #[expect(dead_code, reason = "the tests of this folder need less of a shop than those of its own")]
 mod shop;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Waits until no more than one other test is at work: what is measured to the millisecond needs a core.
+pub(crate) async fn place() -> SemaphorePermit<'static> {
+    static PLACES: Semaphore = Semaphore::const_new(2);
+    PLACES.acquire().await.expect("it is never closed")
+}

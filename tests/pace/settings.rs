@@ -14,7 +14,10 @@ use restock::{
 };
 use tokio::{io::AsyncReadExt, process::Child, time::timeout};
 
-use super::shop::{Shop, until};
+use super::{
+    place,
+    shop::{Shop, until},
+};
 
 const FIRST: Round = Round(1);
 const WORKER: &str = env!("CARGO_BIN_EXE_restock-worker");
@@ -53,6 +56,7 @@ async fn status_of(shop: &Shop, product: i64, channel: &str) -> Option<Status> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rate_that_is_changed_in_mysql_alone_reaches_redis_by_any_worker() {
+    let _place = place().await;
     let shop = Shop::open(500, |_| Reaction::accept()).await;
     let _roles = (shop.flusher(), shop.worker(&[]));
     shop.product(42, 10, 100_000).await;
@@ -76,6 +80,7 @@ async fn a_rate_that_is_changed_in_mysql_alone_reaches_redis_by_any_worker() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_is_served_when_it_is_enabled_and_its_rounds_end_when_it_is_disabled() {
+    let _place = place().await;
     let shop = Shop::open(200, |_| Reaction::accept()).await;
     let folder = tempfile::tempdir().expect("a folder");
     let written = folder.path().join("told.jsonl");
@@ -106,6 +111,7 @@ async fn a_channel_is_served_when_it_is_enabled_and_its_rounds_end_when_it_is_di
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_partition_count_ends_worker_and_flusher_with_one_line() {
+    let _place = place().await;
     let shop = Shop::open(200, |_| Reaction::accept()).await;
     let (worker, flusher) = (shop.witnessed(WORKER), shop.witnessed(FLUSHER));
     shop.product(42, 10, 2_000).await;
@@ -120,6 +126,7 @@ async fn another_partition_count_ends_worker_and_flusher_with_one_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_namespace_ends_worker_and_flusher_with_one_line() {
+    let _place = place().await;
     let shop = Shop::open(200, |_| Reaction::accept()).await;
     let (worker, flusher) = (shop.witnessed(WORKER), shop.witnessed(FLUSHER));
     until("the flusher follows the log", || async {
@@ -139,6 +146,7 @@ async fn another_namespace_ends_worker_and_flusher_with_one_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_mysql_is_away_the_last_settings_stand() {
+    let _place = place().await;
     let own = Arc::new(Servers::start().await.expect("private servers start"));
     let shop = Shop::open_on(own.clone(), 200, |_| Reaction::accept()).await;
     let mut worker = shop.worker(&[]);
