@@ -5,7 +5,7 @@ use std::{
     collections::HashSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -15,6 +15,7 @@ use sqlx::{AssertSqlSafe, MySql, MySqlPool, QueryBuilder};
 use tokio::{sync::mpsc, time::sleep};
 
 use crate::{
+    clock::wall_us,
     ids::{LaneId, ParseError, Partition, Place, ProductId, Round},
     mysql::many::{self, Span},
     round::{RoundState, Status},
@@ -24,8 +25,10 @@ use crate::{
 const WAITING_MAX: usize = 10_000;
 /// Rounds without a total read at once.
 const MISSED_ROWS: u32 = 500;
-/// An earlier leader died before it had counted rounds that ended at most so long before: by far.
-const ENDED_LATELY: &str = "> UTC_TIMESTAMP(6) - INTERVAL 7 DAY";
+/// Rounds that an earlier leader died before counting had ended seconds ago, or in the outage that it was making up for.
+const ENDED_LATELY_US: i64 = 3_600_000_000;
+/// Of an end that no round comes before.
+const NEVER: i64 = i64::MAX;
 /// A round that has begun is counted so much later: a short one has ended by then, and says its total itself.
 const COUNT_AFTER: Duration = Duration::from_secs(1);
 /// The most rounds counted by one query.
@@ -40,43 +43,50 @@ pub(super) struct Begun {
     round: Round,
     from: Option<Place>,
     upto: Option<Place>,
+    ended_us: Option<i64>,
 }
 
 impl Begun {
     /// None before its first worker has begun it, and where the total is known.
     pub(super) fn of(state: &RoundState) -> Option<Self> {
-        let &RoundState { round, from, upto, started_us, .. } = state;
+        let &RoundState { round, from, upto, started_us, ended_us, .. } = state;
         let is_open = started_us.is_some() && state.total().is_none();
-        is_open.then(|| Self { lane: state.lane.clone(), round, from, upto })
+        is_open.then(|| Self { lane: state.lane.clone(), round, from, upto, ended_us })
     }
 
     fn key(&self) -> (i64, u32, &str) {
         (self.lane.product.0, self.round.0, self.lane.channel.as_str())
     }
 
-    fn read((product, channel, round, from, upto): BegunRow) -> sqlx::Result<Self> {
+    /// Missed, it is found by an end from here on; also one that has none, and ends before it is looked for.
+    fn end_us(&self) -> i64 {
+        self.ended_us.unwrap_or_else(|| wall_us() - ENDED_LATELY_US)
+    }
+
+    fn read((product, channel, round, from, upto, ended): BegunRow) -> sqlx::Result<Self> {
         let channel = channel.parse().map_err(|error: ParseError| sqlx::Error::Decode(Box::new(error)))?;
         let place = |at: Option<NaiveDateTime>| at.map(Place::from_datetime);
         let lane = LaneId { product: ProductId(product), channel };
-        Ok(Self { lane, round: Round(round), from: place(from), upto: place(upto) })
+        let ended_us = ended.map(|at| at.and_utc().timestamp_micros());
+        Ok(Self { lane, round: Round(round), from: place(from), upto: place(upto), ended_us })
     }
 }
 
-/// Product, channel, round, from and upto.
-type BegunRow = (i64, String, u32, Option<NaiveDateTime>, Option<NaiveDateTime>);
+/// Product, channel, round, from, upto and end.
+type BegunRow = (i64, String, u32, Option<NaiveDateTime>, Option<NaiveDateTime>, Option<NaiveDateTime>);
 
 /// Where the rounds to be counted are handed in.
 #[derive(Debug, Clone)]
 pub(super) struct Totals {
     sender: mpsc::Sender<Begun>,
-    missed: Arc<AtomicBool>,
+    missed: Arc<AtomicI64>,
 }
 
 impl Totals {
     pub(super) fn channel(partition: Partition, partitions: u16) -> (Self, Counter) {
         let (sender, waiting) = mpsc::channel(WAITING_MAX);
         // Those that an earlier leader began to count and did not finish are missed from the start.
-        let missed = Arc::new(AtomicBool::new(true));
+        let missed = Arc::new(AtomicI64::new(wall_us() - ENDED_LATELY_US));
         let counter = Counter { partition, partitions, waiting, missed: Arc::clone(&missed), counted: HashSet::new() };
         (Self { sender, missed }, counter)
     }
@@ -84,9 +94,9 @@ impl Totals {
     /// Has them counted; when there is no room, after those that wait.
     pub(super) fn expect(&self, rounds: impl Iterator<Item = Begun>) {
         for round in rounds {
+            let end_us = round.end_us();
             if self.sender.try_send(round).is_err() {
-                self.missed.store(true, Ordering::Relaxed);
-                return;
+                self.missed.fetch_min(end_us, Ordering::Relaxed);
             }
         }
     }
@@ -98,21 +108,21 @@ pub(super) struct Counter {
     partition: Partition,
     partitions: u16,
     waiting: mpsc::Receiver<Begun>,
-    /// Whether there may be rounds without a total that nobody hands in again.
-    missed: Arc<AtomicBool>,
+    /// Rounds without a total that nobody hands in again are open, or ended at this µs or later; [`NEVER`] when there are none.
+    missed: Arc<AtomicI64>,
     counted: HashSet<(LaneId, Round)>,
 }
 
 impl Counter {
     /// Counts what was missed, or waits for the next round and counts it, unless that was done.
     pub(super) async fn next(&mut self, db: &MySqlPool) -> sqlx::Result<()> {
-        let done = if self.missed.swap(false, Ordering::Relaxed) {
-            self.count_missed(db).await
-        } else {
-            self.count_next(db).await
-        };
+        let since_us = self.missed.swap(NEVER, Ordering::Relaxed);
+        if since_us == NEVER {
+            return self.count_next(db).await;
+        }
+        let done = self.count_missed(db, since_us).await;
         if done.is_err() {
-            self.missed.store(true, Ordering::Relaxed);
+            self.missed.fetch_min(since_us, Ordering::Relaxed);
         }
         done
     }
@@ -128,7 +138,11 @@ impl Counter {
         begun.sort_by(|a, b| a.key().cmp(&b.key()));
         begun.dedup_by(|a, b| a.key() == b.key());
         for together in begun.chunks(TOGETHER_MAX) {
-            count(db, together).await?;
+            if let Err(error) = count(db, together).await {
+                let end_us = begun.iter().map(Begun::end_us).min().unwrap_or(NEVER);
+                self.missed.fetch_min(end_us, Ordering::Relaxed);
+                return Err(error);
+            }
         }
         if self.counted.len() >= COUNTED_MAX {
             self.counted.clear();
@@ -137,24 +151,27 @@ impl Counter {
         Ok(())
     }
 
-    /// Counts every round that has begun and has no total, also one that has ended lately.
-    async fn count_missed(&mut self, db: &MySqlPool) -> sqlx::Result<()> {
+    /// Counts every round that has begun and has no total, and is open or has ended since.
+    async fn count_missed(&mut self, db: &MySqlPool, since_us: i64) -> sqlx::Result<()> {
         for status in Status::ALL {
-            self.count_missed_of(db, status).await?;
+            self.count_missed_of(db, status, since_us).await?;
         }
         Ok(())
     }
 
-    async fn count_missed_of(&mut self, db: &MySqlPool, status: Status) -> sqlx::Result<()> {
-        let ended = if status.is_open() { "IS NULL" } else { ENDED_LATELY };
+    async fn count_missed_of(&mut self, db: &MySqlPool, status: Status, since_us: i64) -> sqlx::Result<()> {
+        // That of an open round is NULL.
+        let ended = if status.is_open() { "ended_at <=> ?" } else { "ended_at >= ?" };
+        let since = (!status.is_open()).then(|| Place(since_us).datetime());
         let sql = format!(
-            "SELECT product_id, channel, restock_round, from_place, upto_place FROM product_notification_history
-             WHERE status = ? AND ended_at {ended} AND total IS NULL AND started_at IS NOT NULL AND MOD(product_id, ?) = ?
+            "SELECT product_id, channel, restock_round, from_place, upto_place, ended_at FROM product_notification_history
+             WHERE status = ? AND {ended} AND total IS NULL AND started_at IS NOT NULL AND MOD(product_id, ?) = ?
              LIMIT ?"
         );
         loop {
             let missed: Vec<BegunRow> = sqlx::query_as(AssertSqlSafe(sql.as_str()))
                 .bind(status.as_str())
+                .bind(since)
                 .bind(self.partitions)
                 .bind(self.partition.0)
                 .bind(MISSED_ROWS)
