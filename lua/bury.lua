@@ -15,10 +15,9 @@
 -- Cost: O(fields of the entry).
 
 local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
-local late = { late = {}, writes = {} }
-late.late[1] = { 'XACK', KEYS[1], GROUP, ARGV[1] }
+local acknowledge = { 'XACK', KEYS[1], GROUP, ARGV[1] }
 if #found == 0 then
-  save(late)
+  run_late({ acknowledge })
   return { 'gone' }
 end
 local words = {}
@@ -27,6 +26,5 @@ for i = 1, #found[1][2], 2 do
 end
 redis.call('XADD', KEYS[2], '*', 'reason', ARGV[2], 'at', now(), 'stream', KEYS[1], 'entry', ARGV[1],
   'content', string.sub(table.concat(words, ' '), 1, 4000))
-late.late[2] = { 'XDEL', KEYS[1], ARGV[1] }
-save(late)
+run_late({ acknowledge, { 'XDEL', KEYS[1], ARGV[1] } })
 return { 'buried' }

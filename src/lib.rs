@@ -8,7 +8,7 @@
 //!            stock.lua ─ stop signal ─► a window in flight is cut short
 //!              log stream ◄─ every change, by the script that makes it
 //!                  │
-//!           restock-flusher ─► MySQL: one transaction applies a batch and moves the position ─► XDEL
+//!           restock-flusher ─► MySQL: one transaction applies a batch and moves the position ─► trim.lua
 //! MySQL ─► status, history, audits: everything people read
 //! ```
 //!

@@ -44,8 +44,14 @@ local function read_hash(key)
   return fields
 end
 
+-- A table with room for as many values: one that grows by itself is copied again and again.
+local function room()
+  return { nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+    nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil }
+end
+
 local function open_lane(key, jobs, again, log)
-  return { key = key, jobs = jobs, again = again, log = log, fields = read_hash(key), writes = {}, late = {} }
+  return { key = key, jobs = jobs, again = again, log = log, fields = read_hash(key), writes = room(), written = 0, late = {} }
 end
 
 local function get(lane, field)
@@ -58,12 +64,15 @@ end
 
 -- What stands there already is not written again.
 local function put(lane, field, value)
-  if get(lane, field) == value then
+  local fields = lane.fields
+  if (fields[field] or '') == value then
     return
   end
-  lane.fields[field] = value
-  lane.writes[#lane.writes + 1] = field
-  lane.writes[#lane.writes + 1] = value
+  fields[field] = value
+  local written = lane.written
+  lane.writes[written + 1] = field
+  lane.writes[written + 2] = value
+  lane.written = written + 2
 end
 
 -- An absent count is 0 too, and a lane with few fields is cheap to read.
@@ -76,24 +85,24 @@ end
 local STATUSES = { QUEUED = true, IN_PROGRESS = true, COMPLETED = true, CANCELED_BY_SOLD_OUT = true,
   CANCELED_BY_ERROR = true, CANCELED_BY_ADMIN = true, SUPERSEDED = true }
 
--- Whether a field is empty or a number that fits.
-local function is_number(lane, field)
-  local text = get(lane, field)
-  return text == '' or (#text <= 19 and not string.find(text, '%D'))
-end
+local NUMBERS = { 'from', 'cursor', 'upto', 'queued_at', 'started_at', 'ended_at', 'waiting_at', 'waiting', 'last_user',
+  'blocked_user' }
 
 -- Whether MySQL could take what is logged of the lane: not when somebody has changed a field by hand. Who went on with
 -- such a lane would fill the log with what is only set aside, and lose in it what became of the people.
 local function is_sound(lane)
-  local retry_of = get(lane, 'retry_of')
-  return is_number(lane, 'from') and is_number(lane, 'cursor') and is_number(lane, 'upto')
-    and is_number(lane, 'queued_at') and is_number(lane, 'started_at') and is_number(lane, 'ended_at')
-    and is_number(lane, 'waiting_at') and is_number(lane, 'waiting')
-    and is_number(lane, 'last_user') and is_number(lane, 'blocked_user')
+  local fields = lane.fields
+  for i = 1, #NUMBERS do
+    local text = fields[NUMBERS[i]]
+    if text and text ~= '' and (#text > 19 or string.find(text, '%D')) then
+      return false
+    end
+  end
+  local retry_of, ahead = get(lane, 'retry_of'), get(lane, 'ahead')
+  return STATUSES[get(lane, 'status')] and (retry_of == '' or STATUSES[retry_of])
+    and (ahead == '' or not string.find(ahead, '[^%d,]'))
     and string.find(get(lane, 'product'), '^%d+$') and string.find(get(lane, 'round'), '^%d+$')
     and string.find(get(lane, 'epoch'), '^%d+$')
-    and STATUSES[get(lane, 'status')] and (retry_of == '' or STATUSES[retry_of])
-    and not string.find(get(lane, 'ahead'), '[^%d,]')
 end
 
 -- While those who FAILED in a round are told again, `retry_of` holds the status that the round had before, and
@@ -112,14 +121,19 @@ local function leave_retry(lane)
   put(lane, 'retry_cursor', '')
 end
 
--- Writes the fields, then what may fail late and must not undo them.
-local function save(lane)
-  if #lane.writes > 0 then
-    redis.call('HSET', lane.key, unpack(lane.writes))
-  end
-  for _, command in ipairs(lane.late) do
+-- Makes calls that may fail, and must not undo what was written before.
+local function run_late(commands)
+  for _, command in ipairs(commands) do
     redis.pcall(unpack(command))
   end
+end
+
+-- Writes the fields, then what may fail late.
+local function save(lane)
+  if lane.written > 0 then
+    redis.call('HSET', lane.key, unpack(lane.writes, 1, lane.written))
+  end
+  run_late(lane.late)
 end
 
 -- The stream and the id of an entry by its name, `j:<id>` or `a:<id>`.

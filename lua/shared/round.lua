@@ -2,41 +2,33 @@
 
 -- Most of the state is one field, `s|from|cur|upto|ahead|n|e|v|q|b|x|rt|why`: each field is dear to write and to read. Only
 -- the last may hold a `|`. Users stay apart, so that they are found even in an entry that cannot be read.
-local function log_row(lane, row, people)
-  local state = table.concat({ row.status, row.from, row.cursor, row.upto, row.ahead, row.counts, get(lane, 'epoch'),
-    get(lane, 'version'), row.queued_at, row.started_at, row.ended_at, row.retry_of, row.reason }, '|')
-  redis.call('XADD', lane.log, '*', 'k', 'round', 'p', get(lane, 'product'), 'c', get(lane, 'channel'), 'r', row.round,
-    'd', state, 'lu', row.last_user, 'bu', row.blocked_user, 'people', people)
+local function log_row(lane, round, people, last_user, blocked_user, s, from, cur, upto, ahead, n, q, b, x, rt, why)
+  put(lane, 'version', whole(count(lane, 'version') + 1))
+  local state = s .. '|' .. from .. '|' .. cur .. '|' .. upto .. '|' .. ahead .. '|' .. n .. '|' .. get(lane, 'epoch') .. '|'
+    .. get(lane, 'version') .. '|' .. q .. '|' .. b .. '|' .. x .. '|' .. rt .. '|' .. why
+  redis.call('XADD', lane.log, '*', 'k', 'round', 'p', get(lane, 'product'), 'c', get(lane, 'channel'), 'r', round,
+    'd', state, 'lu', last_user, 'bu', blocked_user, 'people', people)
 end
 
 -- Most counts are 0, and to format a number is dear.
 local function counted(lane, field)
-  local number = count(lane, field)
-  return number == 0 and '0' or whole(number)
+  local text = get(lane, field)
+  return (text == '' or text == '0') and '0' or whole(count(lane, field))
 end
 
 -- Logs the lane's current round as it now is, with the people settled by the same call.
 local function log_round(lane, people)
-  put(lane, 'version', whole(count(lane, 'version') + 1))
-  log_row(lane, {
-    round = get(lane, 'round'), status = get(lane, 'status'), from = get(lane, 'from'),
-    cursor = get(lane, 'cursor'), upto = get(lane, 'upto'), ahead = get(lane, 'ahead'),
-    last_user = get(lane, 'last_user'), blocked_user = get(lane, 'blocked_user'),
-    counts = counted(lane, 'sent') .. ',' .. counted(lane, 'skipped') .. ','
-      .. counted(lane, 'failed') .. ',' .. counted(lane, 'unknown'),
-    queued_at = get(lane, 'queued_at'), started_at = get(lane, 'started_at'),
-    ended_at = get(lane, 'ended_at'), reason = get(lane, 'reason'), retry_of = get(lane, 'retry_of'),
-  }, people or '')
+  local f = lane.fields
+  local counts = counted(lane, 'sent') .. ',' .. counted(lane, 'skipped') .. ',' .. counted(lane, 'failed') .. ','
+    .. counted(lane, 'unknown')
+  log_row(lane, f.round or '', people or '', f.last_user or '', f.blocked_user or '', f.status or '', f.from or '',
+    f.cursor or '', f.upto or '', f.ahead or '', counts, f.queued_at or '', f.started_at or '', f.ended_at or '',
+    f.retry_of or '', f.reason or '')
 end
 
 -- Logs a round that nobody has begun: it waits, or was overtaken or canceled while it waited.
 local function log_unbegun(lane, round, status, queued_at, ended_at, reason)
-  put(lane, 'version', whole(count(lane, 'version') + 1))
-  log_row(lane, {
-    round = round, status = status, from = '', cursor = '', upto = '', ahead = '', last_user = '',
-    blocked_user = '', counts = '0,0,0,0', queued_at = queued_at, started_at = '', ended_at = ended_at,
-    reason = reason, retry_of = '',
-  }, '')
+  log_row(lane, round, '', '', '', status, '', '', '', '', '0,0,0,0', queued_at, '', ended_at, '', reason)
 end
 
 -- Makes `round` the lane's round. It goes on after the last person settled, unless the round before was

@@ -142,7 +142,11 @@ pub async fn answered<T, E: From<sqlx::Error>>(asking: impl Future<Output = Resu
     answered_within(ANSWER_MAX, Box::pin(asking)).await
 }
 
-async fn answered_within<T, E: From<sqlx::Error>>(
+/// As [`answered`], within another time.
+///
+/// # Errors
+/// As there.
+pub async fn answered_within<T, E: From<sqlx::Error>>(
     most: Duration,
     asking: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {

@@ -2,20 +2,22 @@
 //!
 //! All of one product lies in one partition, which is one hash slot: `{restock:3}`.
 
+use std::sync::Arc;
+
 use super::jobs::Line;
 use crate::ids::{Channel, LaneId, Namespace, Partition, ProductId};
 
 /// Builds key names for one namespace.
 #[derive(Debug, Clone)]
 pub struct Keys {
-    namespace: Namespace,
+    namespace: Arc<Namespace>,
 }
 
 impl Keys {
     /// The names of this namespace.
     #[must_use]
     pub fn new(namespace: Namespace) -> Self {
-        Self { namespace }
+        Self { namespace: Arc::new(namespace) }
     }
 
     /// `{ns:P}`: the hash tag, and the name of the partition's stop signal.

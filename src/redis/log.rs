@@ -3,32 +3,13 @@
 use std::collections::HashMap;
 
 use fred::{
-    bytes::Bytes,
+    error::{Error, ErrorKind},
     interfaces::{ClientLike, HashesInterface, KeysInterface, SortedSetsInterface, StreamsInterface},
-    types::{ClusterHash, CustomCommand, FromValue},
+    types::{ClusterHash, CustomCommand, FromValue, Value},
 };
 
-use super::{Redis, RedisError};
+use super::{Redis, RedisError, log_entry::LogEntry};
 use crate::ids::{Partition, ProductId};
-
-/// One entry of a log.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogEntry {
-    /// Its id, `ms-seq`.
-    pub id: String,
-    /// Its fields; what is no text has U+FFFD in it.
-    pub fields: HashMap<String, String>,
-    /// Whether all of it was text.
-    pub is_text: bool,
-}
-
-impl LogEntry {
-    fn of(id: String, raw: &HashMap<Bytes, Bytes>) -> Self {
-        let is_text = raw.iter().all(|(name, value)| str::from_utf8(name).is_ok() && str::from_utf8(value).is_ok());
-        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-        Self { id, fields: raw.iter().map(|(name, value)| (text(name), text(value))).collect(), is_text }
-    }
-}
 
 /// What the flusher must know of a log before it trusts its position in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +22,13 @@ pub struct LogHead {
     pub last_id: String,
     /// The greatest id ever deleted.
     pub max_deleted_id: String,
+}
+
+/// The entries of an answer, which may be none at all.
+fn read_entries(answer: Value) -> Result<Vec<LogEntry>, Error> {
+    let raw = if answer.is_null() { Vec::new() } else { answer.into_array() };
+    let read: Option<Vec<LogEntry>> = raw.into_iter().map(LogEntry::of).collect();
+    read.ok_or_else(|| Error::new(ErrorKind::Parse, "an entry of a log"))
 }
 
 impl Redis {
@@ -56,11 +44,11 @@ impl Redis {
             let none = "0-0".to_owned();
             return Ok(LogHead { incarnation, entries: 0, last_id: none.clone(), max_deleted_id: none });
         }
-        let info: HashMap<String, fred::types::Value> = self.client.xinfo_stream(&key, false, None).await?;
-        let text = |name: &str| info.get(name).and_then(fred::types::Value::as_string).unwrap_or_default().to_string();
+        let info: HashMap<String, Value> = self.client.xinfo_stream(&key, false, None).await?;
+        let text = |name: &str| info.get(name).and_then(Value::as_string).unwrap_or_default().to_string();
         Ok(LogHead {
             incarnation,
-            entries: info.get("length").and_then(fred::types::Value::as_u64).unwrap_or(0),
+            entries: info.get("length").and_then(Value::as_u64).unwrap_or(0),
             last_id: text("last-generated-id"),
             max_deleted_id: text("max-deleted-entry-id"),
         })
@@ -75,12 +63,10 @@ impl Redis {
         let pipeline = self.client.pipeline();
         let _: () = pipeline.xlen(&key).await?;
         let _: () = pipeline.xrange(&key, "-", "+", Some(1)).await?;
-        let (entries, first): (u64, fred::types::Value) = pipeline.all().await?;
-        if entries == 0 || first.is_null() {
-            return Ok((entries, 0));
-        }
-        let first: Vec<(String, HashMap<Bytes, Bytes>)> = first.into_xread_value()?;
-        let written_ms = first.first().and_then(|(id, _)| id.split('-').next()?.parse::<i64>().ok());
+        let (entries, first): (u64, Value) = pipeline.all().await?;
+        let first = read_entries(first)?;
+        let Some(first) = first.first() else { return Ok((entries, 0)) };
+        let written_ms = first.id.split('-').next().and_then(|ms| ms.parse::<i64>().ok());
         let now_ms = self.now_ms(partition).await?;
         Ok((entries, written_ms.map_or(0, |written_ms| (now_ms - written_ms).max(0))))
     }
@@ -101,7 +87,7 @@ impl Redis {
     /// As any call.
     pub async fn raise_log(&self, partition: Partition, id: &str) -> Result<(), RedisError> {
         let command = CustomCommand::new_static("XSETID", ClusterHash::FirstKey, false);
-        let _: fred::types::Value = self.client.custom(command, vec![self.keys.log(partition), id.to_owned()]).await?;
+        let _: Value = self.client.custom(command, vec![self.keys.log(partition), id.to_owned()]).await?;
         Ok(())
     }
 
@@ -118,10 +104,8 @@ impl Redis {
         let pipeline = self.client.pipeline();
         let _: () = pipeline.hget(self.keys.meta(partition), "incarnation").await?;
         let _: () = pipeline.xrange(self.keys.log(partition), format!("({after}"), "+", Some(count)).await?;
-        let (incarnation, entries): (Option<String>, fred::types::Value) = pipeline.all().await?;
-        let raw: Vec<(String, HashMap<Bytes, Bytes>)> =
-            if entries.is_null() { Vec::new() } else { entries.into_xread_value()? };
-        Ok((incarnation, raw.into_iter().map(|(id, fields)| LogEntry::of(id, &fields)).collect()))
+        let (incarnation, entries): (Option<String>, Value) = pipeline.all().await?;
+        Ok((incarnation, read_entries(entries)?))
     }
 
     /// The incarnation now, and whether the log has this entry.
@@ -132,19 +116,13 @@ impl Redis {
         let pipeline = self.client.pipeline();
         let _: () = pipeline.hget(self.keys.meta(partition), "incarnation").await?;
         let _: () = pipeline.xrange(self.keys.log(partition), id, id, Some(1)).await?;
-        let (incarnation, found): (Option<String>, fred::types::Value) = pipeline.all().await?;
+        let (incarnation, found): (Option<String>, Value) = pipeline.all().await?;
         Ok((incarnation, found.array_len().is_some_and(|len| len > 0)))
     }
 
-    /// Deletes entries that MySQL has.
-    ///
-    /// # Errors
-    /// As any call.
-    pub async fn delete_log(&self, partition: Partition, ids: Vec<String>) -> Result<(), RedisError> {
-        for chunk in ids.chunks(1000) {
-            let _: () = self.client.xdel(self.keys.log(partition), chunk.to_vec()).await?;
-        }
-        Ok(())
+    /// Deletes entries by their ids.
+    pub(super) async fn delete_log_entries(&self, partition: Partition, ids: Vec<String>) -> Result<(), RedisError> {
+        Ok(self.client.xdel(self.keys.log(partition), ids).await?)
     }
 
     /// Adds an entry with these fields.
@@ -176,7 +154,7 @@ impl Redis {
             let _: () = pipeline.expire(self.keys.seen(partition, *product, key), ttl_s, None).await?;
         }
         if !seen.is_empty() {
-            let _: Vec<fred::types::Value> = pipeline.all().await?;
+            let _: Vec<Value> = pipeline.all().await?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! * [`keys`] builds every key name;
 //! * [`scripts`] has one typed wrapper per Lua file;
 //! * [`jobs`] reads the job streams, [`pending`] looks at them, [`dead`] at what was set aside, [`log`] reads the log
-//!   stream, [`lane`] lanes as they stand;
+//!   stream ([`log_entry`] is one entry), [`lane`] lanes as they stand;
 //! * `mirror` has what is copied there from MySQL;
 //! * [`inspect`] looks at what is there, for those who check it; [`census`] counts it; [`entry_id`] orders entries;
 //! * [`stock`] reads what is in stock, and names that state;
@@ -22,6 +22,7 @@ pub mod jobs;
 pub mod keys;
 pub mod lane;
 pub mod log;
+pub mod log_entry;
 mod mirror;
 pub mod pending;
 pub mod scripts;

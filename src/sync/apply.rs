@@ -48,49 +48,82 @@ pub(super) enum Applied {
     Unknown(RedisError),
 }
 
-/// Applies a batch; at first all rows at once, and when one is refused, again with a savepoint before each portion.
+/// How the rows of a batch are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// All at once.
+    AtOnce,
+    /// With a savepoint before each portion, so that a refused row is found.
+    Carefully,
+    /// The transaction has the people already.
+    WithoutPeople,
+}
+
+/// What a transaction came to that is not ended yet.
+#[derive(Debug)]
+pub(super) enum Prepared {
+    /// It may be committed, but for these rows; see [`Applied::Committed`].
+    Ready { dead: Vec<Dead>, mended: Vec<String> },
+    /// It must be rolled back; this is why.
+    Void(Applied),
+}
+
+/// Applies a batch; at first all rows at once, and when one is refused, again with care.
 pub(super) async fn apply(db: &mut MySqlConnection, step: &Move<'_>) -> sqlx::Result<Applied> {
-    match attempt(db, step, false).await {
-        Err(error) if mysql::is_refused(&error) => attempt(db, step, true).await,
+    match attempt(db, step, Way::AtOnce).await {
+        Err(error) if mysql::is_refused(&error) => attempt(db, step, Way::Carefully).await,
         done => done,
     }
 }
 
-async fn attempt(db: &mut MySqlConnection, step: &Move<'_>, careful: bool) -> sqlx::Result<Applied> {
+async fn attempt(db: &mut MySqlConnection, step: &Move<'_>, way: Way) -> sqlx::Result<Applied> {
     let mut tx = db.begin().await?;
+    match prepare(&mut tx, step, way).await? {
+        Prepared::Ready { dead, mended } => {
+            tx.commit().await?;
+            Ok(Applied::Committed { dead, mended })
+        }
+        Prepared::Void(applied) => {
+            tx.rollback().await?;
+            Ok(applied)
+        }
+    }
+}
+
+/// Writes a batch and moves the position, all but the commit.
+pub(super) async fn prepare(tx: &mut MySqlConnection, step: &Move<'_>, way: Way) -> sqlx::Result<Prepared> {
     let batch = step.batch;
-    if is_overtaken(&mut tx, batch).await?
+    if is_overtaken(&mut *tx, batch).await?
         && let Some(refusal) = ask(step).await
     {
-        tx.rollback().await?;
-        return Ok(refusal);
+        return Ok(Prepared::Void(refusal));
     }
     let mut dead: Vec<Dead> = batch.unreadable.iter().map(Dead::unreadable).collect();
-    if careful {
-        write_carefully(&mut tx, &batch.products, &mut dead).await?;
-        write_carefully(&mut tx, &batch.rounds, &mut dead).await?;
-        write_carefully(&mut tx, &batch.people, &mut dead).await?;
-        write_carefully(&mut tx, &batch.answers, &mut dead).await?;
+    if way == Way::Carefully {
+        write_carefully(&mut *tx, &batch.products, &mut dead).await?;
+        write_carefully(&mut *tx, &batch.rounds, &mut dead).await?;
+        write_carefully(&mut *tx, &batch.people, &mut dead).await?;
+        write_carefully(&mut *tx, &batch.answers, &mut dead).await?;
     } else {
-        Row::write_all(&batch.products, &mut tx).await?;
-        Row::write_all(&batch.rounds, &mut tx).await?;
-        Row::write_all(&batch.people, &mut tx).await?;
-        Row::write_all(&batch.answers, &mut tx).await?;
+        Row::write_all(&batch.products, &mut *tx).await?;
+        Row::write_all(&batch.rounds, &mut *tx).await?;
+        if way != Way::WithoutPeople {
+            Row::write_all(&batch.people, &mut *tx).await?;
+        }
+        Row::write_all(&batch.answers, &mut *tx).await?;
     }
     for row in &dead {
-        row.bury(&mut tx, step.partition).await?;
+        row.bury(&mut *tx, step.partition).await?;
     }
     for mark in &batch.marks {
-        mark.lift(&mut tx, step.partition).await?;
+        mark.lift(&mut *tx, step.partition).await?;
     }
     let mended = step.refusals.mended_by(batch, &dead);
-    mend(&mut tx, step.partition, &mended).await?;
-    if step.from.move_to(step.to, &mut tx, step.partition).await? {
-        tx.commit().await?;
-        Ok(Applied::Committed { dead, mended })
+    mend(&mut *tx, step.partition, &mended).await?;
+    if step.from.move_to(step.to, tx, step.partition).await? {
+        Ok(Prepared::Ready { dead, mended })
     } else {
-        tx.rollback().await?;
-        Ok(Applied::Deposed)
+        Ok(Prepared::Void(Applied::Deposed))
     }
 }
 

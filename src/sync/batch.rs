@@ -9,7 +9,7 @@ use super::{
 use crate::{
     ids::{Channel, ProductId, Round},
     outcome::Settled,
-    redis::{entry_id::EntryId, log::LogEntry},
+    redis::{entry_id::EntryId, log_entry::LogEntry},
     round::{RoundState, Stamp},
 };
 
@@ -154,7 +154,7 @@ fn fitting(entries: &[(EntryId, LogEntry)]) -> usize {
     let (mut people, mut bytes) = (0, 0);
     let fits = |(_, entry): &&(EntryId, LogEntry)| {
         people += entry.fields.get("people").map_or(0, |text| text.matches(';').count());
-        bytes += entry.fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        bytes += entry.fields.bytes();
         people <= BATCH_PEOPLE && bytes <= BATCH_BYTES
     };
     entries.iter().take_while(fits).count().max(1).min(entries.len())
@@ -179,7 +179,7 @@ mod tests {
 
     fn entry(ms: u64, product: &str) -> (EntryId, LogEntry) {
         let id = EntryId { ms, seq: 0 };
-        let fields = HashMap::from([("p".to_owned(), product.to_owned())]);
+        let fields = [("p".to_owned(), product.to_owned())].into_iter().collect();
         (id, LogEntry { id: id.to_string(), fields, is_text: true })
     }
 
@@ -187,7 +187,7 @@ mod tests {
     fn a_batch_is_bounded_by_people_and_by_bytes() {
         let with = |field: &str, value: String| {
             let (id, mut entry) = entry(1, "7");
-            entry.fields.insert(field.to_owned(), value);
+            entry.fields.extend([(field.to_owned(), value)]);
             (id, entry)
         };
         let crowd = |people: usize| with("people", "1,2,S,3;".repeat(people));
@@ -218,7 +218,7 @@ mod tests {
         let answer = |round: &str| {
             let (id, mut entry) = entry(1, "7");
             for (field, value) in [("k", "request"), ("id", "4"), ("key", "#4"), ("s", "ACCEPTED"), ("r", round)] {
-                entry.fields.insert(field.to_owned(), value.to_owned());
+                entry.fields.extend([(field.to_owned(), value.to_owned())]);
             }
             (id, entry)
         };
@@ -231,10 +231,10 @@ mod tests {
     fn an_entry_that_cannot_be_read_does_not_hold_back_its_neighbours() {
         let (id, mut good) = entry(1, "7");
         for (field, value) in [("k", "product"), ("stock", "1"), ("r", "1"), ("e", "1"), ("v", "1")] {
-            good.fields.insert(field.to_owned(), value.to_owned());
+            good.fields.extend([(field.to_owned(), value.to_owned())]);
         }
         let mut newer = good.clone();
-        newer.fields.insert("v".to_owned(), "2".to_owned());
+        newer.fields.extend([("v".to_owned(), "2".to_owned())]);
         let batch = Batch::fold(&[entry(1, "7"), (id, newer), (id, good)]);
         assert_eq!((batch.unreadable.len(), batch.products.len(), batch.ids.len()), (1, 1, 3));
         assert_eq!(batch.products[0].what.stamp.version, 2);

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     ids::{Channel, Partition, ProductId},
-    redis::{entry_id::EntryId, log::LogEntry},
+    redis::{entry_id::EntryId, log_entry::LogEntry},
     round::Stamp,
 };
 

@@ -1,12 +1,12 @@
 //! What one entry of the log says.
 
-use std::{collections::HashMap, str::FromStr};
+use std::str::FromStr;
 
 use super::batch::Person;
 use crate::{
     ids::{Channel, LaneId, ParseError, ProductId, Round},
     outcome::{self, Settled},
-    redis::log::LogEntry,
+    redis::log_entry::{LogEntry, LogFields},
     round::{Counts, RoundState, Stamp, decode_places},
 };
 
@@ -148,12 +148,12 @@ const PACKED: [&str; 13] = ["s", "from", "cur", "upto", "ahead", "n", "e", "v", 
 
 /// The fields of an entry; of a round also one by one, as in `log_dead` and in what older versions logged.
 struct Fields<'a> {
-    apart: &'a HashMap<String, String>,
+    apart: &'a LogFields,
     packed: Option<[&'a str; PACKED.len()]>,
 }
 
 impl<'a> Fields<'a> {
-    fn of(apart: &'a HashMap<String, String>) -> Self {
+    fn of(apart: &'a LogFields) -> Self {
         let parts = apart.get("d").map(|text| text.splitn(PACKED.len(), '|').collect::<Vec<_>>());
         // With too few of them there is no status, and the entry cannot be read.
         Self { apart, packed: parts.and_then(|parts| parts.try_into().ok()) }
@@ -161,7 +161,7 @@ impl<'a> Fields<'a> {
 
     fn text(&self, name: &str) -> &'a str {
         let at = self.packed.as_ref().zip(PACKED.iter().position(|packed| *packed == name));
-        at.map_or_else(|| self.apart.get(name).map_or("", String::as_str), |(packed, at)| packed[at])
+        at.map_or_else(|| self.apart.get(name).unwrap_or_default(), |(packed, at)| packed[at])
     }
 
     /// An empty field is none.
@@ -270,8 +270,8 @@ mod tests {
                 "k|p|c|r|s|n|e|v|z|from|cur|upto|ahead|lu|bu|rt|why|q|b|x|people|stock|id|key", value(), 0..24),
             kind in "product|round|people|request",
         ) {
-            let mut entry = LogEntry { id: "1-1".to_owned(), fields, is_text: true };
-            entry.fields.insert("k".to_owned(), kind);
+            let fields = fields.into_iter().chain([("k".to_owned(), kind)]).collect();
+            let entry = LogEntry { id: "1-1".to_owned(), fields, is_text: true };
             let _ = subject(&entry);
             let Ok(change) = read(&entry) else { return Ok(()) };
             if let Change::Round(state, people) = change {

@@ -1,9 +1,6 @@
 //! Whether a log and MySQL's position in it still belong together, and what is done when they do not.
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 use sqlx::MySqlConnection;
 
@@ -15,12 +12,10 @@ use super::{
     reconcile,
 };
 use crate::{
+    mysql::answered,
     redis::{RedisError, entry_id::EntryId, scripts::random_hex},
     stores::StoreError,
 };
-
-/// No such question takes this long: the connection is dead.
-const ASK_MAX: Duration = Duration::from_secs(10);
 
 impl Flush {
     /// Finds out whether this is still the log that the position is about. False: another flusher leads.
@@ -31,9 +26,7 @@ impl Flush {
                 lead::holds(db, &self.stores, partition).await? && self.position.stands(db, partition).await?,
             )
         };
-        // A server that is gone does not say so.
-        let leads = tokio::time::timeout(ASK_MAX, asked).await;
-        if !leads.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))?? {
+        if !answered(asked).await? {
             return Ok(false);
         }
         let run_id = redis.run_id_of(partition).await?;
@@ -70,6 +63,8 @@ impl Flush {
                     return Ok(false);
                 }
             }
+            // Or a second batch, of a leader that has just lost its lock, was committed and deleted since the position was read.
+            Match::WentBack if !self.position.stands(db, partition).await? => return Ok(false),
             Match::WentBack => {
                 let (held, last) = (hold_requests(db, partition).await?, parse_id(&head.max_deleted_id)?);
                 tracing::warn!(%partition, position = %self.position.last, deleted = %last, held_upto_request = held,

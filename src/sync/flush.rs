@@ -1,36 +1,38 @@
 //! Following the log of one partition.
 
 use std::{
-    io,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use sqlx::MySqlConnection;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::{
     apply::{Applied, Move, apply},
     batch::Batch,
-    dead::{Dead, Refusals},
+    beside::{self, Second},
+    dead::Refusals,
+    lead::kept_alive,
     position::Position,
     read::{Portion, Reader},
-    totals::{Begun, Totals},
+    totals::Totals,
 };
 use crate::{
-    ids::{Partition, ProductId},
+    ids::Partition,
     meter::FlushMeters,
-    mysql::answered,
-    redis::{RedisError, entry_id::EntryId, scripts::Relogged},
-    stores::{StoreError, Stores, all_channels, lane_stamps},
+    mysql::answered_within,
+    redis::entry_id::EntryId,
+    stores::{StoreError, Stores},
 };
 
 /// How often the log is examined even when nothing looks wrong.
 const EXAMINE_EVERY: Duration = Duration::from_secs(1);
 /// No batch takes this long: the connection is dead, and did not say so.
 const APPLY_MAX: Duration = Duration::from_secs(30);
-/// How long an idempotency key is remembered after MySQL has what it led to.
-const SEEN_TTL_S: i64 = 24 * 60 * 60;
+
+/// A step that took longer leaves its second batch to the next one: between two the loop gives a sign of life.
+const STEP_MAX: Duration = Duration::from_secs(5);
 
 /// What a step of the flusher did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,13 +64,14 @@ pub(super) struct Flush {
     /// Whether the log was found gone, and not all products were checked since.
     pub(super) has_lost_log: bool,
     reader: Reader,
-    refusals: Refusals,
+    pub(super) refusals: Refusals,
+    beside: Second,
     /// The greatest request that Redis is known to remember as answered.
-    newest_request: Option<i64>,
-    totals: Totals,
+    pub(super) newest_request: Option<i64>,
+    pub(super) totals: Totals,
     /// Told when lanes in Redis may be missing or behind.
     pub(super) alarm: Arc<Notify>,
-    meters: FlushMeters,
+    pub(super) meters: FlushMeters,
 }
 
 impl Flush {
@@ -91,6 +94,7 @@ impl Flush {
             examined: None,
             has_lost_log: false,
             refusals,
+            beside: Second::default(),
             newest_request: None,
             totals,
             alarm,
@@ -98,12 +102,12 @@ impl Flush {
         })
     }
 
-    /// Applies the next batch.
+    /// Applies the next batch, or the next two.
     ///
     /// # Errors
     /// Those of Redis: call again. Those of MySQL: the connection, and with it the leadership, is not to be trusted.
-    pub(super) async fn step(&mut self, db: &mut MySqlConnection) -> Result<Flushed, StoreError> {
-        let done = self.try_step(db).await;
+    pub(super) async fn advance(&mut self, db: &mut MySqlConnection) -> Result<Flushed, StoreError> {
+        let done = self.try_advance(db).await;
         if done.is_err() {
             self.doubt();
         }
@@ -111,91 +115,114 @@ impl Flush {
     }
 
     /// Reads all that is left from the start and examines the log first.
-    fn doubt(&mut self) {
+    pub(super) fn doubt(&mut self) {
         self.reader.forget();
         self.after = EntryId::ZERO;
         self.examined = None;
     }
 
-    async fn try_step(&mut self, db: &mut MySqlConnection) -> Result<Flushed, StoreError> {
+    async fn try_advance(&mut self, db: &mut MySqlConnection) -> Result<Flushed, StoreError> {
         if self.examined.is_none_or(|at| at.elapsed() >= EXAMINE_EVERY) && !self.examine(db).await? {
             return Ok(Flushed::Deposed);
         }
-        let Portion { incarnation, batch, more } = self.reader.next(self.after).await?;
-        if incarnation.as_deref() != Some(&self.position.incarnation) {
+        let portions = self.reader.next(self.after).await?;
+        let is_this_log = |portion: &Portion| portion.incarnation.as_deref() == Some(&self.position.incarnation);
+        if !portions.iter().all(is_this_log) {
             self.doubt();
             return Ok(Flushed::Applied { entries: 0, more: true });
         }
-        let Some(last) = batch.last() else {
+        let batches: Vec<&Batch> =
+            portions.iter().map(|portion| &portion.batch).filter(|it| !it.ids.is_empty()).collect();
+        if batches.len() < 2 {
+            self.beside.close();
+        }
+        let Some(last) = batches.last().and_then(|batch| batch.last()) else {
             self.meters.went_well();
             return Ok(Flushed::Idle);
         };
+        let more = portions.last().is_some_and(|portion| portion.more);
         if more {
             self.reader.read_ahead(last);
         }
-        let to = Position { last: last.max(self.position.last), ..self.position.clone() };
-        let (partition, from, refusals) = (self.partition, &self.position, &self.refusals);
-        let step = Move { redis: &self.stores.redis, partition, batch: &batch, from, to: &to, refusals };
-        let begun = Instant::now();
-        let applied = tokio::time::timeout(APPLY_MAX, apply(db, &step)).await;
-        let applied = applied.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))??;
-        let (dead, mended) = match applied {
-            Applied::Committed { dead, mended } => (dead, mended),
-            Applied::Deposed => return Ok(Flushed::Deposed),
-            Applied::Unknown(error) => return Err(error.into()),
-            Applied::Gone => {
-                tracing::warn!(%partition, entries = batch.ids.len(), "Redis lost what was read of the log before MySQL had it");
-                self.doubt();
-                return Ok(Flushed::Applied { entries: 0, more: true });
+        let (begun, mut done) = (Instant::now(), 0);
+        if let [first, second] = batches[..]
+            && beside::suits(first, second)
+        {
+            let ended;
+            (done, ended) = self.apply_both(db, first, second).await?;
+            if let Some(ended) = ended {
+                return Ok(ended);
             }
-        };
-        self.meters.applied(batch.ids.len(), batch.rows(), begun.elapsed());
-        self.meters.refused.increment(dead.len() as u64);
-        self.position = to;
-        self.after = last;
-        self.totals.expect(batch.rounds.iter().filter_map(|said| Begun::of(&said.what)));
-        self.refusals.forget(&mended);
-        self.log_again(db, &dead).await?;
-        self.clean_up(&batch, &dead).await?;
+        }
+        for (at, batch) in batches.iter().enumerate().skip(done) {
+            if at > 0 && begun.elapsed() > STEP_MAX {
+                return Ok(Flushed::Applied { entries: batches[..at].iter().map(|it| it.ids.len()).sum(), more: true });
+            }
+            let (begun, to) = (Instant::now(), self.position.behind(batch));
+            let applied = answered_within(APPLY_MAX, apply(db, &self.step(batch, &self.position, &to))).await?;
+            if let Some(ended) = self.applied(db, batch, to, applied, begun.elapsed()).await? {
+                return Ok(ended);
+            }
+        }
         self.meters.went_well();
-        Ok(Flushed::Applied { entries: batch.ids.len(), more })
+        Ok(Flushed::Applied { entries: batches.iter().map(|batch| batch.ids.len()).sum(), more })
     }
 
-    /// Lets keys expire, then deletes the entries: the other way round a key might stay for ever.
-    ///
-    /// The key of an answer that MySQL refused stays: its row is still pending, and is pushed again.
-    async fn clean_up(&mut self, batch: &Batch, dead: &[Dead]) -> Result<(), RedisError> {
-        let redis = self.stores.redis.clone();
-        let is_dead = |entry| dead.iter().any(|dead| dead.entry == entry);
-        let answers = batch.answers.iter().filter(|said| !is_dead(said.entry));
-        let seen: Vec<(ProductId, String)> = answers.map(|said| (said.what.product, said.what.key.clone())).collect();
-        redis.expire_seen(self.partition, &seen, SEEN_TTL_S).await?;
-        let newest = batch.answers.iter().filter_map(|said| said.what.request).max();
-        if newest > self.newest_request {
-            let known = redis.newest_request(self.partition).await?;
-            if newest > known {
-                redis.set_newest_request(self.partition, newest.unwrap_or(0)).await?;
+    /// Applies two batches, beside each other as far as that goes; how many of them are done, and how the step ends if it
+    /// cannot go on.
+    async fn apply_both(
+        &mut self,
+        db: &mut MySqlConnection,
+        first: &Batch,
+        second: &Batch,
+    ) -> Result<(usize, Option<Flushed>), StoreError> {
+        let (begun, mut beside) = (Instant::now(), std::mem::take(&mut self.beside));
+        let to = self.position.behind(first);
+        let then = to.behind(second);
+        let (go_on, may_go_on) = oneshot::channel();
+        let (applied, took, followed) = {
+            let (one, two) = (self.step(first, &self.position, &to), self.step(second, &to, &then));
+            let behind = beside.apply(&self.stores.mysql, &two, may_go_on);
+            tokio::pin!(behind);
+            let mut gave_up = None;
+            let applied = {
+                let ahead = answered_within(APPLY_MAX, apply(db, &one));
+                tokio::pin!(ahead);
+                loop {
+                    tokio::select! {
+                        biased;
+                        applied = &mut ahead => break applied?,
+                        done = &mut behind, if gave_up.is_none() => gave_up = Some(done),
+                    }
+                }
+            };
+            let took = begun.elapsed();
+            // What was refused of it is logged again first: the second may mend it.
+            if matches!(&applied, Applied::Committed { dead, .. } if dead.is_empty()) {
+                // Nobody waits for it where the second has given up.
+                let _ = go_on.send(());
+            } else {
+                drop(go_on);
             }
-            self.newest_request = known.max(newest);
+            let followed = match gave_up {
+                Some(done) => done,
+                None => kept_alive(db, answered_within(APPLY_MAX, behind)).await?,
+            };
+            (applied, took, followed)
+        };
+        self.beside = beside;
+        let second_took = begun.elapsed().saturating_sub(took);
+        if let Some(ended) = self.applied(db, first, to, applied, took).await? {
+            return Ok((1, Some(ended)));
         }
-        let ids = batch.ids.iter().map(EntryId::to_string).collect();
-        redis.delete_log(self.partition, ids).await
+        match followed? {
+            Some(applied) => Ok((2, self.applied(db, second, then, applied, second_took).await?)),
+            None => Ok((1, None)),
+        }
     }
 
-    /// Logs the state of products with refused rows again, once for each content: what is refused again is left.
-    async fn log_again(&mut self, db: &mut MySqlConnection, dead: &[Dead]) -> Result<(), StoreError> {
-        for Dead { name, kind, sqlstate, entry, .. } in dead {
-            tracing::warn!(row = name, kind, sqlstate, %entry, "MySQL refused a row; set aside in log_dead");
-        }
-        for product in self.refusals.news(dead) {
-            let recorded = answered(lane_stamps(&mut *db, &[product])).await?.into_keys().map(|(_, channel)| channel);
-            let channels: Vec<_> = all_channels(&self.stores.settings.channels, recorded).into_iter().collect();
-            if self.stores.redis.relog(self.partition, product, &channels).await? == Relogged::Absent {
-                tracing::debug!(%product, "nothing to log again: Redis does not hold it");
-            }
-        }
-        // Not before: if Redis fails in between, the batch is applied once more and finds the same rows refused.
-        self.refusals.remember(dead);
-        Ok(())
+    fn step<'a>(&'a self, batch: &'a Batch, from: &'a Position, to: &'a Position) -> Move<'a> {
+        let (redis, partition, refusals) = (&self.stores.redis, self.partition, &self.refusals);
+        Move { redis, partition, batch, from, to, refusals }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long a batch waits for somebody else's lock before it starts over.
-const LOCK_WAIT: Duration = Duration::from_secs(3);
+pub(super) const LOCK_WAIT: Duration = Duration::from_secs(3);
 /// A leader that has nothing to ask says a word so often.
 const WORD_EVERY: Duration = Duration::from_secs(4);
 
@@ -37,7 +37,7 @@ macro_rules! lock_name {
 /// The leader of one partition: at most one at a time, over all flushers.
 ///
 /// The lock is MySQL's and belongs to the connection on which the batches are applied: a lost connection is a lost
-/// lock, and nothing more is written.
+/// lock, and nothing more is written but a second batch that was written beside the last one, if its position is the next.
 #[derive(Debug)]
 pub struct Lead {
     pub(super) connection: PoolConnection<MySql>,
@@ -92,7 +92,7 @@ impl Lead {
     /// # Errors
     /// Those of both stores; after one of MySQL the lead must be given up.
     pub async fn flush(&mut self) -> Result<Flushed, StoreError> {
-        self.flush.step(&mut self.connection).await
+        self.flush.advance(&mut self.connection).await
     }
 
     /// Pushes pending requests of the outbox.

@@ -13,12 +13,14 @@
 mod answers;
 mod apply;
 mod batch;
+mod beside;
 mod dead;
 mod entry;
 mod evict;
 mod examine;
 mod fence;
 mod flush;
+mod follow_up;
 mod lead;
 mod options;
 mod people;
@@ -55,8 +57,8 @@ use crate::{
 
 pub use crate::producer::BACKLOG_MAX;
 
-/// Connections to MySQL: one for each partition that it leads, and some for the rest; opened when they are needed.
-pub const CONNECTIONS_MAX: u32 = PARTITIONS_MAX as u32 + 64;
+/// Connections to MySQL: up to two for each partition that it leads, and some for the rest; opened when they are needed.
+pub const CONNECTIONS_MAX: u32 = 2 * PARTITIONS_MAX as u32 + 64;
 
 /// What the flusher works with.
 #[derive(Debug, Clone)]

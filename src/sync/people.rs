@@ -52,18 +52,48 @@ fn values(rows: &[Said<Person>]) -> sqlx::Result<MySqlArguments> {
     Ok(values)
 }
 
+/// Writes people of whom no row is there; fails on one that is.
+async fn write_new(rows: &[Said<Person>], new: MySqlArguments, db: &mut MySqlConnection) -> sqlx::Result<()> {
+    let log = rows.len().is_power_of_two().then(|| rows.len().ilog2() as usize);
+    let kept = log.and_then(|log| INSERTS.get(log)).map(Arc::clone);
+    let sql = kept.unwrap_or_else(|| Arc::from(insert(rows.len())));
+    sqlx::query_with(AssertSqlSafe(sql), new).execute(db).await.map(drop)
+}
+
+/// As [`write_new`], any number of them.
+///
+/// # Errors
+/// Those of MySQL; a duplicate key for one who is there already.
+pub(super) async fn write_all_new(rows: &[Said<Person>], db: &mut MySqlConnection) -> sqlx::Result<()> {
+    write_portions(rows, true, db).await
+}
+
+/// Writes portion after portion, and fills the next one while MySQL takes one.
+async fn write_portions(rows: &[Said<Person>], are_new: bool, db: &mut MySqlConnection) -> sqlx::Result<()> {
+    let mut portions = portions(rows, ROWS_MAX);
+    let mut fill_next = || portions.next().map(|rows| values(rows).map(|values| (rows, values))).transpose();
+    let mut next = fill_next()?;
+    while let Some((rows, values)) = next {
+        let written = async {
+            if are_new { write_new(rows, values, &mut *db).await } else { write(rows, values, &mut *db).await }
+        };
+        // The first of the two is asked first: so the statement is on its way when the next one is filled.
+        let (written, filled) = join(written, async { fill_next() }).await;
+        written?;
+        next = filled?;
+    }
+    Ok(())
+}
+
 /// For one person SENT beats any other outcome, else the later one stands. `sent_at` is assigned before the outcome that
 /// its rule looks at; once assigned, the rule still gives the same answer.
 ///
 /// Nearly always all rows are new, and to say what is to become of an old one makes the statement dearer: so that is said
 /// only after one was found.
 async fn write(rows: &[Said<Person>], new: MySqlArguments, db: &mut MySqlConnection) -> sqlx::Result<()> {
-    let log = rows.len().is_power_of_two().then(|| rows.len().ilog2() as usize);
-    let kept = log.and_then(|log| INSERTS.get(log)).map(Arc::clone);
-    let sql = kept.unwrap_or_else(|| Arc::from(insert(rows.len())));
-    match sqlx::query_with(AssertSqlSafe(sql), new).execute(&mut *db).await {
+    match write_new(rows, new, db).await {
         Err(error) if mysql::is_duplicate(&error) => {}
-        inserted => return inserted.map(drop),
+        inserted => return inserted,
     }
     const STANDS: &str = "outcome = 'SENT' OR (VALUES(outcome) <> 'SENT' AND VALUES(sent_at) < sent_at)";
     let upsert = format!(
@@ -101,15 +131,6 @@ impl Row for Person {
     }
 
     async fn write_all(rows: &[Said<Self>], db: &mut MySqlConnection) -> sqlx::Result<()> {
-        let mut portions = portions(rows, ROWS_MAX);
-        let mut fill_next = || portions.next().map(|rows| values(rows).map(|values| (rows, values))).transpose();
-        let mut next = fill_next()?;
-        while let Some((rows, values)) = next {
-            // The first of the two is asked first: so the statement is on its way when the next one is filled.
-            let (written, filled) = join(write(rows, values, db), async { fill_next() }).await;
-            written?;
-            next = filled?;
-        }
-        Ok(())
+        write_portions(rows, false, db).await
     }
 }

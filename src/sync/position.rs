@@ -2,6 +2,7 @@
 
 use sqlx::{Connection, MySqlConnection};
 
+use super::batch::Batch;
 use crate::{
     ids::{ParseError, Partition},
     redis::{entry_id::EntryId, log::LogHead},
@@ -24,6 +25,11 @@ impl Position {
             .await?;
         let stored = Self::find(db, partition).await?;
         Ok(stored.unwrap_or(Self { incarnation: String::new(), last: EntryId::ZERO }))
+    }
+
+    /// Where a batch leads from here.
+    pub(super) fn behind(&self, batch: &Batch) -> Self {
+        Self { last: batch.last().map_or(self.last, |last| last.max(self.last)), ..self.clone() }
     }
 
     async fn find(db: &mut MySqlConnection, partition: Partition) -> sqlx::Result<Option<Self>> {

@@ -1,4 +1,4 @@
-//! Reading the log: while MySQL takes one batch, the next is read and folded.
+//! Reading the log: while MySQL takes two batches, the next two are read and folded.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::batch::{BATCH_ENTRIES, Batch, take};
 use crate::{
     ids::{ParseError, Partition},
-    redis::{Redis, RedisError, entry_id::EntryId, log::LogEntry},
+    redis::{Redis, RedisError, entry_id::EntryId, log_entry::LogEntry},
     stores::StoreError,
 };
 
@@ -24,7 +24,7 @@ pub(super) struct Portion {
     pub(super) more: bool,
 }
 
-/// Reads one log, at most one batch ahead.
+/// Reads one log, at most two batches ahead.
 #[derive(Debug)]
 pub(super) struct Reader {
     redis: Redis,
@@ -35,7 +35,7 @@ pub(super) struct Reader {
 }
 
 #[derive(Debug)]
-struct Reading(JoinHandle<Result<Portion, StoreError>>);
+struct Reading(JoinHandle<Result<Vec<Portion>, StoreError>>);
 
 impl Drop for Reading {
     fn drop(&mut self) {
@@ -50,7 +50,7 @@ impl Reader {
 
     /// Starts to read what comes after `after`, for the next call of [`Reader::next`].
     pub(super) fn read_ahead(&mut self, after: EntryId) {
-        let reading = read(self.redis.clone(), self.partition, after, self.entries);
+        let reading = read_two(self.redis.clone(), self.partition, after, self.entries);
         self.ahead = Some((after, Reading(tokio::spawn(reading))));
     }
 
@@ -59,20 +59,39 @@ impl Reader {
         self.ahead = None;
     }
 
-    /// The next batch after `after`; an empty one when there is none.
-    pub(super) async fn next(&mut self, after: EntryId) -> Result<Portion, StoreError> {
-        let portion = match self.ahead.take() {
+    /// The next batch after `after`, an empty one when there is none; and the one that follows it, if any does.
+    pub(super) async fn next(&mut self, after: EntryId) -> Result<Vec<Portion>, StoreError> {
+        let portions = match self.ahead.take() {
             Some((begun, mut reading)) if begun == after => {
                 (&mut reading.0).await.map_err(|error| sqlx::Error::Io(io::Error::other(error)))??
             }
-            _ => read(self.redis.clone(), self.partition, after, self.entries).await?,
+            _ => read_two(self.redis.clone(), self.partition, after, self.entries).await?,
         };
-        let taken = portion.batch.ids.len();
-        if taken > 0 {
-            self.entries = (taken * 2).clamp(READ_ENTRIES_MIN, BATCH_ENTRIES);
+        if let Some(last) = portions.iter().rfind(|portion| !portion.batch.ids.is_empty()) {
+            self.entries = as_many_as(last);
         }
-        Ok(portion)
+        Ok(portions)
     }
+}
+
+/// How many entries to read for another batch of which one takes as many as of this one.
+fn as_many_as(portion: &Portion) -> usize {
+    (portion.batch.ids.len() * 2).clamp(READ_ENTRIES_MIN, BATCH_ENTRIES)
+}
+
+async fn read_two(
+    redis: Redis,
+    partition: Partition,
+    after: EntryId,
+    count: usize,
+) -> Result<Vec<Portion>, StoreError> {
+    let first = read(redis.clone(), partition, after, count).await?;
+    let last = first.batch.last().filter(|_| first.more);
+    let mut portions = vec![first];
+    if let Some(last) = last {
+        portions.push(read(redis, partition, last, as_many_as(&portions[0])).await?);
+    }
+    Ok(portions)
 }
 
 async fn read(redis: Redis, partition: Partition, after: EntryId, count: usize) -> Result<Portion, StoreError> {

@@ -26,7 +26,7 @@ use crate::{
 /// Products read at once.
 const PAGE_PRODUCTS: u32 = 500;
 /// The rest after a page.
-const PAGE_REST: Duration = Duration::from_millis(500);
+const PAGE_REST: Duration = Duration::from_secs(1);
 /// Products checked at the same time; each takes a connection to MySQL.
 const CHECKS_AT_ONCE: usize = 4;
 

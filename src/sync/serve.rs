@@ -176,7 +176,7 @@ async fn flush_loop(
     let mut failures = Failures::new("flushing", partition);
     loop {
         let stopping = stop.is_cancelled();
-        let pause = match flush.step(db).await {
+        let pause = match flush.advance(db).await {
             Ok(Flushed::Deposed) => {
                 tracing::info!(%partition, "another flusher leads; standing by");
                 return Ok(());

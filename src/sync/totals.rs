@@ -134,16 +134,12 @@ impl Counter {
         }
         sleep(COUNT_AFTER).await;
         begun.retain(|begun| !self.counted.contains(&(begun.lane.clone(), begun.round)));
-        // In the order of the key, as the flusher writes them, so that the two never wait for each other.
-        begun.sort_by(|a, b| a.key().cmp(&b.key()));
-        begun.dedup_by(|a, b| a.key() == b.key());
-        for together in begun.chunks(TOGETHER_MAX) {
-            if let Err(error) = count(db, together).await {
-                let end_us = begun.iter().map(Begun::end_us).min().unwrap_or(NEVER);
-                self.missed.fetch_min(end_us, Ordering::Relaxed);
-                return Err(error);
-            }
+        let done = count_all(db, &mut begun).await;
+        if done.is_err() {
+            let since_us = begun.iter().map(Begun::end_us).min().unwrap_or(NEVER);
+            self.missed.fetch_min(since_us, Ordering::Relaxed);
         }
+        done?;
         if self.counted.len() >= COUNTED_MAX {
             self.counted.clear();
         }
@@ -179,15 +175,23 @@ impl Counter {
                 .await?;
             let is_last = missed.len() < MISSED_ROWS as usize;
             let mut missed: Vec<Begun> = missed.into_iter().map(Begun::read).collect::<Result<_, _>>()?;
-            missed.sort_by(|a, b| a.key().cmp(&b.key()));
-            for together in missed.chunks(TOGETHER_MAX) {
-                count(db, together).await?;
-            }
+            count_all(db, &mut missed).await?;
             if is_last {
                 return Ok(());
             }
         }
     }
+}
+
+/// Counts the people of these rounds, each of which may be named more than once; of those that have no total yet.
+async fn count_all(db: &MySqlPool, begun: &mut Vec<Begun>) -> sqlx::Result<()> {
+    // In the order of the key, as the flusher writes them, so that the two never wait for each other.
+    begun.sort_by(|a, b| a.key().cmp(&b.key()));
+    begun.dedup_by(|a, b| a.key() == b.key());
+    for together in begun.chunks(TOGETHER_MAX) {
+        count(db, together).await?;
+    }
+    Ok(())
 }
 
 /// Counts the people of those of these rounds that have no total yet.

@@ -92,7 +92,7 @@ mod tests {
     use crate::{
         ids::{LaneId, Place, ProductId, Round, UserId},
         outcome::{Outcome, Settled},
-        redis::log::LogEntry,
+        redis::log_entry::LogEntry,
         round::Status,
         sync::entry::{Change, read},
     };

@@ -30,7 +30,8 @@ async fn enqueue(stores: &Stores) -> Enqueued {
     stores.redis.enqueue(&enqueue).await.expect("Redis answers")
 }
 
-async fn follow(copy: &LocalRedis, primary: &LocalRedis) {
+/// Makes a server copy another, and waits until it does.
+pub(crate) async fn follow(copy: &LocalRedis, primary: &LocalRedis) {
     primary.command("CONFIG SET repl-diskless-sync-delay 0").await.expect("it answers");
     copy.command(&format!("REPLICAOF 127.0.0.1 {}", primary.port())).await.expect("it answers");
     until("the copy follows", || async {

@@ -7,12 +7,25 @@ use restock::{
     redis::{Patience, Redis},
 };
 
+use tokio::process::Child;
+
 use super::{
     shop::{Shop, until},
     turn,
 };
 
 const PEOPLE: i64 = 1500;
+
+/// A round of product 1 that has begun, and the processes that work it until they are dropped.
+pub(crate) async fn under_way(people: i64) -> (LocalSentinels, Shop, [Child; 2]) {
+    let redis = LocalSentinels::start().await.expect("the servers start");
+    let shop = Shop::open(redis.url(), fresh_namespace(), 500).await;
+    let roles = [shop.flusher(), shop.worker()];
+    shop.product(1, people).await;
+    shop.done(&["enqueue", "1"]).await;
+    shop.receiver.wait_for(200).await;
+    (redis, shop, roles)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_sentinels_everything_runs_with_only_another_url() {
@@ -33,12 +46,7 @@ async fn behind_sentinels_everything_runs_with_only_another_url() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_lacks_the_last_writes_takes_over_and_nobody_is_lost() {
     let _turn = turn().await;
-    let redis = LocalSentinels::start().await.expect("the servers start");
-    let shop = Shop::open(redis.url(), fresh_namespace(), 500).await;
-    let _roles = (shop.flusher(), shop.worker());
-    shop.product(1, PEOPLE).await;
-    shop.done(&["enqueue", "1"]).await;
-    shop.receiver.wait_for(200).await;
+    let (redis, shop, _roles) = under_way(PEOPLE).await;
     let (primary, replica) = redis.pair().await.expect("a sentinel answers");
     primary.cut_off(replica).await.expect("both answer");
     let cut = shop.standing(1).await;
@@ -62,12 +70,7 @@ async fn a_replica_that_lacks_the_last_writes_takes_over_and_nobody_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_that_freezes_is_replaced_and_nobody_listens_to_it_when_it_wakes() {
     let _turn = turn().await;
-    let redis = LocalSentinels::start().await.expect("the servers start");
-    let shop = Shop::open(redis.url(), fresh_namespace(), 500).await;
-    let _roles = (shop.flusher(), shop.worker());
-    shop.product(1, PEOPLE).await;
-    shop.done(&["enqueue", "1"]).await;
-    shop.receiver.wait_for(200).await;
+    let (redis, shop, _roles) = under_way(PEOPLE).await;
     let (primary, _) = redis.pair().await.expect("a sentinel answers");
     primary.freeze().await.expect("it runs");
     let frozen_us = wall_us();

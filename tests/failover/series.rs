@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use restock::{
-    clock::wall_us,
-    local::{LocalRedis, LocalSentinels, fresh_namespace},
-};
+use restock::{clock::wall_us, local::LocalRedis};
 
 use super::{
-    shop::{Shop, until, until_within},
+    runs::follow,
+    sentinel::under_way,
+    shop::{until, until_within},
     turn,
 };
 
@@ -25,11 +24,7 @@ const LAST_MAX: Duration = Duration::from_secs(240);
 async fn start_over(gone: &LocalRedis, successor: &LocalRedis) {
     successor.command("CONFIG SET masteruser \"\" masterauth \"\"").await.expect("it answers");
     gone.start_again().await.expect("it starts");
-    gone.command(&format!("REPLICAOF 127.0.0.1 {}", successor.port())).await.expect("it answers");
-    until("it follows", || async {
-        gone.command("INFO replication").await.is_ok_and(|said| said.contains("master_link_status:up"))
-    })
-    .await;
+    follow(gone, successor).await;
 }
 
 /// Every second time the successor lacks the last writes.
@@ -37,11 +32,7 @@ async fn start_over(gone: &LocalRedis, successor: &LocalRedis) {
 #[ignore = "takes minutes: make faults"]
 async fn one_fail_over_after_another_loses_nobody() {
     let _turn = turn().await;
-    let redis = LocalSentinels::start().await.expect("the servers start");
-    let shop = Shop::open(redis.url(), fresh_namespace(), 500).await;
-    let _roles = (shop.flusher(), shop.worker());
-    shop.product(1, PEOPLE).await;
-    shop.done(&["enqueue", "1"]).await;
+    let (redis, shop, _roles) = under_way(PEOPLE).await;
     let (mut in_doubt, mut stood_still_ms) = (0, Vec::new());
     for time in 0..TIMES {
         let started = shop.standing(1).await.started;

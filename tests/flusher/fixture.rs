@@ -29,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 use super::support::servers::servers;
 
 const DEADLINE: Duration = Duration::from_secs(20);
+/// How many people one call settles in [`Shop::all_told`].
+pub(crate) const CALL: usize = 3_000;
 pub(crate) const PARTITION: Partition = Partition(0);
 
 pub(crate) struct Shop {
@@ -100,9 +102,11 @@ impl Shop {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(self.db()).await.expect("the store answers");
     }
 
-    /// The rows of a query, each as one text.
+    /// The rows of a query, each as one text: to MariaDB what is put together of counts is binary, or not, by its version.
     pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
-        sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(self.db()).await.expect("the store answers")
+        let rows: Vec<Vec<u8>> =
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(self.db()).await.expect("the store answers");
+        rows.into_iter().map(|row| String::from_utf8(row).expect("text")).collect()
     }
 
     /// Everything that a flusher writes.
@@ -145,6 +149,25 @@ impl Shop {
         product::add(self.db(), &new).await.expect("the store answers");
         let users: Vec<UserId> = users.iter().copied().map(UserId).collect();
         subscription::subscribe(self.db(), ProductId(id), &users).await.expect("the store answers");
+    }
+
+    /// With a product of which all of a large line have been told, and MySQL does not know yet.
+    pub(crate) async fn all_told(product: i64, people: i64) -> Self {
+        let shop = Self::open().await;
+        let users: Vec<i64> = (1..=people).collect();
+        shop.product(product, 0, &users).await;
+        assert_eq!(shop.restock(product).await, Round(1));
+        let mut begun = shop.take().await;
+        // What was logged before the first people.
+        assert!(flush(&mut shop.lead().await).await);
+        let line = shop.line(product).await;
+        let calls: Vec<_> = line.chunks(CALL).collect();
+        for (at, people) in calls.iter().enumerate() {
+            let is_last = at + 1 == calls.len();
+            let expected = if is_last { Advanced::Completed } else { Advanced::Go };
+            assert_eq!(advance(&mut begun, settled(people, Outcome::Sent), is_last).await, expected);
+        }
+        shop
     }
 
     pub(crate) async fn enqueue(&self, product: i64, quantity: u32) -> Enqueued {

@@ -1,6 +1,7 @@
 //! The flusher: MySQL follows Redis, and whichever of the two is lost or set back comes to what the other knows.
 
 mod aged;
+mod beside;
 mod crash;
 mod fixture;
 mod lost;

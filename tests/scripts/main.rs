@@ -10,6 +10,7 @@ mod proxy;
 mod entries;
 mod fixture;
 mod holds;
+mod log;
 mod pace;
 mod pauses;
 mod reclaims;

@@ -90,7 +90,7 @@ async fn examine_limits(variables: &HashMap<String, String>, pool: &MySqlPool, s
         "mysql_connections",
         level,
         detail,
-        "raise max_connections: a worker takes up to 10, a flusher about 20 with 4 partitions, and people need some",
+        "raise max_connections: a worker takes up to 10, a flusher up to 24 with 4 partitions, and people need some",
     );
     Ok(())
 }

@@ -109,7 +109,7 @@ impl Redis {
     pub async fn begin(&self, begin: &Begin<'_>) -> Result<BeginReply, RedisError> {
         let Entry { partition, lane, .. } = begin.entry;
         let k = self.keys().of_lane(*partition, lane);
-        let keys = vec![k.lane, k.product, k.log, k.jobs, k.again, k.dead];
+        let keys = [&k.lane, &k.product, &k.log, &k.jobs, &k.again, &k.dead].map(Clone::clone).to_vec();
         let args = vec![
             begin.entry.name(),
             begin.token.to_owned(),
@@ -126,7 +126,7 @@ impl Redis {
             "go" => {
                 let cursor = reply.optional(3)?;
                 BeginReply::Go(Box::new(Begun {
-                    hold: Hold::new(self.clone(), *partition, lane, begin.token.to_owned(), cursor),
+                    hold: Hold::new(self.clone(), k, begin.token.to_owned(), cursor),
                     round: reply.parse(1)?,
                     from: reply.optional(2)?,
                     cursor,

@@ -2,7 +2,7 @@
 
 use super::{Redis, Reply, Script, text};
 use crate::{
-    ids::{LaneId, Partition, Place, UserId},
+    ids::{Place, UserId},
     outcome::{self, Settled},
     redis::{RETRY_PAUSE, RedisError, keys::LaneKeys},
     round::{Counts, encode_places},
@@ -22,8 +22,7 @@ pub struct Hold {
 }
 
 impl Hold {
-    pub(super) fn new(redis: Redis, partition: Partition, lane: &LaneId, token: String, cursor: Option<Place>) -> Self {
-        let keys = redis.keys().of_lane(partition, lane);
+    pub(super) fn new(redis: Redis, keys: LaneKeys, token: String, cursor: Option<Place>) -> Self {
         Self { redis, keys, token, seq: 0, cursor }
     }
 

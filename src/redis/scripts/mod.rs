@@ -21,6 +21,7 @@ mod reserve_pace;
 mod resume;
 mod stock;
 mod together;
+mod trim;
 
 use std::sync::LazyLock;
 
@@ -52,6 +53,7 @@ pub use reserve_pace::{PaceUse, Reserve, Reserved, TOTAL};
 pub use resume::{Before, Resumed, Skip};
 pub use stock::{StockChange, StockChanged, StockSet};
 pub(super) use together::Together;
+pub use trim::ReadFrom;
 
 /// How many KEYS or ARGV a script takes: so many, and so many more for each channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +178,8 @@ impl Redis {
         let words = if script.is_shared {
             self.run_together(script, keys, args).await?
         } else {
-            self.eval(script, keys, args).await?
+            // Boxed: a call of the client is large, and most futures that wait for a script have it shared.
+            Box::pin(self.eval(script, keys, args)).await?
         };
         tracing::trace!(script = script.name, reply = words.first(), "called");
         let reply = Reply { script: script.name, words };

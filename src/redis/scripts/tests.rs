@@ -25,6 +25,7 @@ fn all() -> Vec<&'static Script> {
         &reserve_pace::SCRIPT,
         &resume::SCRIPT,
         &stock::SCRIPT,
+        &trim::SCRIPT,
     ]
 }
 
