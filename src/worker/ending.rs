@@ -36,7 +36,7 @@ impl Lane {
     }
 
     /// The last call of the hold: it carries everything that is settled. Nothing is in flight.
-    pub(super) async fn close(mut self) {
+    pub(super) async fn close(mut self: Box<Self>) {
         let exhausted = self.is_exhausted();
         let settlement = self.window.take_all();
         let ending = self.ending.take().unwrap_or(Ending::HandBack);

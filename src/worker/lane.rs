@@ -78,14 +78,14 @@ pub(crate) struct Lane {
 
 impl Lane {
     /// Works until the lane has ended, was handed back or is somebody else's.
-    pub(crate) async fn work(mut self, stop: CancellationToken) {
+    pub(crate) async fn work(mut self: Box<Self>, stop: CancellationToken) {
         loop {
             let now = BootTime::now();
             self.line.read_ahead(now, || self.deps.page_size());
             self.seat_first(now);
             self.start_due();
             if self.ending.is_some() && self.call.is_none() && self.has_landed(now) {
-                return self.close().await;
+                return Box::pin(self.close()).await;
             }
             self.ask_permits(now);
             self.make_call(now);

@@ -43,7 +43,7 @@ pub(super) enum Taken {
     Nothing,
 }
 
-/// Begins the lane of an entry. Waits for stores that do not answer, until `stop`; a call under way is waited for, or
+/// Begins the lane of an entry. What is rarely asked is boxed, so that the future of each errand stays small. Waits for stores that do not answer, until `stop`; a call under way is waited for, or
 /// the lane could be held by nobody.
 pub(super) async fn take(
     deps: &Arc<Deps>,
@@ -113,7 +113,7 @@ async fn begin(deps: &Deps, entry: &Entry, token: &str, look: &mut Option<Seen>)
         },
         BeginReply::Look { from, ahead } => {
             let someone = match seen.look.newest {
-                Some(newest) => answered(line::anyone_after(&stores.mysql, id, from, newest, &ahead)).await?,
+                Some(newest) => Box::pin(answered(line::anyone_after(&stores.mysql, id, from, newest, &ahead))).await?,
                 None => false,
             };
             seen.look = FirstLook { after: Some(from), nobody: !someone, ..seen.look };
@@ -122,11 +122,11 @@ async fn begin(deps: &Deps, entry: &Entry, token: &str, look: &mut Option<Seen>)
         BeginReply::Busy(ms) => Step::Busy(ms),
         BeginReply::Unchecked => {
             deps.check_limit.until_ready().await;
-            match deps.stores_now().check(id).await? {
+            match Box::pin(deps.stores_now().check(id)).await? {
                 Checked::Done(_) => Step::Again,
                 Checked::NoSuchProduct => {
                     tracing::warn!(product = %id, "dropped an entry of a product that MySQL does not know");
-                    stores.redis.drop_entry(entry).await?;
+                    Box::pin(stores.redis.drop_entry(entry)).await?;
                     Step::Nothing
                 }
             }
@@ -156,7 +156,7 @@ async fn see(deps: &Deps, id: ProductId) -> Result<Seen, StoreError> {
     let at = BootTime::now();
     let look = match deps.inquiries.looks.ask(id).await {
         Some(look) => look,
-        None => answered(look_alone(deps, id)).await?,
+        None => Box::pin(answered(look_alone(deps, id))).await?,
     };
     let Some(Look { sku, name, newest, line }) = look else { return Ok(Seen::default()) };
     let card = Some(Arc::new(ProductCard { id, sku, name }));
