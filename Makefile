@@ -5,6 +5,9 @@
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Who looks at it for the first time does not wait for optimisation over all crates.
+demo: export CARGO_PROFILE_RELEASE_LTO = false
+demo: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = 16
 demo: servers ## restock real products on private servers and watch people being told
 	cargo build --release --bins
 	cargo run --quiet --release --bin restock-cli -- demo
