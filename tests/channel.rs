@@ -9,7 +9,6 @@ mod server;
 
 use std::{
     collections::HashSet,
-    net::TcpListener,
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -20,6 +19,7 @@ use futures_util::future::join_all;
 use restock::{
     channel::{Answer, ChannelOptions, Message, ProductCard, Sender, signature::Signer},
     ids::{ProductId, Round, UserId},
+    local::Port,
 };
 use secrecy::SecretString;
 
@@ -153,7 +153,7 @@ async fn the_wait_for_a_connection_counts() {
 
 #[tokio::test]
 async fn no_answer_is_a_retry_that_says_so() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = Port::find().unwrap();
     let refused = webhook(&format!("http://127.0.0.1:{port}/hooks"), &[]).send(message(1)).await;
     assert_eq!(refused, retry("no answer: connection refused", None, false));
     assert_eq!(answer_to(Reply::Reset).await, retry("no answer: connection reset", None, false));

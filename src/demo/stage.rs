@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 use super::receiver::{Reaction, Receiver};
 use crate::{
     config::Backends,
-    local::{Companion, Servers, free_port},
+    local::{Companion, Port, Servers},
     producer::Producer,
     redis::Patience,
     stores::Stores,
@@ -37,6 +37,7 @@ pub(super) struct Stage {
     urls: [(&'static str, String); 3],
     programs: PathBuf,
     servers: Servers,
+    page_port: Port,
 }
 
 impl Stage {
@@ -54,7 +55,7 @@ impl Stage {
         };
         let urls =
             [("RESTOCK_REDIS_URL", redis), ("RESTOCK_MYSQL_URL", mysql), ("RESTOCK_WEBHOOK_URL", receiver.url())];
-        Ok(Self { receiver, backends, urls, programs, servers })
+        Ok(Self { receiver, backends, urls, programs, servers, page_port: Port::find()? })
     }
 
     /// An error when a server is gone.
@@ -106,7 +107,7 @@ impl Stage {
 
     /// The HTTP API, which serves the page, and where that is.
     pub(super) fn page(&self) -> anyhow::Result<(Companion, String)> {
-        let address = format!("127.0.0.1:{}", free_port()?);
+        let address = format!("127.0.0.1:{}", self.page_port);
         let mut command = self.command("restock-api")?;
         command.args(["--listen", &address]);
         Ok((Companion::start("the HTTP API", &command)?, format!("http://{address}/")))

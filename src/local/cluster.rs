@@ -4,7 +4,7 @@ use futures_util::future::try_join_all;
 
 use super::{
     LocalError, LocalRedis,
-    port::free_port,
+    port::Port,
     settle::{first_answer, replicated, until},
 };
 
@@ -17,6 +17,8 @@ const NODE_TIMEOUT_MS: u32 = 2_000;
 #[derive(Debug)]
 pub struct LocalCluster {
     nodes: Vec<LocalRedis>,
+    /// On which they hear each other.
+    bus_ports: Vec<Port>,
 }
 
 /// A node as another one sees it, a line of CLUSTER NODES.
@@ -56,30 +58,29 @@ impl LocalCluster {
     /// Redis is not installed or does not start, or the nodes do not find each other.
     pub async fn start() -> Result<Self, LocalError> {
         let node = || async {
-            let bus_port = free_port()?.to_string();
-            let timeout_ms = NODE_TIMEOUT_MS.to_string();
-            let own = ["--cluster-enabled", "yes", "--cluster-port", &bus_port, "--cluster-node-timeout", &timeout_ms];
+            let bus_port = Port::find()?;
+            let (bus, timeout_ms) = (bus_port.to_string(), NODE_TIMEOUT_MS.to_string());
+            let own = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", &timeout_ms];
             // However far behind, a replica takes over: what is lost then is what the tests are about.
             let eager = ["--cluster-replica-validity-factor", "0", "--cluster-allow-replica-migration", "no"];
             let own = own.into_iter().chain(eager).map(str::to_owned);
             let node = LocalRedis::start_with(replicated().into_iter().chain(own).collect()).await?;
             Ok::<_, LocalError>((node, bus_port))
         };
-        let (nodes, bus_ports): (Vec<_>, Vec<_>) =
-            try_join_all((0..2 * MASTERS).map(|_| node())).await?.into_iter().unzip();
-        let cluster = Self { nodes };
-        cluster.introduce(&bus_ports).await?;
+        let (nodes, bus_ports) = try_join_all((0..2 * MASTERS).map(|_| node())).await?.into_iter().unzip();
+        let cluster = Self { nodes, bus_ports };
+        cluster.introduce().await?;
         Ok(cluster)
     }
 
-    async fn introduce(&self, bus_ports: &[String]) -> Result<(), LocalError> {
+    async fn introduce(&self) -> Result<(), LocalError> {
         let (masters, replicas) = self.nodes.split_at(MASTERS);
         for (at, master) in masters.iter().enumerate() {
             let (first, last) = (at * SLOTS / MASTERS, (at + 1) * SLOTS / MASTERS - 1);
             master.command(&format!("CLUSTER ADDSLOTSRANGE {first} {last}")).await?;
             master.command(&format!("CLUSTER SET-CONFIG-EPOCH {}", at + 1)).await?;
         }
-        for (node, bus_port) in self.nodes.iter().zip(bus_ports).skip(1) {
+        for (node, bus_port) in self.nodes.iter().zip(&self.bus_ports).skip(1) {
             self.nodes[0].command(&format!("CLUSTER MEET 127.0.0.1 {} {bus_port}", node.port())).await?;
         }
         self.all("all nodes know each other", |info| info.contains(&format!("cluster_known_nodes:{}", 2 * MASTERS)))

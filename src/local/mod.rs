@@ -45,7 +45,7 @@ use std::ops::Deref;
 pub use cluster::LocalCluster;
 pub use companion::Companion;
 pub use error::LocalError;
-pub use port::free_port;
+pub use port::Port;
 pub use programs::{MYSQLD_VARIABLE, REDIS_VARIABLE};
 pub(crate) use run::Signals;
 pub use run::run_with_servers;

@@ -10,7 +10,7 @@ use super::{
     docker::{Container, Image},
     home::Home,
     mysql,
-    port::free_port,
+    port::Port,
     process::Process,
     programs::{self, Database},
     redis,
@@ -54,7 +54,7 @@ pub struct Server {
     kind: Kind,
     /// What this one is given beside its kind's settings.
     options: Vec<String>,
-    port: u16,
+    port: Port,
     host: Host,
 }
 
@@ -86,15 +86,15 @@ impl Server {
         if let Program::Database(database) = &program {
             process.run(&mysql::install_command(database, process.home())?, READY_MAX).await?;
         }
-        let mut server = Self { kind, options, port: 0, host: Host::Process { program, process } };
+        let mut server = Self { kind, options, port: Port::find()?, host: Host::Process { program, process } };
         let mut tries = 1;
         loop {
-            server.port = free_port()?;
             server.write_configuration()?;
             match server.start_again().await {
                 Err(error) if error.is_port_taken() && tries < PORT_TRIES => tries += 1,
                 other => return other.map(|()| server),
             }
+            server.port = Port::find()?;
         }
     }
 
@@ -105,8 +105,8 @@ impl Server {
         };
         let mut tries = 1;
         loop {
-            let port = free_port()?;
-            match Container::start(image, port).await {
+            let port = Port::find()?;
+            match Container::start(image, port.number()).await {
                 Ok(container) => {
                     let host = Host::Container(Box::new(container));
                     let server = Self { kind, options: Vec::new(), port, host };
@@ -125,7 +125,7 @@ impl Server {
     /// The port on 127.0.0.1. It stays the same until the server is dropped.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The id of the server's process; none while it is down, and for a container.
@@ -214,7 +214,7 @@ impl Server {
         match &self.host {
             Host::Process { program: Program::Sentinel(_), process } => {
                 let file = process.home().file(redis::SENTINEL_FILE);
-                fs::write(&file, redis::sentinel_settings(self.port)).map_err(LocalError::io("write", &file))
+                fs::write(&file, redis::sentinel_settings(self.port())).map_err(LocalError::io("write", &file))
             }
             _ => Ok(()),
         }
@@ -223,13 +223,13 @@ impl Server {
     fn command(&self, program: &Program, home: &Home) -> Command {
         match program {
             Program::Redis(path) => {
-                let mut command = redis::command(path, home.path(), self.port);
+                let mut command = redis::command(path, home.path(), self.port());
                 command.args(&self.options);
                 command
             }
             Program::Sentinel(path) => redis::sentinel_command(path, home.path()),
             Program::Database(database) => {
-                let mut command = mysql::command(database, home, self.port);
+                let mut command = mysql::command(database, home, self.port());
                 command.args(&self.options);
                 command
             }
@@ -260,11 +260,11 @@ impl Server {
 
     async fn answers(&self) -> bool {
         match (self.kind, &self.host) {
-            (Kind::Redis | Kind::Sentinel, _) => redis::answers(self.port, self.pid()).await,
+            (Kind::Redis | Kind::Sentinel, _) => redis::answers(self.port(), self.pid()).await,
             (Kind::MySql, Host::Process { process, .. }) => {
-                mysql::answers(self.port, Some(&mysql::data(process.home()))).await
+                mysql::answers(self.port(), Some(&mysql::data(process.home()))).await
             }
-            (Kind::MySql, Host::Container(_)) => mysql::answers(self.port, None).await,
+            (Kind::MySql, Host::Container(_)) => mysql::answers(self.port(), None).await,
         }
     }
 }

@@ -1,8 +1,6 @@
 //! `doctor`: what it says of sound and of ill deployments.
 
-use std::net::TcpListener;
-
-use restock::local::LocalRedis;
+use restock::local::{LocalRedis, Port};
 use serde_json::Value;
 
 use super::shop::{Shop, until};
@@ -86,7 +84,7 @@ async fn settings_that_contradict_each_other_are_named() {
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_one_line_and_the_other_is_examined() {
     let shop = Shop::open().await;
-    let port = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port();
+    let port = Port::find().expect("a free port");
     let (code, levels, _) = doctor(&shop, &["--redis-url", &format!("redis://127.0.0.1:{port}")]).await;
     assert_eq!(code, 5);
     assert_level(&levels, "redis", "fail");

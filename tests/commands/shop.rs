@@ -1,12 +1,12 @@
 //! A deployment of its own for each test, worked by the built program as a process.
 
 use std::{
-    net::TcpListener,
     process::{Output, Stdio},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
-use restock::local::{fresh_database_name, fresh_namespace};
+use restock::local::{Port, fresh_database_name, fresh_namespace};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -181,8 +181,8 @@ pub async fn finish(command: &mut Command, stdin: impl AsRef<[u8]>) -> Ended {
     ended
 }
 
-/// A port at which nobody listens: it was free just now.
+/// A port at which nobody listens.
 fn closed_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
+    static CLOSED: LazyLock<Port> = LazyLock::new(|| Port::find().expect("a free port"));
+    CLOSED.number()
 }

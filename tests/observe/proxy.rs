@@ -1,7 +1,7 @@
 //! nginx, with the configuration that is shipped, before two processes of the API.
 
 use std::{
-    net::{Ipv4Addr, TcpListener},
+    net::Ipv4Addr,
     path::Path,
     process::Stdio,
     sync::{Arc, Mutex},
@@ -9,7 +9,10 @@ use std::{
 };
 
 use reqwest::{Method, Response};
-use restock::token::{TokenHash, fresh};
+use restock::{
+    local::Port,
+    token::{TokenHash, fresh},
+};
 use serde_json::Value;
 use tokio::{
     io::AsyncReadExt,
@@ -52,9 +55,15 @@ fn changed(changes: &[(&str, &str)]) -> String {
     site
 }
 
+/// An nginx of ours, until it is dropped.
+pub struct Nginx {
+    _process: Child,
+    _port: Port,
+}
+
 /// nginx as it runs on a server, but for ports and folders; none where it is not installed.
-pub async fn nginx(folder: &Path, site: &str) -> Option<(Child, String)> {
-    let port = free_port("127.0.0.1");
+pub async fn nginx(folder: &Path, site: &str) -> Option<(Nginx, String)> {
+    let port = Port::find().expect("a free port");
     assert!(site.contains("listen 8000;"), "the test knows the file");
     let site = site.replace("listen 8000;", &format!("listen 127.0.0.1:{port};"));
     let site = site.replace("/var/log/nginx", &folder.display().to_string());
@@ -79,11 +88,8 @@ pub async fn nginx(folder: &Path, site: &str) -> Option<(Child, String)> {
         missing("nginx", "nginx-light", "its configuration is not tested");
         return None;
     };
-    Some((child, format!("http://127.0.0.1:{port}")))
-}
-
-fn free_port(host: &str) -> u16 {
-    TcpListener::bind((host, 0)).expect("a free port").local_addr().expect("an address").port()
+    let url = format!("http://127.0.0.1:{port}");
+    Some((Nginx { _process: child, _port: port }, url))
 }
 
 /// An API with a token: without one it answers nothing that a proxy passes on.
@@ -263,7 +269,7 @@ async fn what_may_have_been_done_is_not_sent_to_another_api() {
 async fn an_api_that_is_started_at_another_address_is_found_there() {
     let deployment = Deployment::open("null", 0).await;
     deployment.product(7, 1).await;
-    let (token, port) = (fresh(), free_port("0.0.0.0"));
+    let (token, port) = (fresh(), Port::find().expect("a free port"));
     let hash = TokenHash::of(&token).to_string();
     let [here, there] = [2, 3].map(|last| Ipv4Addr::new(127, 0, 0, last));
     let api = async |host: Ipv4Addr| {
@@ -274,7 +280,7 @@ async fn an_api_that_is_started_at_another_address_is_found_there() {
     };
     let names = Names::start(&[here]).await;
     let folder = tempfile::tempdir().expect("a folder");
-    let Some((_nginx, url)) = nginx(folder.path(), &named(&names, port)).await else { return };
+    let Some((_nginx, url)) = nginx(folder.path(), &named(&names, port.number())).await else { return };
     let mut first = api(here).await;
     until_ready(&url).await;
     first.child.kill().await.expect("it is killed");
