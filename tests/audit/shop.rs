@@ -163,12 +163,13 @@ impl Shop {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.stores.mysql).await.expect("the statement runs");
     }
 
+    /// As text: to MariaDB what is put together of counts is binary, or not, by its version.
     pub(crate) async fn value(&self, sql: &str) -> Option<String> {
-        sqlx::query_scalar::<_, Option<String>>(AssertSqlSafe(sql))
+        let value: Option<Option<Vec<u8>>> = sqlx::query_scalar(AssertSqlSafe(sql))
             .fetch_optional(&self.stores.mysql)
             .await
-            .expect("the statement runs")
-            .flatten()
+            .expect("the statement runs");
+        value.flatten().map(|value| String::from_utf8(value).expect("text"))
     }
 
     /// Sends one command to the Redis server as it is; `{}` is the partition's hash tag.
