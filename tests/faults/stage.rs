@@ -145,7 +145,7 @@ impl Stage {
             .env("RESTOCK_REDIS_URL", redis.url())
             .env("RESTOCK_MYSQL_URL", mysql_url)
             .env("RESTOCK_NAMESPACE", self.stores.settings.namespace.as_str())
-            .env("RESTOCK_LOG", "info,restock::sync=debug,restock::stores=debug")
+            .env("RESTOCK_LOG", "info,restock::sync=debug,restock::stores=debug,restock::worker::landing=debug")
             .env("RESTOCK_FLUSH_INTERVAL_MS", "100")
             .env("RESTOCK_DRAIN_MS", "3000");
         command
