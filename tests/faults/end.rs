@@ -14,8 +14,10 @@ use restock::{
     round::{RoundState, Stamp},
     verify::{Kind as Finding, Patience, Scope, Verifier},
 };
+use serde::Serialize;
 
 use super::{
+    failed::{self, Failed},
     ledger::{Act, Promise, Sale, Struck},
     moods::Moods,
     stage::{Stage, lane, webhook},
@@ -23,7 +25,7 @@ use super::{
 };
 
 /// A request that the receiver got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Attempt {
     pub(crate) product: i64,
     pub(crate) round: u32,
@@ -91,6 +93,8 @@ pub(crate) struct End {
     pub(crate) lines: BTreeMap<i64, Vec<InLine>>,
     /// By their start.
     pub(crate) attempts: Vec<Attempt>,
+    /// By the logs of the workers.
+    pub(crate) failed: Vec<Failed>,
     /// By product and number.
     pub(crate) rounds: BTreeMap<(i64, u32), RoundState>,
     /// By product and round, in line order.
@@ -120,6 +124,7 @@ pub(crate) async fn gather(stage: &Stage, seen: Seen) -> End {
         bounds: Bounds { rate: stage.form.rate as usize, window: stage.form.window as usize },
         lines: lines(stage).await,
         attempts: attempts(&stage.receiver.recording(), &stage.moods),
+        failed: failed::read(&stage.folder),
         rounds: rounds(stage).await,
         outcomes: outcomes(stage).await,
         requests: requests(stage).await,

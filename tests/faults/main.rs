@@ -17,6 +17,7 @@ mod checkers;
 mod crew;
 mod deck;
 mod end;
+mod failed;
 mod form;
 mod ledger;
 mod load;

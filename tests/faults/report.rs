@@ -1,6 +1,11 @@
 //! What a run came to, for people and as JSON.
 
-use std::{collections::BTreeMap, fmt, fs, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -11,6 +16,14 @@ use super::{
     form::Form,
     ledger::Struck,
 };
+
+/// Leaves what the receiver saw beside the logs of the processes.
+pub(crate) fn keep_attempts(folder: &Path, attempts: &[Attempt]) {
+    let mut file = csv::Writer::from_path(folder.join("attempts.csv")).expect("the folder of the run can be written");
+    for attempt in attempts {
+        file.serialize(attempt).expect("the folder of the run can be written");
+    }
+}
 
 /// The most breaches of a promise that are printed.
 const SHOWN_MAX: usize = 10;

@@ -7,7 +7,12 @@ use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    checkers, deck, end, form::Form, load::Shopkeeper, report::Report, stage::Stage, standstill, strike, watch,
+    checkers, deck, end,
+    form::Form,
+    load::Shopkeeper,
+    report::{self, Report},
+    stage::Stage,
+    standstill, strike, watch,
 };
 
 pub(crate) async fn run(form: Form, seed: u64) -> Report {
@@ -45,6 +50,7 @@ pub(crate) async fn run(form: Form, seed: u64) -> Report {
     let seen = watching.await.expect("the watch ends");
     let end = end::gather(&stage, seen).await;
     dismiss(&stage).await;
+    report::keep_attempts(&stage.folder, &end.attempts);
     let breaches = checkers::check(&end);
     Report::new(&form, seed, (storm_us, calm_us), began.elapsed(), &end, breaches)
 }

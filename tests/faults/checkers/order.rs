@@ -10,8 +10,11 @@ type First = (usize, i64, i64);
 /// The first attempts of each round, in line order.
 fn firsts(end: &End) -> BTreeMap<(i64, u32), Vec<First>> {
     let mut start: HashMap<(i64, u32, i64), i64> = HashMap::new();
-    for attempt in &end.attempts {
-        start.entry((attempt.product, attempt.round, attempt.user)).or_insert(attempt.started_us);
+    let seen = end.attempts.iter().map(|seen| ((seen.product, seen.round, seen.user), seen.started_us));
+    let failed = end.failed.iter().map(|failed| ((failed.product, failed.round, failed.user), failed.started_us));
+    for (of, started_us) in seen.chain(failed) {
+        let first_us = start.entry(of).or_insert(started_us);
+        *first_us = started_us.min(*first_us);
     }
     let mut rounds: BTreeMap<(i64, u32), Vec<First>> = BTreeMap::new();
     let mut seats: HashMap<(i64, i64), usize> = HashMap::new();
@@ -31,8 +34,9 @@ fn firsts(end: &End) -> BTreeMap<(i64, u32), Vec<First>> {
 /// Of two people whose first attempts were cut off, the one with the longer pause before the next is seen later.
 const PAUSE_US: i64 = 700_000;
 
-/// The receiver cannot know of an attempt that a fault cut off on its way. So somebody may be seen for the first time
-/// after people behind them only if a fault that cost attempts lies between, and only as many places ahead as it cost.
+/// Nobody knows of an attempt that was cut off with its worker, or on its way while the worker's log was on a full disk. So
+/// somebody may be seen for the first time after people behind them only if a fault that cost attempts lies between, and
+/// only as many places ahead as it cost.
 fn is_excused(end: &End, product: i64, apart: usize, early_us: i64, late_us: i64) -> bool {
     let covers = |fault: &&Struck| fault.is_between(early_us - PAUSE_US, late_us);
     end.struck.iter().filter(covers).map(|fault| fault.repeats(product, end.bounds.window)).sum::<usize>() >= apart
@@ -75,6 +79,8 @@ mod tests {
     use super::{super::sample, *};
     use crate::{
         deck::Kind,
+        end::Attempt,
+        failed::Failed,
         ledger::{Cost, Lanes},
     };
 
@@ -109,6 +115,16 @@ mod tests {
         assert_eq!(check(&end), Vec::<String>::new());
         end.attempts[2].started_us = begun_us - 1;
         assert!(!check(&end).is_empty(), "somebody before them had been told in the lost one");
+    }
+
+    #[test]
+    fn an_attempt_that_failed_on_its_way_counts_as_the_first() {
+        let mut end = swapped();
+        let Attempt { product, round, user, started_us, .. } = end.attempts[3];
+        end.failed = vec![Failed { product, round, user, started_us: started_us - 2 * sample::STEP_US + 1 }];
+        assert_eq!(check(&end), Vec::<String>::new());
+        end.failed[0].round += 1;
+        assert_eq!(check(&end).len(), 1, "it was one of another round");
     }
 
     #[test]

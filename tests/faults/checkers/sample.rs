@@ -51,6 +51,7 @@ pub(super) fn sound() -> End {
         bounds: Bounds { rate: 100, window: 3 },
         lines: BTreeMap::from([(PRODUCT, (1..=PEOPLE).map(|user| InLine { place: Place(user), user }).collect())]),
         attempts: (1..=PEOPLE).map(attempt).collect(),
+        failed: Vec::new(),
         outcomes: BTreeMap::from([(OF, (1..=PEOPLE).map(told).collect())]),
         requests: vec![Request { id: 1, product: PRODUCT, state: "ACCEPTED".to_owned(), round: Some(ROUND) }],
         stored: BTreeMap::from([(PRODUCT, Stored { stock: 5, round: ROUND, stamp: STAMP })]),
