@@ -55,7 +55,7 @@ end
 local now_us, now_ms = now()
 local news = settle(lane)
 local people = ARGV[10]
-if ARGV[15] == '1' and is_retrying(lane) and get(lane, 'retry_of') ~= 'COMPLETED' then
+if ARGV[15] == '1' and is_retrying(lane) and lane.fields.retry_of ~= 'COMPLETED' then
   leave_retry_and_go_on(lane, people)
   return answer_hold(lane, { 'retried' })
 end
@@ -64,12 +64,12 @@ if ARGV[15] == '1' then
   return answer_hold(lane, { 'completed' })
 end
 
-local stop = get(lane, 'stopping')
-if get(lane, 'cancel') ~= '' then
+local stop = lane.fields.stopping
+if lane.fields.cancel ~= '' then
   stop = 'canceled'
 elseif stop == '' and tonumber(stock) <= 0 then
   stop = 'sold_out'
-elseif stop == '' and get(lane, 'paused') == '1' then
+elseif stop == '' and lane.fields.paused == '1' then
   stop = 'paused'
 end
 
@@ -77,7 +77,7 @@ if stop ~= '' and ARGV[14] == '0' then
   if stop == 'sold_out' then
     end_round(lane, 'CANCELED_BY_SOLD_OUT', 'stock is gone', people, now_us)
   elseif stop == 'canceled' then
-    end_round(lane, 'CANCELED_BY_ADMIN', get(lane, 'cancel'), people, now_us)
+    end_round(lane, 'CANCELED_BY_ADMIN', lane.fields.cancel, people, now_us)
   else
     park(lane, people)
   end
@@ -95,7 +95,7 @@ if stop ~= '' then
   end
   return answer_hold(lane, { 'drain', stop })
 end
-if redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[17]) then
+if log_length(KEYS[3]) >= tonumber(ARGV[17]) then
   return answer_hold(lane, { 'full' })
 end
 return answer_hold(lane, { 'go' })

@@ -46,48 +46,48 @@ local lane = open_lane(KEYS[1], KEYS[4], KEYS[5], KEYS[3])
 local now_us, now_ms = now()
 
 local function held()
-  local ahead = is_retrying(lane) and '' or get(lane, 'ahead')
-  local may_start = tonumber(stock) > 0 and get(lane, 'cancel') == '' and get(lane, 'paused') ~= '1'
-    and redis.call('XLEN', KEYS[3]) < tonumber(ARGV[9])
-  return { 'go', get(lane, 'round'), get(lane, 'from'), get(lane, position(lane)), get(lane, 'upto'), ahead,
-    get(lane, 'tries'), get(lane, 'tried_at'), get(lane, 'retry_of'), get(lane, 'epoch'), get(lane, 'version'),
+  local ahead = is_retrying(lane) and '' or lane.fields.ahead
+  local may_start = tonumber(stock) > 0 and lane.fields.cancel == '' and lane.fields.paused ~= '1'
+    and log_length(KEYS[3]) < tonumber(ARGV[9])
+  return { 'go', lane.fields.round, lane.fields.from, lane.fields[position(lane)], lane.fields.upto, ahead,
+    lane.fields.tries, lane.fields.tried_at, lane.fields.retry_of, lane.fields.epoch, lane.fields.version,
     may_start and '1' or '', trace_of(lane) }
 end
 
-local open = get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS'
-if get(lane, 'entry') ~= ARGV[1] or not open or not is_sound(lane) then
+local open = lane.fields.status == 'QUEUED' or lane.fields.status == 'IN_PROGRESS'
+if lane.fields.entry ~= ARGV[1] or not open or not is_sound(lane) then
   delete_entry(lane, ARGV[1])
   save(lane)
   return { 'stale' }
 end
-if get(lane, 'token') == ARGV[2] then
+if lane.fields.token == ARGV[2] then
   return held()
 end
-local owned = get(lane, 'token') ~= ''
+local owned = lane.fields.token ~= ''
 if owned and count(lane, 'lease_until') > now_ms then
   return { 'busy', whole(count(lane, 'lease_until') - now_ms) }
 end
-if get(lane, 'cancel') ~= '' then
-  end_round(lane, 'CANCELED_BY_ADMIN', get(lane, 'cancel'), '', now_us)
+if lane.fields.cancel ~= '' then
+  end_round(lane, 'CANCELED_BY_ADMIN', lane.fields.cancel, '', now_us)
   save(lane)
   return { 'canceled' }
 end
-if get(lane, 'paused') == '1' then
+if lane.fields.paused == '1' then
   park(lane, '')
   save(lane)
   return { 'paused' }
 end
 if owned and count(lane, 'attempts') + 1 > tonumber(ARGV[5]) then
-  redis.call('XADD', KEYS[6], '*', 'product', get(lane, 'product'), 'round', get(lane, 'round'),
+  redis.call('XADD', KEYS[6], '*', 'product', lane.fields.product, 'round', lane.fields.round,
     'reason', 'attempts', 'at', now_us)
   end_round(lane, 'CANCELED_BY_ERROR', 'attempts: ' .. ARGV[5] .. ' workers lost the lane at the same person', '', now_us)
   save(lane)
   return { 'buried' }
 end
 
-local first = get(lane, 'started_at') == ''
-if first and get(lane, 'from') ~= '' and get(lane, 'from') ~= ARGV[7] then
-  return { 'look', get(lane, 'from'), get(lane, 'ahead') }
+local first = lane.fields.started_at == ''
+if first and lane.fields.from ~= '' and lane.fields.from ~= ARGV[7] then
+  return { 'look', lane.fields.from, lane.fields.ahead }
 end
 if owned then
   put(lane, 'attempts', whole(count(lane, 'attempts') + 1))
@@ -110,7 +110,7 @@ if first then
   put(lane, 'started_at', now_us)
   put(lane, 'status', 'IN_PROGRESS')
   log_round(lane)
-elseif get(lane, 'status') ~= 'IN_PROGRESS' or is_retrying(lane) then
+elseif lane.fields.status ~= 'IN_PROGRESS' or is_retrying(lane) then
   -- Who tells the FAILED again waits until MySQL has this round at this version: a round that waits raises it too.
   put(lane, 'status', 'IN_PROGRESS')
   log_round(lane)

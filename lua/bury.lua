@@ -15,9 +15,8 @@
 -- Cost: O(fields of the entry).
 
 local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
-local acknowledge = { 'XACK', KEYS[1], GROUP, ARGV[1] }
 if #found == 0 then
-  run_late({ acknowledge })
+  redis.pcall('XACK', KEYS[1], GROUP, ARGV[1])
   return { 'gone' }
 end
 local words = {}
@@ -26,5 +25,5 @@ for i = 1, #found[1][2], 2 do
 end
 redis.call('XADD', KEYS[2], '*', 'reason', ARGV[2], 'at', now(), 'stream', KEYS[1], 'entry', ARGV[1],
   'content', string.sub(table.concat(words, ' '), 1, 4000))
-run_late({ acknowledge, { 'XDEL', KEYS[1], ARGV[1] } })
+delete_entries(KEYS[1], { ARGV[1] })
 return { 'buried' }

@@ -32,22 +32,22 @@ if refusal then
   return { refusal }
 end
 local lane = open_lane(KEYS[1], KEYS[3], KEYS[4], KEYS[2])
-local status = get(lane, 'status')
+local status = lane.fields.status
 if status ~= 'QUEUED' and status ~= 'IN_PROGRESS' then
   return { 'nothing' }
 end
 
 local now_us, now_ms = now()
-local round = get(lane, 'round')
-if get(lane, 'waiting') ~= '' then
-  log_unbegun(lane, get(lane, 'waiting'), 'CANCELED_BY_ADMIN', get(lane, 'waiting_at'), now_us,
+local round = lane.fields.round
+if lane.fields.waiting ~= '' then
+  log_unbegun(lane, lane.fields.waiting, 'CANCELED_BY_ADMIN', lane.fields.waiting_at, now_us,
     'canceled while waiting')
   put(lane, 'waiting', '')
 end
 local reply
-if get(lane, 'token') ~= '' and count(lane, 'lease_until') > now_ms then
+if lane.fields.token ~= '' and count(lane, 'lease_until') > now_ms then
   put(lane, 'cancel', ARGV[1])
-  lane.late[1] = { 'SPUBLISH', KEYS[5], get(lane, 'product') }
+  lane.late[1] = { 'SPUBLISH', KEYS[5], lane.fields.product }
   reply = { 'told', round }
 else
   end_round(lane, 'CANCELED_BY_ADMIN', ARGV[1], '', now_us)

@@ -108,10 +108,10 @@ change_product(KEYS[1], KEYS[3], KEYS[4], ARGV[1], product, { stock = whole(stoc
 local function follow(lane, field)
   local current = trace_of(lane)
   if field == 'waiting_trace' and current ~= '' then
-    put(lane, 'trace', get(lane, 'round') .. ' ' .. current)
+    put(lane, 'trace', lane.fields.round .. ' ' .. current)
   end
   local trace = ARGV[8] ~= '' and (round .. ' ' .. ARGV[8]) or ''
-  if get(lane, field) ~= trace then
+  if lane.fields[field] ~= trace then
     put(lane, field, trace)
   end
 end
@@ -120,16 +120,16 @@ local at = 6
 for channel in string.gmatch(ARGV[6], '[^,]+') do
   local lane = open_lane(KEYS[at], KEYS[at + 1], KEYS[at + 2], KEYS[3])
   at = at + 3
-  if get(lane, 'status') == '' then
+  if lane.fields.status == '' then
     put(lane, 'product', ARGV[1])
     put(lane, 'channel', channel)
     put(lane, 'epoch', product.epoch)
     put(lane, 'paused', product.paused or '')
   end
-  local open = get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS'
-  if open and get(lane, 'started_at') ~= '' then
-    if get(lane, 'waiting') ~= '' then
-      log_unbegun(lane, get(lane, 'waiting'), 'SUPERSEDED', get(lane, 'waiting_at'), now_us, 'overtaken by round ' .. round)
+  local open = lane.fields.status == 'QUEUED' or lane.fields.status == 'IN_PROGRESS'
+  if open and lane.fields.started_at ~= '' then
+    if lane.fields.waiting ~= '' then
+      log_unbegun(lane, lane.fields.waiting, 'SUPERSEDED', lane.fields.waiting_at, now_us, 'overtaken by round ' .. round)
     end
     put(lane, 'waiting', round)
     put(lane, 'waiting_at', now_us)
@@ -137,7 +137,7 @@ for channel in string.gmatch(ARGV[6], '[^,]+') do
     log_unbegun(lane, round, 'QUEUED', now_us, '', '')
   else
     if open then
-      log_unbegun(lane, get(lane, 'round'), 'SUPERSEDED', get(lane, 'queued_at'), now_us, 'overtaken by round ' .. round)
+      log_unbegun(lane, lane.fields.round, 'SUPERSEDED', lane.fields.queued_at, now_us, 'overtaken by round ' .. round)
     end
     queue_round(lane, round, now_us)
     follow(lane, 'trace')

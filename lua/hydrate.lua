@@ -43,8 +43,8 @@ local function same(fields, state)
 end
 
 local function log_waiting(lane)
-  if get(lane, 'waiting') ~= '' then
-    log_unbegun(lane, get(lane, 'waiting'), 'QUEUED', get(lane, 'waiting_at'), '', '')
+  if lane.fields.waiting ~= '' then
+    log_unbegun(lane, lane.fields.waiting, 'QUEUED', lane.fields.waiting_at, '', '')
   end
 end
 
@@ -58,10 +58,10 @@ local function adopt_unbegun(lane, state)
     round, queued_at = state.round, state.queued_at
   end
   local number = tonumber(round) or 0
-  if number <= given_out or number <= count(lane, 'round') or get(lane, 'waiting') ~= '' then
+  if number <= given_out or number <= count(lane, 'round') or lane.fields.waiting ~= '' then
     return
   end
-  if get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS' then
+  if lane.fields.status == 'QUEUED' or lane.fields.status == 'IN_PROGRESS' then
     put(lane, 'waiting', round)
     put(lane, 'waiting_at', queued_at)
     log_waiting(lane)
@@ -94,7 +94,7 @@ for i = 0, (#KEYS - 3) / 3 - 1 do
   local given = ARGV[9 + i * 2]
   local state = given ~= '' and cjson.decode(given) or nil
   if state then
-    if get(lane, 'status') == '' or older(lane.fields, tonumber(state.epoch), tonumber(state.version)) then
+    if lane.fields.status == '' or older(lane.fields, tonumber(state.epoch), tonumber(state.version)) then
       installed = installed + 1
       drop_entry(lane)
       free_lease(lane)
@@ -110,12 +110,12 @@ for i = 0, (#KEYS - 3) / 3 - 1 do
       adopt_unbegun(lane, state)
     end
   end
-  if get(lane, 'status') ~= '' and is_sound(lane) and get(lane, 'epoch') ~= ARGV[5] and not (state and same(lane.fields, state)) then
+  if lane.fields.status ~= '' and is_sound(lane) and lane.fields.epoch ~= ARGV[5] and not (state and same(lane.fields, state)) then
     log_round(lane)
     log_waiting(lane)
   end
-  local open = get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS'
-  if get(lane, 'status') ~= '' then
+  local open = lane.fields.status == 'QUEUED' or lane.fields.status == 'IN_PROGRESS'
+  if lane.fields.status ~= '' then
     put(lane, 'paused', product.paused)
   end
   if open and product.paused ~= '1' then

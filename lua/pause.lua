@@ -35,11 +35,11 @@ change_product(KEYS[1], KEYS[2], KEYS[3], ARGV[1], product, { paused = ARGV[2] }
 local open, held = 0, 0
 for at = 5, #KEYS, 3 do
   local lane = open_lane(KEYS[at], KEYS[at + 1], KEYS[at + 2], KEYS[2])
-  if get(lane, 'status') ~= '' then
+  if lane.fields.status ~= '' then
     put(lane, 'paused', ARGV[2])
-    if get(lane, 'status') == 'QUEUED' or get(lane, 'status') == 'IN_PROGRESS' then
+    if lane.fields.status == 'QUEUED' or lane.fields.status == 'IN_PROGRESS' then
       open = open + 1
-      if get(lane, 'token') ~= '' and count(lane, 'lease_until') > now_ms then
+      if lane.fields.token ~= '' and count(lane, 'lease_until') > now_ms then
         held = held + 1
         if ARGV[2] == '1' then
           lane.late[1] = { 'SPUBLISH', KEYS[4], ARGV[1] }

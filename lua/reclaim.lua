@@ -27,17 +27,17 @@ if before then
   return cjson.decode(before)
 end
 local lane = open_lane(KEYS[1], KEYS[2], KEYS[3], '')
-local status, round = get(lane, 'status'), get(lane, 'round')
+local status, round = lane.fields.status, lane.fields.round
 if status == '' then
   return { 'absent' }
 end
-local owned = get(lane, 'token') ~= ''
-if (status ~= 'QUEUED' and status ~= 'IN_PROGRESS') or (get(lane, 'paused') == '1' and not owned) then
+local owned = lane.fields.token ~= ''
+if (status ~= 'QUEUED' and status ~= 'IN_PROGRESS') or (lane.fields.paused == '1' and not owned) then
   return { 'closed' }
 end
 
 local _, now_ms = now()
-local owner, silent_ms, least_ms = get(lane, 'owner'), nil, tonumber(ARGV[2])
+local owner, silent_ms, least_ms = lane.fields.owner, nil, tonumber(ARGV[2])
 if owned then
   -- The lease runs anew with each call of its owner.
   local lease_ms = count(lane, 'lease_ms')
@@ -45,7 +45,7 @@ if owned then
   least_ms = lease_ms / 2
 else
   if has_live_entry(lane) then
-    local stream, id = locate(lane, get(lane, 'entry'))
+    local stream, id = locate(lane, lane.fields.entry)
     local pending = redis.pcall('XPENDING', stream, GROUP, id, id, 1)
     if pending.err or #pending == 0 then
       return { 'waiting', round }
@@ -69,10 +69,10 @@ free_lease(lane)
 put(lane, 'was_token', '')
 put(lane, 'stopping', '')
 if owned then
-  lane.late[1] = { 'SPUBLISH', KEYS[4], get(lane, 'product') }
+  lane.late[1] = { 'SPUBLISH', KEYS[4], lane.fields.product }
 end
 drop_entry(lane)
-add_entry(lane, get(lane, 'started_at') == '' and 'j' or 'a')
+add_entry(lane, lane.fields.started_at == '' and 'j' or 'a')
 redis.call('SET', KEYS[5], cjson.encode(reply), 'PX', 60000)
 save(lane)
 return reply

@@ -39,11 +39,11 @@ if refusal then
 end
 local now_us = now()
 settle(lane)
-if get(lane, 'cancel') ~= '' then
-  end_round(lane, 'CANCELED_BY_ADMIN', get(lane, 'cancel'), ARGV[10], now_us)
+if lane.fields.cancel ~= '' then
+  end_round(lane, 'CANCELED_BY_ADMIN', lane.fields.cancel, ARGV[10], now_us)
   return answer_hold(lane, { 'canceled' })
 end
-if get(lane, 'paused') == '1' then
+if lane.fields.paused == '1' then
   park(lane, ARGV[10])
   return answer_hold(lane, { 'paused' })
 end

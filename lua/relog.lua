@@ -24,10 +24,10 @@ local _, now_ms = now()
 change_product(KEYS[1], KEYS[3], KEYS[2], ARGV[1], product, {}, now_ms)
 for i = 4, #KEYS do
   local lane = open_lane(KEYS[i], '', '', KEYS[3])
-  if get(lane, 'status') ~= '' and is_sound(lane) then
+  if lane.fields.status ~= '' and is_sound(lane) then
     log_round(lane)
-    if get(lane, 'waiting') ~= '' then
-      log_unbegun(lane, get(lane, 'waiting'), 'QUEUED', get(lane, 'waiting_at'), '', '')
+    if lane.fields.waiting ~= '' then
+      log_unbegun(lane, lane.fields.waiting, 'QUEUED', lane.fields.waiting_at, '', '')
     end
     save(lane)
   end

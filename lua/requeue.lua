@@ -14,7 +14,7 @@
 -- Cost: O(1).
 
 local lane = open_lane(KEYS[1], KEYS[2], KEYS[3], '')
-if get(lane, 'entry') ~= ARGV[1] then
+if lane.fields.entry ~= ARGV[1] then
   delete_entry(lane, ARGV[1])
   save(lane)
   return { 'stale' }

@@ -41,19 +41,19 @@ if refusal then
   return { refusal }
 end
 local lane = open_lane(KEYS[1], KEYS[4], KEYS[5], KEYS[3])
-local status = get(lane, 'status')
+local status = lane.fields.status
 local retries = ARGV[6] == '1'
 if not (string.find(status, '^CANCELED_') or (retries and status == 'COMPLETED')) then
   return { 'not_canceled', status }
 end
 if retries and count(lane, 'failed') == 0 then
-  return { 'nobody_failed', get(lane, 'round') }
+  return { 'nobody_failed', lane.fields.round }
 end
 if tonumber(product.stock) <= 0 then
   return { 'no_stock', product.stock }
 end
-if ARGV[1] == '1' and (ARGV[2] ~= get(lane, 'cursor') or ARGV[4] ~= get(lane, 'blocked_user')) then
-  return { 'moved', get(lane, 'cursor'), get(lane, 'blocked_user') }
+if ARGV[1] == '1' and (ARGV[2] ~= lane.fields.cursor or ARGV[4] ~= lane.fields.blocked_user) then
+  return { 'moved', lane.fields.cursor, lane.fields.blocked_user }
 end
 
 local _, now_ms = now()
@@ -62,7 +62,7 @@ local people = ''
 if ARGV[1] == '1' then
   people = ARGV[3] .. ',' .. ARGV[4] .. ',' .. ARGV[5] .. ',' .. now_us
   if count(lane, 'tries') > 1 then
-    people = people .. ',' .. get(lane, 'tries')
+    people = people .. ',' .. lane.fields.tries
   end
   people = people .. ';'
   put(lane, 'cursor', ARGV[3])
@@ -86,6 +86,6 @@ reset(lane, 'attempts')
 log_round(lane, people)
 ensure_entry(lane, 'j')
 save(lane)
-redis.call('ZADD', KEYS[6], now_ms, get(lane, 'product'))
-redis.call('SET', KEYS[7], get(lane, 'round'), 'PX', 60000)
-return { 'queued', get(lane, 'round') }
+redis.call('ZADD', KEYS[6], now_ms, lane.fields.product)
+redis.call('SET', KEYS[7], lane.fields.round, 'PX', 60000)
+return { 'queued', lane.fields.round }

@@ -11,17 +11,17 @@ end
 -- Returns nil when the call may go on, else the reply to give.
 local function check_hold(lane)
   local token, seq, cursor = ARGV[1], ARGV[2], ARGV[3]
-  local current = get(lane, 'token') == token
-  if token == '' or not (current or get(lane, 'was_token') == token) then
+  local current = lane.fields.token == token
+  if token == '' or not (current or lane.fields.was_token == token) then
     return { 'lost' }
   end
-  if get(lane, 'seq') == seq and get(lane, 'reply') ~= '' then
-    return remembered(get(lane, 'reply'))
+  if lane.fields.seq == seq and lane.fields.reply ~= '' then
+    return remembered(lane.fields.reply)
   end
-  if get(lane, 'status') ~= 'IN_PROGRESS' or not is_sound(lane) then
+  if lane.fields.status ~= 'IN_PROGRESS' or not is_sound(lane) then
     return { 'lost' }
   end
-  if not current or count(lane, 'seq') + 1 ~= tonumber(seq) or get(lane, position(lane)) ~= cursor then
+  if not current or count(lane, 'seq') + 1 ~= tonumber(seq) or lane.fields[position(lane)] ~= cursor then
     return { 'lost' }
   end
   return nil

@@ -20,6 +20,14 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
+local log_lengths = {}
+
+-- How many entries a log has, as the first call of a script found it.
+local function log_length(log)
+  log_lengths[log] = log_lengths[log] or redis.call('XLEN', log)
+  return log_lengths[log]
+end
+
 local this_run
 
 -- Names the server's present time as a primary. The run alone would not do: one that was replaced, copied its successor
@@ -35,13 +43,24 @@ local function server_run()
   return this_run
 end
 
-local function read_hash(key)
+-- Reads a hash, over what the table holds.
+local function read_hash(key, fields)
   local flat = redis.call('HGETALL', key)
-  local fields = {}
+  fields = fields or {}
   for i = 1, #flat, 2 do
     fields[flat[i]] = flat[i + 1]
   end
   return fields
+end
+
+-- All fields of a lane: what the hash does not have is empty. And so the table has room for what it does have, and is not
+-- copied each time it grows.
+local function no_fields()
+  return { product = '', channel = '', epoch = '', version = '', round = '', status = '', reason = '', from = '', cursor = '',
+    upto = '', ahead = '', last_user = '', blocked_user = '', sent = '', skipped = '', failed = '', unknown = '',
+    queued_at = '', started_at = '', ended_at = '', retry_of = '', retry_cursor = '', tries = '', tried_at = '',
+    attempts = '', token = '', was_token = '', owner = '', lease_until = '', lease_ms = '', seq = '', reply = '',
+    stopping = '', cancel = '', paused = '', entry = '', waiting = '', waiting_at = '', trace = '', waiting_trace = '' }
 end
 
 -- A table with room for as many values: one that grows by itself is copied again and again.
@@ -51,21 +70,18 @@ local function room()
 end
 
 local function open_lane(key, jobs, again, log)
-  return { key = key, jobs = jobs, again = again, log = log, fields = read_hash(key), writes = room(), written = 0, late = {} }
-end
-
-local function get(lane, field)
-  return lane.fields[field] or ''
+  return { key = key, jobs = jobs, again = again, log = log, fields = read_hash(key, no_fields()), writes = room(), written = 0,
+    gone = {}, late = {} }
 end
 
 local function count(lane, field)
-  return tonumber(lane.fields[field] or '0') or 0
+  return tonumber(lane.fields[field]) or 0
 end
 
 -- What stands there already is not written again.
 local function put(lane, field, value)
   local fields = lane.fields
-  if (fields[field] or '') == value then
+  if fields[field] == value then
     return
   end
   fields[field] = value
@@ -77,7 +93,7 @@ end
 
 -- An absent count is 0 too, and a lane with few fields is cheap to read.
 local function reset(lane, field)
-  if get(lane, field) ~= '' then
+  if lane.fields[field] ~= '' then
     put(lane, field, '0')
   end
 end
@@ -85,30 +101,24 @@ end
 local STATUSES = { QUEUED = true, IN_PROGRESS = true, COMPLETED = true, CANCELED_BY_SOLD_OUT = true,
   CANCELED_BY_ERROR = true, CANCELED_BY_ADMIN = true, SUPERSEDED = true }
 
-local NUMBERS = { 'from', 'cursor', 'upto', 'queued_at', 'started_at', 'ended_at', 'waiting_at', 'waiting', 'last_user',
-  'blocked_user' }
-
 -- Whether MySQL could take what is logged of the lane: not when somebody has changed a field by hand. Who went on with
 -- such a lane would fill the log with what is only set aside, and lose in it what became of the people.
 local function is_sound(lane)
-  local fields = lane.fields
-  for i = 1, #NUMBERS do
-    local text = fields[NUMBERS[i]]
-    if text and text ~= '' and (#text > 19 or string.find(text, '%D')) then
-      return false
-    end
-  end
-  local retry_of, ahead = get(lane, 'retry_of'), get(lane, 'ahead')
-  return STATUSES[get(lane, 'status')] and (retry_of == '' or STATUSES[retry_of])
-    and (ahead == '' or not string.find(ahead, '[^%d,]'))
-    and string.find(get(lane, 'product'), '^%d+$') and string.find(get(lane, 'round'), '^%d+$')
-    and string.find(get(lane, 'epoch'), '^%d+$')
+  local f = lane.fields
+  -- One look at all of them: a call costs more than what it looks at.
+  local digits = f.product .. f.round .. f.epoch .. f.from .. f.cursor .. f.upto .. f.last_user .. f.blocked_user
+    .. f.queued_at .. f.started_at .. f.ended_at .. f.waiting .. f.waiting_at
+  return STATUSES[f.status] and (f.retry_of == '' or STATUSES[f.retry_of])
+    and f.product ~= '' and f.round ~= '' and f.epoch ~= '' and not string.find(digits, '%D')
+    and #f.from <= 19 and #f.cursor <= 19 and #f.upto <= 19 and #f.last_user <= 19 and #f.blocked_user <= 19
+    and #f.queued_at <= 19 and #f.started_at <= 19 and #f.ended_at <= 19 and #f.waiting <= 19 and #f.waiting_at <= 19
+    and (f.ahead == '' or not string.find(f.ahead, '[^%d,]'))
 end
 
 -- While those who FAILED in a round are told again, `retry_of` holds the status that the round had before, and
 -- `retry_cursor` is the last of them settled; the cursor of the round stands still.
 local function is_retrying(lane)
-  return get(lane, 'retry_of') ~= ''
+  return lane.fields.retry_of ~= ''
 end
 
 -- The field that a settlement moves.
@@ -121,19 +131,37 @@ local function leave_retry(lane)
   put(lane, 'retry_cursor', '')
 end
 
--- Makes calls that may fail, and must not undo what was written before.
-local function run_late(commands)
-  for _, command in ipairs(commands) do
-    redis.pcall(unpack(command))
+-- The entries that a script which several calls share has done with, by stream: all of them go at its end.
+local gone_together
+
+-- Whether Redis took all of these for ids.
+local function delete_entries(stream, ids)
+  redis.pcall('XACK', stream, GROUP, unpack(ids))
+  return type(redis.pcall('XDEL', stream, unpack(ids))) == 'number'
+end
+
+local function delete_gone(lane)
+  for _, entry in ipairs(lane.gone) do
+    local stream, id = entry[1], entry[2]
+    if gone_together then
+      local ids = gone_together[stream] or {}
+      ids[#ids + 1] = id
+      gone_together[stream] = ids
+    else
+      delete_entries(stream, { id })
+    end
   end
 end
 
--- Writes the fields, then what may fail late.
+-- Writes the fields, then makes the calls that may fail and must not undo what was written before.
 local function save(lane)
   if lane.written > 0 then
     redis.call('HSET', lane.key, unpack(lane.writes, 1, lane.written))
   end
-  run_late(lane.late)
+  delete_gone(lane)
+  for _, command in ipairs(lane.late) do
+    redis.pcall(unpack(command))
+  end
 end
 
 -- The stream and the id of an entry by its name, `j:<id>` or `a:<id>`.
@@ -171,7 +199,7 @@ end
 -- Whether the lane's entry is on its stream and was not given out yet, or is pending for somebody. One that was given
 -- out and is pending for nobody reaches no worker any more: it was acknowledged by hand, or its consumer deleted.
 local function has_live_entry(lane)
-  local stream, id = locate(lane, get(lane, 'entry'))
+  local stream, id = locate(lane, lane.fields.entry)
   if id == '' or #redis.call('XRANGE', stream, id, id) == 0 then
     return false
   end
@@ -180,14 +208,12 @@ local function has_live_entry(lane)
 end
 
 local function delete_entry(lane, entry)
-  local stream, id = locate(lane, entry)
-  lane.late[#lane.late + 1] = { 'XACK', stream, GROUP, id }
-  lane.late[#lane.late + 1] = { 'XDEL', stream, id }
+  lane.gone[#lane.gone + 1] = { locate(lane, entry) }
 end
 
 local function drop_entry(lane)
-  if get(lane, 'entry') ~= '' then
-    delete_entry(lane, get(lane, 'entry'))
+  if lane.fields.entry ~= '' then
+    delete_entry(lane, lane.fields.entry)
     put(lane, 'entry', '')
   end
 end
@@ -198,9 +224,9 @@ local TRACES = { 'trace', 'waiting_trace' }
 -- was left behind is not taken for the present one's.
 local function trace_of(lane)
   for _, field in ipairs(TRACES) do
-    if get(lane, field) ~= '' then
-      local round, parent = string.match(get(lane, field), '^(%d+) (.+)$')
-      if round and round == get(lane, 'round') then
+    if lane.fields[field] ~= '' then
+      local round, parent = string.match(lane.fields[field], '^(%d+) (.+)$')
+      if round and round == lane.fields.round then
         return parent
       end
     end
@@ -210,7 +236,7 @@ end
 
 -- letter: 'j' for fresh work, 'a' for work handed back. A paused lane gets none.
 local function add_entry(lane, letter)
-  if get(lane, 'paused') == '1' then
+  if lane.fields.paused == '1' then
     put(lane, 'entry', '')
     return
   end
@@ -218,10 +244,10 @@ local function add_entry(lane, letter)
   if letter == 'a' then
     stream = lane.again
   end
-  local fields = { 'product', get(lane, 'product') }
+  local fields = { 'product', lane.fields.product }
   local trace = trace_of(lane)
   if trace ~= '' then
-    fields = { 'product', get(lane, 'product'), 'traceparent', trace }
+    fields = { 'product', lane.fields.product, 'traceparent', trace }
   end
   put(lane, 'entry', letter .. ':' .. redis.call('XADD', stream, '*', unpack(fields)))
 end

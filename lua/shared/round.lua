@@ -4,16 +4,21 @@
 -- the last may hold a `|`. Users stay apart, so that they are found even in an entry that cannot be read.
 local function log_row(lane, round, people, last_user, blocked_user, s, from, cur, upto, ahead, n, q, b, x, rt, why)
   put(lane, 'version', whole(count(lane, 'version') + 1))
-  local state = s .. '|' .. from .. '|' .. cur .. '|' .. upto .. '|' .. ahead .. '|' .. n .. '|' .. get(lane, 'epoch') .. '|'
-    .. get(lane, 'version') .. '|' .. q .. '|' .. b .. '|' .. x .. '|' .. rt .. '|' .. why
-  redis.call('XADD', lane.log, '*', 'k', 'round', 'p', get(lane, 'product'), 'c', get(lane, 'channel'), 'r', round,
-    'd', state, 'lu', last_user, 'bu', blocked_user, 'people', people)
+  local f = lane.fields
+  local state = s .. '|' .. from .. '|' .. cur .. '|' .. upto .. '|' .. ahead .. '|' .. n .. '|' .. f.epoch .. '|' .. f.version
+    .. '|' .. q .. '|' .. b .. '|' .. x .. '|' .. rt .. '|' .. why
+  if last_user == '' and blocked_user == '' and people == '' then
+    redis.call('XADD', lane.log, '*', 'k', 'round', 'p', f.product, 'c', f.channel, 'r', round, 'd', state)
+  else
+    redis.call('XADD', lane.log, '*', 'k', 'round', 'p', f.product, 'c', f.channel, 'r', round, 'd', state,
+      'lu', last_user, 'bu', blocked_user, 'people', people)
+  end
 end
 
 -- Most counts are 0, and to format a number is dear.
 local function counted(lane, field)
-  local text = get(lane, field)
-  return (text == '' or text == '0') and '0' or whole(count(lane, field))
+  local text = lane.fields[field]
+  return (text == '' or text == '0') and '0' or whole(tonumber(text) or 0)
 end
 
 -- Logs the lane's current round as it now is, with the people settled by the same call.
@@ -21,9 +26,8 @@ local function log_round(lane, people)
   local f = lane.fields
   local counts = counted(lane, 'sent') .. ',' .. counted(lane, 'skipped') .. ',' .. counted(lane, 'failed') .. ','
     .. counted(lane, 'unknown')
-  log_row(lane, f.round or '', people or '', f.last_user or '', f.blocked_user or '', f.status or '', f.from or '',
-    f.cursor or '', f.upto or '', f.ahead or '', counts, f.queued_at or '', f.started_at or '', f.ended_at or '',
-    f.retry_of or '', f.reason or '')
+  log_row(lane, f.round, people or '', f.last_user, f.blocked_user, f.status, f.from, f.cursor, f.upto, f.ahead, counts,
+    f.queued_at, f.started_at, f.ended_at, f.retry_of, f.reason)
 end
 
 -- Logs a round that nobody has begun: it waits, or was overtaken or canceled while it waited.
@@ -34,13 +38,13 @@ end
 -- Makes `round` the lane's round. It goes on after the last person settled, unless the round before was
 -- completed. The caller logs it and adds its entry.
 local function queue_round(lane, round, queued_at)
-  local status = get(lane, 'status')
+  local status = lane.fields.status
   if status == '' or status == 'COMPLETED' then
     put(lane, 'from', '')
     put(lane, 'cursor', '')
     put(lane, 'ahead', '')
   else
-    put(lane, 'from', get(lane, 'cursor'))
+    put(lane, 'from', lane.fields.cursor)
   end
   put(lane, 'round', round)
   put(lane, 'status', 'QUEUED')
@@ -55,7 +59,7 @@ local function queue_round(lane, round, queued_at)
 end
 
 local function free_lease(lane)
-  put(lane, 'was_token', get(lane, 'token'))
+  put(lane, 'was_token', lane.fields.token)
   put(lane, 'token', '')
   put(lane, 'owner', '')
   put(lane, 'lease_until', '0')
@@ -66,7 +70,7 @@ end
 local function end_round(lane, status, reason, people, now_us)
   free_lease(lane)
   if is_retrying(lane) then
-    if get(lane, 'retry_of') == 'COMPLETED' and status ~= 'COMPLETED' then
+    if lane.fields.retry_of == 'COMPLETED' and status ~= 'COMPLETED' then
       status, reason = 'COMPLETED', 'telling the failed again ended: ' .. reason
     end
     leave_retry(lane)
@@ -78,9 +82,9 @@ local function end_round(lane, status, reason, people, now_us)
   put(lane, 'stopping', '')
   drop_entry(lane)
   log_round(lane, people)
-  local waiting = get(lane, 'waiting')
+  local waiting = lane.fields.waiting
   if waiting ~= '' then
-    queue_round(lane, waiting, get(lane, 'waiting_at'))
+    queue_round(lane, waiting, lane.fields.waiting_at)
     put(lane, 'waiting', '')
     log_round(lane)
     add_entry(lane, 'j')

@@ -6,8 +6,8 @@ local OUTCOMES = { 'sent', 'skipped', 'failed', 'unknown' }
 -- Returns true when there is something to log.
 local function settle(lane)
   local place, retries = position(lane), is_retrying(lane)
-  local moved = ARGV[4] ~= get(lane, place)
-  local news = moved or ARGV[10] ~= '' or (not retries and ARGV[11] ~= get(lane, 'ahead'))
+  local moved = ARGV[4] ~= lane.fields[place]
+  local news = moved or ARGV[10] ~= '' or (not retries and ARGV[11] ~= lane.fields.ahead)
   if moved then
     put(lane, place, ARGV[4])
     reset(lane, 'attempts')
@@ -26,7 +26,7 @@ local function settle(lane)
   if retries then
     -- Each of them was counted as FAILED before.
     put(lane, 'failed', whole(math.max(count(lane, 'failed') - settled, 0)))
-  elseif ARGV[11] ~= get(lane, 'ahead') then
+  elseif ARGV[11] ~= lane.fields.ahead then
     put(lane, 'ahead', ARGV[11])
   end
   if ARGV[12] == '0' then

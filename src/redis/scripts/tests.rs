@@ -111,7 +111,7 @@ fn every_include_is_known_and_every_variable_is_local() {
 }
 
 /// What Lua itself brings; `redis.call` and the like have a dot before the name.
-const BUILT_IN: [&str; 8] = ["tonumber", "ipairs", "pairs", "unpack", "function", "and", "or", "not"];
+const BUILT_IN: [&str; 9] = ["tonumber", "type", "ipairs", "pairs", "unpack", "function", "and", "or", "not"];
 
 /// Lua finds out at run time only, in the one branch that calls it.
 #[test]
