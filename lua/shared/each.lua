@@ -1,8 +1,8 @@
 -- The end of a script that several calls share: runs it for each of them, one after the other.
 --
--- Invariant: each call is answered as if it had come alone; what one of them raises is its own answer. A call of Redis
--- costs more than most of what such a script does, so that those of lanes of one partition that come together are
--- made as one. The script stands above as `run`; `each_key` and `each_arg` say how many KEYS and ARGV a call has.
+-- Invariant: each call is answered as if it had come alone, but that the log is as long as the first of them found it; what
+-- one of them raises is its own answer. A call of Redis costs more than most of what such a script does, so that those of
+-- lanes of one partition that come together are made as one. The script stands above as `run`; `each_key` and `each_arg` say how many KEYS and ARGV a call has.
 
 local replies = {}
 gone_together = {}

@@ -1,7 +1,8 @@
 -- How a round of a lane is logged, queued and ended: written once, used by every script that does it.
 
 -- Most of the state is one field, `s|from|cur|upto|ahead|n|e|v|q|b|x|rt|why`: each field is dear to write and to read. Only
--- the last may hold a `|`. Users stay apart, so that they are found even in an entry that cannot be read.
+-- the last may hold a `|`. Users stay apart, so that they are found even in an entry that cannot be read; where there
+-- are none, their fields are left out.
 local function log_row(lane, round, people, last_user, blocked_user, s, from, cur, upto, ahead, n, q, b, x, rt, why)
   put(lane, 'version', whole(count(lane, 'version') + 1))
   local f = lane.fields

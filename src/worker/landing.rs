@@ -34,7 +34,7 @@ impl Lane {
                 if let Some(pause) = self.deps.retry.pause(person.tries, after, wall_us()) {
                     self.exit.meters.retries.increment(1);
                     let (lane, round, user) = (&self.id, self.round, person.user);
-                    tracing::debug!(%lane, %round, %user, started_us, reason, ?pause, "an attempt failed; it is repeated");
+                    tracing::debug!(%lane, %round, %user, started_us, reason, ?pause, "an attempt failed");
                     let pause_us = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
                     self.retries.insert((BootTime::now().plus_us(pause_us), seat));
                 } else if self.is_retry && answered || self.deps.options.on_person_error == OnPersonError::Fail {

@@ -1,8 +1,8 @@
-//! Attempts that failed, by the logs of the workers: one that was cut off on its way no receiver knows of.
+//! Attempts that failed and may be repeated, by the logs of the workers: no receiver knows of one that was cut off on its way.
 
 use std::{fs, path::Path};
 
-/// An attempt that its worker was to repeat.
+/// An attempt without an answer that would stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Failed {
     pub(crate) product: i64,
@@ -13,7 +13,9 @@ pub(crate) struct Failed {
 
 impl Failed {
     fn read(line: &str) -> Option<Self> {
-        let (_, words) = line.split_once("an attempt failed; it is repeated")?;
+        let (_, words) = line.split_once("an attempt failed ")?;
+        // The last one: a line that a kill cut short may end in the middle of a number.
+        words.split_once(" pause=")?;
         let word = |name| words.split_whitespace().find_map(|word| word.strip_prefix(name));
         Some(Self {
             product: word("lane=")?.split('/').next()?.parse().ok()?,
@@ -39,10 +41,11 @@ mod tests {
 
     #[test]
     fn a_line_of_a_log_is_read() {
-        let line = "2026-11-22T03:43:30.8Z DEBUG restock::worker::landing: an attempt failed; it is repeated lane=3/webhook \
+        let line = "2026-11-22T03:43:30.8Z DEBUG restock::worker::landing: an attempt failed lane=3/webhook \
                     round=11 user=97 started_us=1795319010823377 reason=\"no answer: connection closed\" pause=326.9ms";
         let failed = Failed { product: 3, round: 11, user: 97, started_us: 1_795_319_010_823_377 };
         assert_eq!(Failed::read(line), Some(failed));
+        assert_eq!(Failed::read(line.split_once("10823377").expect("its start").0), None, "cut short");
         assert_eq!(Failed::read("2026-11-22T03:43:30.8Z INFO restock_worker: working"), None);
     }
 }

@@ -110,6 +110,26 @@ fn every_include_is_known_and_every_variable_is_local() {
     }
 }
 
+/// One that is not would be nil in a comparison, and nobody would see it.
+#[test]
+fn every_field_of_a_lane_is_among_those_that_are_empty_where_it_is_absent() {
+    let name = |text: &'static str| text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or("");
+    let (_, pieces) = SHARED[0];
+    let (_, known) = pieces.split_once("local function no_fields()").expect("lane.lua lists them");
+    let (known, _) = known.split_once("\nend").expect("the function ends");
+    let known: BTreeSet<&str> =
+        known.split(['{', ',']).filter_map(|field| Some(field.split_once(" = ''")?.0.trim())).collect();
+    assert!(known.contains("status"), "{known:?}");
+    let texts = all().into_iter().map(|script| script.source).chain(SHARED.iter().map(|(_, text)| *text));
+    for line in texts.flat_map(str::lines).filter(|line| !line.trim_start().starts_with("--")) {
+        for way in ["lane.fields.", " f.", "#f.", "put(lane, '", "reset(lane, '", "count(lane, '", "counted(lane, '"] {
+            for used in line.split(way).skip(1).map(name) {
+                assert!(known.contains(used), "`{used}` is not in no_fields() of shared/lane.lua: {line}");
+            }
+        }
+    }
+}
+
 /// What Lua itself brings; `redis.call` and the like have a dot before the name.
 const BUILT_IN: [&str; 9] = ["tonumber", "type", "ipairs", "pairs", "unpack", "function", "and", "or", "not"];
 

@@ -34,9 +34,9 @@ fn firsts(end: &End) -> BTreeMap<(i64, u32), Vec<First>> {
 /// Of two people whose first attempts were cut off, the one with the longer pause before the next is seen later.
 const PAUSE_US: i64 = 700_000;
 
-/// Nobody knows of an attempt that was cut off with its worker, or on its way while the worker's log was on a full disk. So
-/// somebody may be seen for the first time after people behind them only if a fault that cost attempts lies between, and
-/// only as many places ahead as it cost.
+/// Nobody knows of an attempt that was cut off with its worker, its hold, or while the worker's log was on a full disk. So
+/// somebody may be seen for the first time after people behind them only if a fault that cost attempts lies between (also
+/// one of the receiver's wire), and only as many places ahead as it cost.
 fn is_excused(end: &End, product: i64, apart: usize, early_us: i64, late_us: i64) -> bool {
     let covers = |fault: &&Struck| fault.is_between(early_us - PAUSE_US, late_us);
     end.struck.iter().filter(covers).map(|fault| fault.repeats(product, end.bounds.window)).sum::<usize>() >= apart
