@@ -19,17 +19,17 @@ RUN mkdir -p bin src examples benches/whole tests \
         examples/with_servers benches/whole/main tests/local_servers; do \
         echo 'fn main() {}' > "$program.rs"; done \
     && echo '//! Nothing yet.' > src/lib.rs \
-    && cargo build --release --locked --no-default-features --bins \
-    && rm -rf src bin target/release/restock-* target/release/librestock* target/release/deps/*restock* \
-        target/release/.fingerprint/restock-*
+    && cargo build --profile production --locked --no-default-features --bins \
+    && rm -rf src bin target/production/restock-* target/production/librestock* target/production/deps/*restock* \
+        target/production/.fingerprint/restock-*
 
 COPY README.md ./
 COPY lua lua
 COPY migrations migrations
 COPY bin bin
 COPY src src
-RUN cargo build --release --locked --no-default-features --bins \
-    && mkdir /programs && find target/release -maxdepth 1 -type f -name 'restock-*' -perm -u+x -exec cp {} /programs/ \;
+RUN cargo build --profile production --locked --no-default-features --bins \
+    && mkdir /programs && find target/production -maxdepth 1 -type f -name 'restock-*' -perm -u+x -exec cp {} /programs/ \;
 
 FROM debian:12.15-slim
 LABEL org.opencontainers.image.title="restock" \

@@ -5,9 +5,6 @@
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Who looks at it for the first time does not wait for optimisation over all crates.
-demo: export CARGO_PROFILE_RELEASE_LTO = false
-demo: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS = 16
 demo: servers ## restock real products on private servers and watch people being told
 	cargo build --release --bins
 	cargo run --quiet --release --bin restock-cli -- demo
@@ -15,9 +12,7 @@ demo: servers ## restock real products on private servers and watch people being
 # Most tests wait more than they work: four at once also where there are fewer cores.
 test: export RUST_TEST_THREADS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); test "$$cores" -gt 4 && echo "$$cores" || echo 4)
 test: servers ## run all tests on private servers (or RESTOCK_TEST_REDIS_URL and RESTOCK_TEST_MYSQL_URL)
-	cargo build --quiet --example with_servers
-	$(or $(CARGO_TARGET_DIR),target)/debug/examples/with_servers cargo test --no-fail-fast
-	cargo test --manifest-path model/Cargo.toml
+	scripts/test.sh
 
 test-api: servers ## check restock-api against its description with schemathesis, in a virtual environment (PYTHON=python3)
 	scripts/test-api.sh
@@ -71,8 +66,8 @@ picture: servers ## draw docs/demo.svg from a real run
 	cargo build --release --bins
 	scripts/draw-demo.sh
 
-build: ## build the programs for production: without demo and private servers
-	cargo build --release --no-default-features
+build: ## build the programs for production: without demo and private servers, optimised over all crates
+	cargo build --profile production --no-default-features
 
 servers:
 	@scripts/ensure-servers.sh
