@@ -54,8 +54,7 @@ local function held()
     may_start and '1' or '', trace_of(lane) }
 end
 
-local open = lane.fields.status == 'QUEUED' or lane.fields.status == 'IN_PROGRESS'
-if lane.fields.entry ~= ARGV[1] or not open or not is_sound(lane) then
+if lane.fields.entry ~= ARGV[1] or not is_open(lane) or not is_sound(lane) then
   delete_entry(lane, ARGV[1])
   save(lane)
   return { 'stale' }
@@ -64,7 +63,7 @@ if lane.fields.token == ARGV[2] then
   return held()
 end
 local owned = lane.fields.token ~= ''
-if owned and count(lane, 'lease_until') > now_ms then
+if is_held(lane, now_ms) then
   return { 'busy', whole(count(lane, 'lease_until') - now_ms) }
 end
 if lane.fields.cancel ~= '' then

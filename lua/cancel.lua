@@ -32,8 +32,7 @@ if refusal then
   return { refusal }
 end
 local lane = open_lane(KEYS[1], KEYS[3], KEYS[4], KEYS[2])
-local status = lane.fields.status
-if status ~= 'QUEUED' and status ~= 'IN_PROGRESS' then
+if not is_open(lane) then
   return { 'nothing' }
 end
 
@@ -45,7 +44,7 @@ if lane.fields.waiting ~= '' then
   put(lane, 'waiting', '')
 end
 local reply
-if lane.fields.token ~= '' and count(lane, 'lease_until') > now_ms then
+if is_held(lane, now_ms) then
   put(lane, 'cancel', ARGV[1])
   lane.late[1] = { 'SPUBLISH', KEYS[5], lane.fields.product }
   reply = { 'told', round }

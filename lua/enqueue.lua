@@ -111,9 +111,7 @@ local function follow(lane, field)
     put(lane, 'trace', lane.fields.round .. ' ' .. current)
   end
   local trace = ARGV[8] ~= '' and (round .. ' ' .. ARGV[8]) or ''
-  if lane.fields[field] ~= trace then
-    put(lane, field, trace)
-  end
+  put(lane, field, trace)
 end
 
 local at = 6
@@ -126,7 +124,7 @@ for channel in string.gmatch(ARGV[6], '[^,]+') do
     put(lane, 'epoch', product.epoch)
     put(lane, 'paused', product.paused or '')
   end
-  local open = lane.fields.status == 'QUEUED' or lane.fields.status == 'IN_PROGRESS'
+  local open = is_open(lane)
   if open and lane.fields.started_at ~= '' then
     if lane.fields.waiting ~= '' then
       log_unbegun(lane, lane.fields.waiting, 'SUPERSEDED', lane.fields.waiting_at, now_us, 'overtaken by round ' .. round)

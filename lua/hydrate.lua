@@ -42,12 +42,6 @@ local function same(fields, state)
   return fields.epoch == state.epoch and fields.version == state.version
 end
 
-local function log_waiting(lane)
-  if lane.fields.waiting ~= '' then
-    log_unbegun(lane, lane.fields.waiting, 'QUEUED', lane.fields.waiting_at, '', '')
-  end
-end
-
 -- A round that MySQL has and nobody began, and that Redis never gave out: Redis came back without the write that queued
 -- it, and the holder of its lane went on. In MySQL it waits, or is current once the round before it has ended there.
 local given_out = tonumber(product.round or '0') or 0
@@ -61,7 +55,7 @@ local function adopt_unbegun(lane, state)
   if number <= given_out or number <= count(lane, 'round') or lane.fields.waiting ~= '' then
     return
   end
-  if lane.fields.status == 'QUEUED' or lane.fields.status == 'IN_PROGRESS' then
+  if is_open(lane) then
     put(lane, 'waiting', round)
     put(lane, 'waiting_at', queued_at)
     log_waiting(lane)
@@ -114,7 +108,7 @@ for i = 0, (#KEYS - 3) / 3 - 1 do
     log_round(lane)
     log_waiting(lane)
   end
-  local open = lane.fields.status == 'QUEUED' or lane.fields.status == 'IN_PROGRESS'
+  local open = is_open(lane)
   if lane.fields.status ~= '' then
     put(lane, 'paused', product.paused)
   end

@@ -37,9 +37,9 @@ for at = 5, #KEYS, 3 do
   local lane = open_lane(KEYS[at], KEYS[at + 1], KEYS[at + 2], KEYS[2])
   if lane.fields.status ~= '' then
     put(lane, 'paused', ARGV[2])
-    if lane.fields.status == 'QUEUED' or lane.fields.status == 'IN_PROGRESS' then
+    if is_open(lane) then
       open = open + 1
-      if lane.fields.token ~= '' and count(lane, 'lease_until') > now_ms then
+      if is_held(lane, now_ms) then
         held = held + 1
         if ARGV[2] == '1' then
           lane.late[1] = { 'SPUBLISH', KEYS[4], ARGV[1] }

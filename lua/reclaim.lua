@@ -27,12 +27,12 @@ if before then
   return cjson.decode(before)
 end
 local lane = open_lane(KEYS[1], KEYS[2], KEYS[3], '')
-local status, round = lane.fields.status, lane.fields.round
-if status == '' then
+local round = lane.fields.round
+if lane.fields.status == '' then
   return { 'absent' }
 end
 local owned = lane.fields.token ~= ''
-if (status ~= 'QUEUED' and status ~= 'IN_PROGRESS') or (lane.fields.paused == '1' and not owned) then
+if not is_open(lane) or (lane.fields.paused == '1' and not owned) then
   return { 'closed' }
 end
 

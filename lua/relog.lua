@@ -26,9 +26,7 @@ for i = 4, #KEYS do
   local lane = open_lane(KEYS[i], '', '', KEYS[3])
   if lane.fields.status ~= '' and is_sound(lane) then
     log_round(lane)
-    if lane.fields.waiting ~= '' then
-      log_unbegun(lane, lane.fields.waiting, 'QUEUED', lane.fields.waiting_at, '', '')
-    end
+    log_waiting(lane)
     save(lane)
   end
 end

@@ -115,6 +115,15 @@ local function is_sound(lane)
     and (f.ahead == '' or not string.find(f.ahead, '[^%d,]'))
 end
 
+local function is_open(lane)
+  return lane.fields.status == 'QUEUED' or lane.fields.status == 'IN_PROGRESS'
+end
+
+-- Whether somebody's lease runs.
+local function is_held(lane, now_ms)
+  return lane.fields.token ~= '' and count(lane, 'lease_until') > now_ms
+end
+
 -- While those who FAILED in a round are told again, `retry_of` holds the status that the round had before, and
 -- `retry_cursor` is the last of them settled; the cursor of the round stands still.
 local function is_retrying(lane)

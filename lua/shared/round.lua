@@ -19,7 +19,7 @@ end
 -- Most counts are 0, and to format a number is dear.
 local function counted(lane, field)
   local text = lane.fields[field]
-  return (text == '' or text == '0') and '0' or whole(tonumber(text) or 0)
+  return (text == '' or text == '0') and '0' or whole(count(lane, field))
 end
 
 -- Logs the lane's current round as it now is, with the people settled by the same call.
@@ -34,6 +34,13 @@ end
 -- Logs a round that nobody has begun: it waits, or was overtaken or canceled while it waited.
 local function log_unbegun(lane, round, status, queued_at, ended_at, reason)
   log_row(lane, round, '', '', '', status, '', '', '', '', '0,0,0,0', queued_at, '', ended_at, '', reason)
+end
+
+-- Logs the round that waits, if one does.
+local function log_waiting(lane)
+  if lane.fields.waiting ~= '' then
+    log_unbegun(lane, lane.fields.waiting, 'QUEUED', lane.fields.waiting_at, '', '')
+  end
 end
 
 -- Makes `round` the lane's round. It goes on after the last person settled, unless the round before was

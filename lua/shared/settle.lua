@@ -26,7 +26,7 @@ local function settle(lane)
   if retries then
     -- Each of them was counted as FAILED before.
     put(lane, 'failed', whole(math.max(count(lane, 'failed') - settled, 0)))
-  elseif ARGV[11] ~= lane.fields.ahead then
+  else
     put(lane, 'ahead', ARGV[11])
   end
   if ARGV[12] == '0' then

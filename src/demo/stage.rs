@@ -37,7 +37,6 @@ pub(super) struct Stage {
     urls: [(&'static str, String); 3],
     programs: PathBuf,
     servers: Servers,
-    page_port: Port,
 }
 
 impl Stage {
@@ -55,7 +54,7 @@ impl Stage {
         };
         let urls =
             [("RESTOCK_REDIS_URL", redis), ("RESTOCK_MYSQL_URL", mysql), ("RESTOCK_WEBHOOK_URL", receiver.url())];
-        Ok(Self { receiver, backends, urls, programs, servers, page_port: Port::find()? })
+        Ok(Self { receiver, backends, urls, programs, servers })
     }
 
     /// An error when a server is gone.
@@ -105,12 +104,13 @@ impl Stage {
         Ok(Companion::start("a worker", &command)?)
     }
 
-    /// The HTTP API, which serves the page, and where that is.
-    pub(super) fn page(&self) -> anyhow::Result<(Companion, String)> {
-        let address = format!("127.0.0.1:{}", self.page_port);
+    /// The HTTP API, which serves the page, with its port, and where that is.
+    pub(super) fn page(&self) -> anyhow::Result<((Companion, Port), String)> {
+        let port = Port::find()?;
+        let address = format!("127.0.0.1:{port}");
         let mut command = self.command("restock-api")?;
         command.args(["--listen", &address]);
-        Ok((Companion::start("the HTTP API", &command)?, format!("http://{address}/")))
+        Ok(((Companion::start("the HTTP API", &command)?, port), format!("http://{address}/")))
     }
 
     pub(super) async fn producer(&self) -> anyhow::Result<Producer> {

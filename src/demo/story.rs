@@ -107,7 +107,7 @@ pub(super) async fn tell(with_page: bool, verdict: &Cell<Option<bool>>) -> anyho
     let end =
         if right { style("every figure is right").green() } else { style("A FIGURE IS WRONG: see ✗").red().bold() };
     say(&format!("\n{:.0} s in all; {end}", started.elapsed().as_secs_f64()))?;
-    if let Some((api, url)) = &page {
+    if let Some(((api, _), url)) = &page {
         say(&format!("\nEverything runs on: find a product on {url} and restock it. Ctrl-C ends it."))?;
         linger(&cast, api).await?;
     }

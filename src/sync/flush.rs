@@ -30,7 +30,6 @@ use crate::{
 const EXAMINE_EVERY: Duration = Duration::from_secs(1);
 /// No batch takes this long: the connection is dead, and did not say so.
 const APPLY_MAX: Duration = Duration::from_secs(30);
-
 /// A step that took longer leaves its second batch to the next one: between two the loop gives a sign of life.
 const STEP_MAX: Duration = Duration::from_secs(5);
 
