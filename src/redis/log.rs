@@ -54,6 +54,14 @@ impl Redis {
         })
     }
 
+    /// How many entries of a partition's log are not deleted yet.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn log_length(&self, partition: Partition) -> Result<u64, RedisError> {
+        Ok(self.client.xlen(self.keys.log(partition)).await?)
+    }
+
     /// How many entries of a partition's log are not deleted yet, and the age of the oldest, ms; 0 without any.
     ///
     /// # Errors

@@ -11,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     BACKLOG_MAX, FLUSHING, Flusher,
     evict::Eviction,
-    flush::{Flush, Flushed},
-    lead::{Lead, kept_alive},
+    failures::Failures,
+    flush_loop::flush_loop,
+    lead::Lead,
     reconcile,
     relay::{Relay, Relayed, reload},
     totals::Counter,
@@ -28,51 +29,14 @@ use crate::{
 const ELECT_EVERY: Duration = Duration::from_secs(1);
 /// How often Redis is compared with MySQL.
 const RECONCILE_EVERY: Duration = Duration::from_secs(10);
-/// The pauses after a store did not answer: the first and the longest.
-const BACKOFF_MIN: Duration = Duration::from_millis(100);
-const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// A store that takes longer to answer while the flusher stops is not waited for.
 const ANSWER_MAX: Duration = Duration::from_millis(750);
 /// How often they are asked then.
 const ASK_EVERY: Duration = Duration::from_millis(250);
-/// After a batch of so many entries the pause is this part of the interval: so that where much is done, what is left for
-/// the end is little. Not less: a round that begins and ends in one batch is written once.
-const MUCH_ENTRIES: usize = 200;
-const MUCH_SHARE: u32 = 5;
 /// No batch may take longer than this, and what needs longer is not well.
 const FLUSHING_AGE_MAX: Duration = Duration::from_secs(30);
 /// The longest that taking leave of MySQL may take.
 const CLOSE_MAX: Duration = Duration::from_millis(250);
-
-/// Pauses after failures, and tells of the first of them only.
-struct Failures {
-    what: &'static str,
-    partition: Partition,
-    pause: Option<Duration>,
-}
-
-impl Failures {
-    fn new(what: &'static str, partition: Partition) -> Self {
-        Self { what, partition, pause: None }
-    }
-
-    /// The pause before the next try.
-    fn failed(&mut self, error: &StoreError) -> Duration {
-        let pause = self.pause.map_or(BACKOFF_MIN, |pause| (pause * 2).min(BACKOFF_MAX));
-        if self.pause.replace(pause).is_none() {
-            tracing::warn!(partition = %self.partition, %error, "{} failed; trying again", self.what);
-        } else {
-            tracing::debug!(partition = %self.partition, %error, "{} failed again", self.what);
-        }
-        pause
-    }
-
-    fn went_well(&mut self) {
-        if self.pause.take().is_some() {
-            tracing::info!(partition = %self.partition, "{} goes on", self.what);
-        }
-    }
-}
 
 /// Stands by for the lead of a partition, and leads it, until `stop`.
 pub(super) async fn partition(flusher: Flusher, partition: Partition, stop: CancellationToken) {
@@ -161,50 +125,6 @@ async fn until(stop: &CancellationToken, work: impl Future<Output = ()>) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = work => {}
-    }
-}
-
-async fn flush_loop(
-    flusher: &Flusher,
-    flush: &mut Flush,
-    db: &mut sqlx::MySqlConnection,
-    ready: &Notify,
-    stop: &CancellationToken,
-    pulse: &Pulse,
-) -> Result<(), StoreError> {
-    let partition = flush.partition;
-    let mut failures = Failures::new("flushing", partition);
-    loop {
-        let stopping = stop.is_cancelled();
-        let pause = match flush.advance(db).await {
-            Ok(Flushed::Deposed) => {
-                tracing::info!(%partition, "another flusher leads; standing by");
-                return Ok(());
-            }
-            Ok(Flushed::Idle) if stopping => return Ok(()),
-            Ok(flushed) => {
-                failures.went_well();
-                pulse.beat();
-                ready.notify_one();
-                match flushed {
-                    Flushed::Applied { more: true, .. } => continue,
-                    Flushed::Applied { entries, .. } if entries >= MUCH_ENTRIES => flusher.flush_interval / MUCH_SHARE,
-                    _ => flusher.flush_interval,
-                }
-            }
-            // Somebody else's lock costs a pause, not the lead; so does a full disk.
-            Err(error) if matches!(error, StoreError::Redis(_)) || error.is_contended() || error.is_full() => {
-                failures.failed(&error)
-            }
-            Err(error) => return Err(error),
-        };
-        let pause = async {
-            tokio::select! {
-                () = stop.cancelled(), if !stopping => {}
-                () = sleep(pause) => {}
-            }
-        };
-        kept_alive(db, pause).await?;
     }
 }
 

@@ -1,0 +1,84 @@
+//! When the log is flushed: at once while there is more, then after a pause.
+
+use std::time::Duration;
+
+use sqlx::MySqlConnection;
+use tokio::{sync::Notify, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Flusher,
+    failures::Failures,
+    flush::{Flush, Flushed},
+    lead::kept_alive,
+};
+use crate::{ids::Partition, meter::Pulse, redis::Redis, stores::StoreError};
+
+/// With so many entries in the log the pause ends; else it ends with the interval. So what is left for the end is little
+/// where much is done, and where little is done a round that begins and ends is written once.
+const MUCH_ENTRIES: u64 = 40;
+/// How often the log is looked at in a pause, at its equal parts; one part is the shortest pause.
+const LOOKS: u32 = 5;
+
+/// Flushes until the stop, and then until nothing is left; or until the lead is lost, which is what its errors mean.
+/// `ready` is told when the log is known to be the one that MySQL follows.
+pub(super) async fn flush_loop(
+    flusher: &Flusher,
+    flush: &mut Flush,
+    db: &mut MySqlConnection,
+    ready: &Notify,
+    stop: &CancellationToken,
+    pulse: &Pulse,
+) -> Result<(), StoreError> {
+    let partition = flush.partition;
+    let mut failures = Failures::new("flushing", partition);
+    loop {
+        let stopping = stop.is_cancelled();
+        let failed = match flush.advance(db).await {
+            Ok(Flushed::Deposed) => {
+                tracing::info!(%partition, "another flusher leads; standing by");
+                return Ok(());
+            }
+            Ok(Flushed::Idle) if stopping => return Ok(()),
+            Ok(flushed) => {
+                failures.went_well();
+                pulse.beat();
+                ready.notify_one();
+                if matches!(flushed, Flushed::Applied { more: true, .. }) {
+                    continue;
+                }
+                None
+            }
+            // Somebody else's lock costs a pause, not the lead; so does a full disk.
+            Err(error) if matches!(error, StoreError::Redis(_)) || error.is_contended() || error.is_full() => {
+                Some(failures.failed(&error))
+            }
+            Err(error) => return Err(error),
+        };
+        let pause = async {
+            match failed {
+                Some(pause) => sleep(pause).await,
+                None => pause(&flusher.stores.redis, partition, flusher.flush_interval).await,
+            }
+        };
+        let pause = async {
+            tokio::select! {
+                () = stop.cancelled(), if !stopping => {}
+                () = pause => {}
+            }
+        };
+        kept_alive(db, pause).await?;
+    }
+}
+
+/// Waits for the interval, or until there is much in the log.
+async fn pause(redis: &Redis, partition: Partition, interval: Duration) {
+    for _ in 1..LOOKS {
+        sleep(interval / LOOKS).await;
+        // A store that does not answer is found by the flush that follows.
+        if redis.log_length(partition).await.is_ok_and(|entries| entries >= MUCH_ENTRIES) {
+            return;
+        }
+    }
+    sleep(interval / LOOKS).await;
+}
