@@ -9,8 +9,8 @@ use restock::{
     outcome::{Outcome, Settled},
     producer::BACKLOG_MAX,
     redis::{
-        jobs::{Jobs, Line},
-        scripts::{Advance, Advanced, Begin, BeginReply, Begun, FirstLook, Hold, Settlement, random_hex},
+        jobs::Jobs,
+        scripts::{Advance, Advanced, Begin, BeginReply, Begun, FirstLook, Hold, Places, Settlement, random_hex},
     },
 };
 
@@ -102,7 +102,7 @@ async fn take(shop: &Shop, product: i64) -> anyhow::Result<Begun> {
     let jobs = Jobs::new(shop.stores.redis.clone(), partition, shop.channel.clone(), "bench".to_owned());
     jobs.ensure_groups().await?;
     shop.enqueue(product).await?;
-    let entry = jobs.take(Line::Fresh, 1).await?.pop().context("no entry for the lane")?;
+    let entry = jobs.take(Places::any(1)).await?.pop().context("no entry for the lane")?;
     ensure!(entry.lane == shop.lane(product), "the entry is of {}", entry.lane);
     let begin = Begin {
         entry: &entry,

@@ -9,7 +9,11 @@ use fred::{
     types::{ClientUnblockFlag, Value},
 };
 
-use super::{Reconnects, Redis, RedisError, dead::texts, scripts::Unreadable};
+use super::{
+    Reconnects, Redis, RedisError,
+    dead::texts,
+    scripts::{Given, Places, Unreadable},
+};
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId},
     trace::Traceparent,
@@ -123,12 +127,18 @@ impl Jobs {
         Ok(())
     }
 
-    /// Up to `count` new entries of one stream, without waiting.
+    /// New entries for places that are free, without waiting.
     ///
     /// # Errors
-    /// As any call; [`RedisError::is_no_group`] when the groups must be created again.
-    pub async fn take(&self, line: Line, count: u64) -> Result<Vec<Entry>, RedisError> {
-        self.read(vec![(line, ">".to_owned())], count, None).await
+    /// As any call, and nothing was given then unless the answer was lost; [`RedisError::is_no_group`] when the groups must
+    /// be created again.
+    pub async fn take(&self, places: Places) -> Result<Vec<Entry>, RedisError> {
+        let given = self.redis.take(self.partition, &self.channel, &self.consumer, places).await?;
+        let mut entries = Vec::with_capacity(given.len());
+        for Given { line, id, product, traceparent } in given {
+            entries.extend(self.entry(line, id, &product, &traceparent).await);
+        }
+        Ok(entries)
     }
 
     /// Waits up to [`BLOCK_MS`] for an entry on either stream; needs a connection of its own.
@@ -196,18 +206,22 @@ impl Jobs {
         let mut entries = Vec::new();
         for (line, _) in from {
             for raw in found.remove(self.key(line)).map(texts).unwrap_or_default() {
-                entries.extend(self.entry(line, raw).await);
+                entries.extend(self.raw_entry(line, raw).await);
             }
         }
         Ok(entries)
     }
 
+    async fn raw_entry(&self, line: Line, (id, fields): Raw) -> Option<Entry> {
+        let field = |name| fields.get(name).map_or("", String::as_str);
+        self.entry(line, id, field("product"), field("traceparent")).await
+    }
+
     /// An entry that cannot be read is set aside with a word, so that it does not hold back its neighbours.
-    async fn entry(&self, line: Line, (id, fields): Raw) -> Option<Entry> {
-        let product = fields.get("product").and_then(|text| text.parse::<ProductId>().ok());
-        if let Some(product) = product {
+    async fn entry(&self, line: Line, id: String, product: &str, traceparent: &str) -> Option<Entry> {
+        if let Ok(product) = product.parse::<ProductId>() {
             let lane = LaneId { product, channel: self.channel.clone() };
-            let traceparent = fields.get("traceparent").and_then(|text| Traceparent::parse(text));
+            let traceparent = Traceparent::parse(traceparent);
             return Some(Entry { partition: self.partition, lane, line, id, traceparent });
         }
         let (partition, channel) = (self.partition, &self.channel);

@@ -14,6 +14,7 @@ use crate::{
     redis::{
         RETRY_PAUSE, RedisError,
         jobs::{Entry, Jobs, Line},
+        scripts::Places,
     },
 };
 
@@ -25,6 +26,8 @@ const AGAIN_EVERY: u64 = 4;
 const NEWEST_AT: u64 = 2;
 /// The most entries read by one call.
 const TAKE_MAX: usize = 32;
+/// Where a place had to be waited for, others are for so long: lanes that begin together are cheaper.
+const GATHER: Duration = Duration::from_millis(1);
 /// How often a full worker looks whether others wait.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The most entries taken over by one call.
@@ -76,16 +79,16 @@ impl Claimer {
         let mut reconnects = [self.jobs.reconnects(), self.waiter.reconnects()];
         loop {
             // Free again before this reader waits for entries: an idle one must not keep a place from the others.
-            let place = tokio::select! {
+            let places = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                place = self.place() => match place {
-                    Ok(place) => place,
+                places = self.places() => match places {
+                    Ok(places) => places,
                     Err(_) => return,
                 },
             };
             // Dropping a read under way would lose entries that the server has assigned: it ends by itself.
-            let waited = match self.fill(place, &mut filled).await {
+            let waited = match self.fill(places, &mut filled).await {
                 Ok(true) => Ok(Vec::new()),
                 Ok(false) => self.waiter.wait().await,
                 Err(error) => Err(error),
@@ -106,44 +109,42 @@ impl Claimer {
         }
     }
 
-    /// Waits for a place. To be full is no sign of sickness.
-    async fn place(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
-        let place = self.deps.slots.clone().acquire_owned();
-        tokio::pin!(place);
+    /// Waits for a place, and takes others that are free with it. To be full is no sign of sickness.
+    async fn places(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let places = self.gather();
+        tokio::pin!(places);
         loop {
             self.pulse.beat();
-            if let Ok(place) = timeout(GIVE_BACK_AFTER, &mut place).await {
-                return place;
+            if let Ok(places) = timeout(GIVE_BACK_AFTER, &mut places).await {
+                return places;
             }
         }
     }
 
-    /// Reads entries for the places that are free, and starts with them. False when there is none.
-    async fn fill(&self, mut places: OwnedSemaphorePermit, filled: &mut u64) -> Result<bool, RedisError> {
-        let slots = self.deps.slots.clone();
-        if let Ok(more) = slots.clone().try_acquire_many_owned(slots.available_permits().min(TAKE_MAX) as u32) {
+    /// One reader after the other, so that what a full worker has free soon after one place is not scattered over all.
+    async fn gather(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let slots = &self.deps.slots;
+        let _turn = self.deps.turn.lock().await;
+        let is_full = slots.available_permits() == 0;
+        let mut places = slots.clone().acquire_owned().await?;
+        if is_full {
+            sleep(GATHER).await;
+        }
+        if let Ok(more) = slots.clone().try_acquire_many_owned(slots.available_permits().min(TAKE_MAX - 1) as u32) {
             places.merge(more);
         }
+        Ok(places)
+    }
+
+    /// Reads entries for places that are free, and starts with them. False when there is none.
+    async fn fill(&self, mut places: OwnedSemaphorePermit, filled: &mut u64) -> Result<bool, RedisError> {
+        let slots = &self.deps.slots;
         let free = places.num_permits() as u64;
         let due =
             |at: u64| (*filled + free + AGAIN_EVERY - at) / AGAIN_EVERY - (*filled + AGAIN_EVERY - at) / AGAIN_EVERY;
-        let first = due(0);
-        let mut entries = if first > 0 { self.jobs.take(Line::Again, first).await? } else { Vec::new() };
-        if due(NEWEST_AT) > 0 && (entries.len() as u64) < free && slots.available_permits() == 0 {
-            // What was read is in hand, whatever becomes of this.
-            entries.extend(self.jobs.take_newest().await.unwrap_or_default());
-        }
-        for line in [Line::Fresh, Line::Again] {
-            let left = free - entries.len() as u64;
-            if left > 0 && (line == Line::Fresh || first == 0) {
-                match self.jobs.take(line, left).await {
-                    Ok(more) => entries.extend(more),
-                    // What was read is in hand all the same.
-                    Err(error) if entries.is_empty() => return Err(error),
-                    Err(_) => break,
-                }
-            }
-        }
+        // Only where all places are taken by now could others wait for long.
+        let newest = due(NEWEST_AT) > 0 && slots.available_permits() == 0;
+        let entries = self.jobs.take(Places { count: free, again_first: due(0), newest }).await?;
         *filled += entries.len().max(1) as u64;
         let some = !entries.is_empty();
         for entry in entries {

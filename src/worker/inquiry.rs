@@ -105,6 +105,12 @@ impl<Q: Send + Sync + 'static, A: Send + 'static> Asker<Q, A> {
                     }
                 }
             }
+            // Lanes that begin together ask together: those that can, do so first.
+            tokio::task::yield_now().await;
+            while asked.len() < BATCH_MAX {
+                let Ok(more) = self.waiting.try_recv() else { break };
+                asked.push(more);
+            }
             let begun = Instant::now();
             let (questions, replies): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
             match self.answer(&questions).await {

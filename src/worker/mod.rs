@@ -29,7 +29,7 @@ mod window;
 use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
 
 use governor::{DefaultDirectRateLimiter, Quota};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::{board::Board, crew::Crew, inquiry::Inquiries, retry::RetryBudget};
@@ -102,6 +102,8 @@ pub(crate) struct Deps {
     consumer: String,
     retry: RetryBudget,
     slots: Arc<Semaphore>,
+    /// Held by the reader that waits for places.
+    turn: Mutex<()>,
     board: Board,
     check_limit: DefaultDirectRateLimiter,
     vitals: Vitals,
@@ -145,6 +147,7 @@ pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisErr
     let deps = Arc::new(Deps {
         retry: RetryBudget::new(&options),
         slots: Arc::new(Semaphore::new(options.lanes as usize)),
+        turn: Mutex::new(()),
         board: Board::default(),
         inquiries: Inquiries::start(&stores.mysql),
         check_limit: DefaultDirectRateLimiter::direct(Quota::per_second(CHECKS_PER_SECOND)),

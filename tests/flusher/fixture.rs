@@ -11,9 +11,11 @@ use restock::{
     outcome::{Outcome, Settled},
     redis::{
         Patience, Redis,
-        jobs::{Entry, Jobs, Line},
+        jobs::{Entry, Jobs},
         lane::LaneView,
-        scripts::{Advance, Advanced, Begin, BeginReply, Begun, Enqueue, Enqueued, FirstLook, Settlement, random_hex},
+        scripts::{
+            Advance, Advanced, Begin, BeginReply, Begun, Enqueue, Enqueued, FirstLook, Places, Settlement, random_hex,
+        },
     },
     stores::{Checked, SettingsWatch, Stores},
     sync::{self, BACKLOG_MAX, Flushed, Flusher, Lead},
@@ -213,7 +215,7 @@ impl Shop {
     async fn entries(&self, count: u64) -> Vec<Entry> {
         let jobs = Jobs::new(self.stores.redis.clone(), PARTITION, webhook(), "tester".to_owned());
         jobs.ensure_groups().await.expect("the store answers");
-        jobs.take(Line::Fresh, count).await.expect("the store answers")
+        jobs.take(Places::any(count)).await.expect("the store answers")
     }
 
     /// The next entry of the fresh stream.

@@ -8,11 +8,11 @@ use restock::{
     outcome::{Outcome, Settled},
     redis::{
         Patience, Redis,
-        jobs::{Entry, Jobs, Line},
+        jobs::{Entry, Jobs},
         lane::LaneView,
         scripts::{
             Advance, Advanced, Begin, BeginReply, Begun, Enqueue, Enqueued, FirstLook, Hydrate, Hydrated, LaneRecord,
-            Settlement, random_hex,
+            Places, Settlement, random_hex,
         },
     },
     round::Stamp,
@@ -150,12 +150,7 @@ impl Bench {
     pub(crate) async fn entry(&self) -> Entry {
         let jobs = self.jobs();
         jobs.ensure_groups().await.expect("Redis answers");
-        for line in [Line::Fresh, Line::Again] {
-            if let Some(entry) = jobs.take(line, 1).await.expect("Redis answers").pop() {
-                return entry;
-            }
-        }
-        panic!("there is no entry");
+        jobs.take(Places::any(1)).await.expect("Redis answers").pop().expect("an entry")
     }
 
     pub(crate) async fn begin(&self, entry: &Entry, claim_idle_ms: u64, look: FirstLook) -> BeginReply {

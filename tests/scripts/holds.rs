@@ -4,8 +4,8 @@ use restock::{
     ids::{Round, UserId},
     redis::jobs::Line,
     redis::scripts::{
-        Advance, Advanced, Begin, BeginReply, Enqueued, Finish, FirstLook, Released, Renew, Settlement, StockChange,
-        StockChanged, Stop, random_hex,
+        Advance, Advanced, Begin, BeginReply, Enqueued, Finish, FirstLook, Places, Released, Renew, Settlement,
+        StockChange, StockChanged, Stop, random_hex,
     },
     round::Status,
 };
@@ -230,7 +230,7 @@ async fn a_reader_is_given_nothing_where_there_is_nothing_and_drops_what_was_del
     let bench = Bench::with_stock(10).await;
     let jobs = bench.jobs();
     jobs.ensure_groups().await.expect("Redis answers");
-    assert_eq!(jobs.take(Line::Fresh, 1).await.expect("Redis answers"), []);
+    assert_eq!(jobs.take(Places::any(1)).await.expect("Redis answers"), []);
     bench.enqueue(0).await;
     let entry = bench.entry().await;
     let pending = jobs.pending_after(Line::Fresh, "0", 9).await.expect("Redis answers");

@@ -16,5 +16,6 @@ mod pauses;
 mod reclaims;
 mod retries;
 mod rounds;
+mod taking;
 mod together;
 mod traces;

@@ -7,7 +7,7 @@ use restock::{
     redis::{
         inspect::job_streams,
         jobs::Line,
-        scripts::{Advanced, BeginReply, FirstLook, Reclaimed, Settlement, Silence, Silent},
+        scripts::{Advanced, BeginReply, FirstLook, Places, Reclaimed, Settlement, Silence, Silent},
     },
 };
 
@@ -114,7 +114,7 @@ async fn what_is_pending_is_read_as_xpending_shows_it() {
     let entry = bench.entry().await;
     let stream = bench.redis.keys().jobs(P0, &webhook());
     bench.raw(&format!("XADD {stream} * other field")).await;
-    bench.jobs().take(Line::Fresh, 9).await.expect("Redis answers");
+    bench.jobs().take(Places::any(9)).await.expect("Redis answers");
     bench.raw(&format!("XCLAIM {stream} workers nobody 0 {}", entry.id)).await;
     let page = bench.redis.pending(&fresh, None, 1).await.expect("Redis answers");
     let [seen] = page.entries.as_slice() else { panic!("{page:?}") };

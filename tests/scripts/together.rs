@@ -5,9 +5,10 @@ use restock::{
     ids::{LaneId, ProductId, Round},
     redis::{
         RedisError,
-        jobs::{Entry, Line},
+        jobs::Entry,
         scripts::{
-            Advance, Advanced, Begin, BeginReply, Begun, Enqueue, Enqueued, FirstLook, Hydrate, LaneRecord, random_hex,
+            Advance, Advanced, Begin, BeginReply, Begun, Enqueue, Enqueued, FirstLook, Hydrate, LaneRecord, Places,
+            random_hex,
         },
     },
     round::{Stamp, Status},
@@ -31,7 +32,7 @@ async fn queued(bench: &Bench) -> Vec<Entry> {
         assert_eq!(bench.redis.enqueue(&enqueue).await.expect("Redis answers"), Enqueued::Queued(Round(1)));
     }
     bench.jobs().ensure_groups().await.expect("Redis answers");
-    bench.jobs().take(Line::Fresh, LANES.unsigned_abs()).await.expect("Redis answers")
+    bench.jobs().take(Places::any(LANES.unsigned_abs())).await.expect("Redis answers")
 }
 
 async fn begin(bench: &Bench, entry: &Entry) -> Result<BeginReply, RedisError> {

@@ -1,4 +1,4 @@
-//! How entries change hands: taken over from silent owners, taken out of turn, put back in line.
+//! How entries change hands: taken over from silent owners, put back in line.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,6 @@ use fred::{interfaces::StreamsInterface, types::Value};
 use super::{Entry, GROUP, Jobs, Line};
 use crate::redis::{RedisError, dead::texts, inspect::JobStream};
 
-/// So many of the newest entries are tried, where others have taken some of them out of turn.
-const NEWEST_MAX: u64 = 4;
 /// The most entries put back by one call.
 const LEAVE_MAX: u64 = 100;
 
@@ -56,7 +54,7 @@ impl Jobs {
         let next = parts.next().and_then(|next| next.into_string()).unwrap_or_else(|| "0-0".to_owned());
         let mut entries = Vec::new();
         for raw in parts.next().map(texts).unwrap_or_default() {
-            entries.extend(self.entry(line, raw).await);
+            entries.extend(self.raw_entry(line, raw).await);
         }
         Ok((next, entries))
     }
@@ -74,30 +72,6 @@ impl Jobs {
             }
         }
         Ok(false)
-    }
-
-    /// The newest fresh entry that no worker was given yet, out of turn.
-    ///
-    /// Its turn still comes, if it is there by then: whoever is given it finds the lane held.
-    ///
-    /// # Errors
-    /// As any call.
-    pub async fn take_newest(&self) -> Result<Option<Entry>, RedisError> {
-        let Some(last) = self.last_given(Line::Fresh).await? else { return Ok(None) };
-        let newest: Value = self.redis.client.xrevrange(&self.fresh, "+", format!("({last}"), Some(NEWEST_MAX)).await?;
-        for raw in texts(newest) {
-            let (group, consumer) = (GROUP, self.consumer.as_str());
-            // FORCE makes it ours, unless somebody has it: nobody's is idle for so long.
-            let claimed: Vec<String> = self
-                .redis
-                .client
-                .xclaim(&self.fresh, group, consumer, u64::from(u32::MAX), raw.0.as_str(), None, None, None, true, true)
-                .await?;
-            if !claimed.is_empty() {
-                return Ok(self.entry(Line::Fresh, raw).await);
-            }
-        }
-        Ok(None)
     }
 
     async fn last_given(&self, line: Line) -> Result<Option<String>, RedisError> {

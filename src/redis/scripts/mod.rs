@@ -20,6 +20,7 @@ mod requeue;
 mod reserve_pace;
 mod resume;
 mod stock;
+mod take;
 mod together;
 mod trim;
 
@@ -52,6 +53,8 @@ pub use requeue::Requeued;
 pub use reserve_pace::{PaceUse, Reserve, Reserved, TOTAL};
 pub use resume::{Before, Resumed, Skip};
 pub use stock::{StockChange, StockChanged, StockSet};
+pub(super) use take::Given;
+pub use take::Places;
 pub(super) use together::Together;
 pub use trim::ReadFrom;
 

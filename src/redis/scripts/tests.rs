@@ -25,6 +25,7 @@ fn all() -> Vec<&'static Script> {
         &reserve_pace::SCRIPT,
         &resume::SCRIPT,
         &stock::SCRIPT,
+        &take::SCRIPT,
         &trim::SCRIPT,
     ]
 }
@@ -131,7 +132,7 @@ fn every_field_of_a_lane_is_among_those_that_are_empty_where_it_is_absent() {
 }
 
 /// What Lua itself brings; `redis.call` and the like have a dot before the name.
-const BUILT_IN: [&str; 9] = ["tonumber", "type", "ipairs", "pairs", "unpack", "function", "and", "or", "not"];
+const BUILT_IN: [&str; 10] = ["tonumber", "type", "ipairs", "pairs", "pcall", "unpack", "function", "and", "or", "not"];
 
 /// Lua finds out at run time only, in the one branch that calls it.
 #[test]

@@ -105,6 +105,8 @@ fn tag(key: &str) -> &str {
 /// Makes calls until none waits.
 async fn make_all(redis: Redis, script: &'static Script, queue: (&'static str, String)) {
     loop {
+        // Lanes that were answered together are about to ask together: those that can, do so first.
+        tokio::task::yield_now().await;
         let calls = redis.together.take(&queue);
         if calls.is_empty() {
             return;
