@@ -9,19 +9,19 @@
 -- ARGV[1] consumer that takes them
 -- ARGV[2] the most entries
 -- ARGV[3] so many of them first from those that were handed back
--- ARGV[4] 1 for the newest one, out of turn, if more are to be had then
+-- ARGV[4] so many of them then for the newest, out of turn, if places are left
 --
 -- Reply given {<j|a> <id> <product> <trace>} ...  in this order: handed back first, newest, fresh, handed back;
---   product and trace are empty where they cannot be read
+--   each once; product and trace are empty where they cannot be read
 -- Cost: O(entries).
 
--- So many of the newest entries are tried, where others have taken some of them out of turn.
-local NEWEST_MAX = 4
+-- So many more of the newest entries are tried, where others have taken some of them out of turn.
+local TRIED_MORE = 3
 -- Nobody's entry is idle for so long: with FORCE what nobody has is claimed, and nothing else.
 local NEVER_MS = '4294967295'
 
 local consumer, places = ARGV[1], tonumber(ARGV[2])
-local given, count = { 'given' }, 0
+local given, count, named = { 'given' }, 0, {}
 
 -- The reply is text, whatever somebody else has written on the stream.
 local function legible(text, pattern)
@@ -30,6 +30,10 @@ end
 
 local function give(letter, entry)
   local id, flat = entry[1], entry[2]
+  if named[letter .. id] then
+    return
+  end
+  named[letter .. id] = true
   local fields = {}
   for i = 1, #flat, 2 do
     fields[flat[i]] = flat[i + 1]
@@ -53,11 +57,14 @@ local function read(letter, stream, most)
 end
 
 -- Its turn still comes, if it is there by then: whoever is given it finds the lane held.
-local function read_newest(stream)
+local function read_newest(stream, most)
   local after = '(' .. last_delivered(stream)
-  for _, entry in ipairs(redis.call('XREVRANGE', stream, '+', after, 'COUNT', NEWEST_MAX)) do
+  local enough = count + most
+  for _, entry in ipairs(redis.call('XREVRANGE', stream, '+', after, 'COUNT', most + TRIED_MORE)) do
     if #redis.call('XCLAIM', stream, GROUP, consumer, NEVER_MS, entry[1], 'FORCE', 'JUSTID') > 0 then
       give('j', entry)
+    end
+    if count == enough then
       return
     end
   end
@@ -70,9 +77,10 @@ if again_first > 0 then
     return failed
   end
 end
-if ARGV[4] == '1' and count < places then
+local newest = math.min(tonumber(ARGV[4]), places - count)
+if newest > 0 then
   -- What was given before is in hand, whatever becomes of this.
-  pcall(read_newest, KEYS[1])
+  pcall(read_newest, KEYS[1], newest)
 end
 local failed = count < places and read('j', KEYS[1], places - count)
 if not failed and again_first == 0 and count < places then

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use sqlx::MySqlConnection;
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -71,14 +74,15 @@ pub(super) async fn flush_loop(
     }
 }
 
-/// Waits for the interval, or until there is much in the log.
+/// Waits for the interval, or until there is much in the log, or Redis does not answer: the flush that follows tells.
 async fn pause(redis: &Redis, partition: Partition, interval: Duration) {
-    for _ in 1..LOOKS {
-        sleep(interval / LOOKS).await;
-        // A store that does not answer is found by the flush that follows.
-        if redis.log_length(partition).await.is_ok_and(|entries| entries >= MUCH_ENTRIES) {
-            return;
+    let begun = Instant::now();
+    for part in 1..LOOKS {
+        sleep_until(begun + interval * part / LOOKS).await;
+        match redis.log_length(partition).await {
+            Ok(entries) if entries < MUCH_ENTRIES => {}
+            Ok(_) | Err(_) => return,
         }
     }
-    sleep(interval / LOOKS).await;
+    sleep_until(begun + interval).await;
 }

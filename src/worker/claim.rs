@@ -22,11 +22,11 @@ use crate::{
 pub(super) const GIVE_BACK_AFTER: Duration = Duration::from_secs(1);
 /// Of this many places one goes to lanes that were handed back first.
 const AGAIN_EVERY: u64 = 4;
-/// And another one to the newest round: a small one must not wait until a thousand large ones have begun.
+/// And another one to the newest rounds: a small one must not wait until a thousand large ones have begun.
 const NEWEST_AT: u64 = 2;
 /// The most entries read by one call.
 const TAKE_MAX: usize = 32;
-/// Where a place had to be waited for, others are for so long: lanes that begin together are cheaper.
+/// Where entries wait and no place is free, the next ones gather for so long: lanes that begin together are cheaper.
 const GATHER: Duration = Duration::from_millis(1);
 /// How often a full worker looks whether others wait.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -75,20 +75,22 @@ impl Claimer {
 
     /// Reads new entries until the worker stops.
     async fn read(self) {
-        let mut filled = 0;
+        let (mut filled, mut found) = (0, false);
         let mut reconnects = [self.jobs.reconnects(), self.waiter.reconnects()];
         loop {
             // Free again before this reader waits for entries: an idle one must not keep a place from the others.
             let places = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                places = self.places() => match places {
+                places = self.places(found) => match places {
                     Ok(places) => places,
                     Err(_) => return,
                 },
             };
             // Dropping a read under way would lose entries that the server has assigned: it ends by itself.
-            let waited = match self.fill(places, &mut filled).await {
+            let filling = self.fill(places, &mut filled).await;
+            found = matches!(filling, Ok(true));
+            let waited = match filling {
                 Ok(true) => Ok(Vec::new()),
                 Ok(false) => self.waiter.wait().await,
                 Err(error) => Err(error),
@@ -109,9 +111,10 @@ impl Claimer {
         }
     }
 
-    /// Waits for a place, and takes others that are free with it. To be full is no sign of sickness.
-    async fn places(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
-        let places = self.gather();
+    /// Waits for a place; where entries wait, takes others with it. To be full is no sign of sickness.
+    async fn places(&self, others_wait: bool) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let places =
+            async { if others_wait { self.gather().await } else { self.deps.slots.clone().acquire_owned().await } };
         tokio::pin!(places);
         loop {
             self.pulse.beat();
@@ -121,7 +124,7 @@ impl Claimer {
         }
     }
 
-    /// One reader after the other, so that what a full worker has free soon after one place is not scattered over all.
+    /// One reader after the other, so that places that become free one after the other are not scattered over all readers.
     async fn gather(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
         let slots = &self.deps.slots;
         let _turn = self.deps.turn.lock().await;
@@ -138,12 +141,11 @@ impl Claimer {
 
     /// Reads entries for places that are free, and starts with them. False when there is none.
     async fn fill(&self, mut places: OwnedSemaphorePermit, filled: &mut u64) -> Result<bool, RedisError> {
-        let slots = &self.deps.slots;
         let free = places.num_permits() as u64;
         let due =
             |at: u64| (*filled + free + AGAIN_EVERY - at) / AGAIN_EVERY - (*filled + AGAIN_EVERY - at) / AGAIN_EVERY;
         // Only where all places are taken by now could others wait for long.
-        let newest = due(NEWEST_AT) > 0 && slots.available_permits() == 0;
+        let newest = if self.deps.slots.available_permits() == 0 { due(NEWEST_AT) } else { 0 };
         let entries = self.jobs.take(Places { count: free, again_first: due(0), newest }).await?;
         *filled += entries.len().max(1) as u64;
         let some = !entries.is_empty();

@@ -12,10 +12,12 @@ use super::shop::{Shop, lane};
 /// One person of a round's history: the user and the outcome.
 pub(crate) type Told = (i64, String);
 
-/// A worker that was killed.
+/// A worker that was killed, or from which lanes were taken.
 #[derive(Debug, Clone)]
 pub(crate) struct Kill {
-    /// When it was surely dead, µs since the epoch.
+    /// Before that it had them, µs since the epoch; of a kill the same as `at_us`.
+    pub(crate) since_us: i64,
+    /// When it was surely dead, or started nobody of them any more, µs since the epoch.
     pub(crate) at_us: i64,
     /// The products whose lanes it held then: those that the kill hit.
     pub(crate) products: Vec<i64>,
@@ -102,8 +104,7 @@ impl Shop {
         let stored: BTreeSet<i64> = stored.into_keys().collect();
         let wrong: Vec<_> = stored.symmetric_difference(&received).collect();
         assert!(wrong.is_empty(), "product {product}: MySQL and the receiver differ at users {wrong:?}");
-        let hits: Vec<i64> =
-            excuse.kills.iter().filter(|kill| kill.products.contains(&product)).map(|kill| kill.at_us).collect();
+        let hits: Vec<&Kill> = excuse.kills.iter().filter(|kill| kill.products.contains(&product)).collect();
         if !hits.is_empty() {
             assert_repeats(product, &seen, &hits, excuse.window);
         }
@@ -118,11 +119,11 @@ fn differences(expected: &BTreeMap<i64, String>, found: &BTreeMap<i64, String>) 
 
 /// Who was tried again was tried before and after a kill that hit the lane; and each such kill repeats at most one
 /// window of people.
-fn assert_repeats(product: i64, seen: &BTreeMap<i64, Seen>, hits: &[i64], window: usize) {
+fn assert_repeats(product: i64, seen: &BTreeMap<i64, Seen>, hits: &[&Kill], window: usize) {
     let mut repeated = vec![0; hits.len()];
     for (user, seen) in seen {
         for pair in seen.starts.windows(2) {
-            let hit = hits.iter().position(|at| pair[0] <= *at && *at < pair[1]);
+            let hit = hits.iter().position(|hit| pair[0] <= hit.at_us && hit.since_us < pair[1]);
             let hit = hit.unwrap_or_else(|| panic!("user {user} of product {product} was repeated without a kill"));
             repeated[hit] += 1;
         }
@@ -135,13 +136,13 @@ fn assert_repeats(product: i64, seen: &BTreeMap<i64, Seen>, hits: &[i64], window
 /// First attempts start in line order. The receiver cannot know of an attempt that a kill cut off before it was on its
 /// way. So somebody may be seen for the first time after people who stand behind them only if a kill that hit the lane
 /// lies between, and only among people who were in flight together: fewer than a window of places apart.
-fn assert_order(product: i64, seen: &BTreeMap<i64, Seen>, hits: &[i64], window: usize) {
+fn assert_order(product: i64, seen: &BTreeMap<i64, Seen>, hits: &[&Kill], window: usize) {
     let firsts: Vec<(i64, i64)> = seen.iter().map(|(user, seen)| (*user, seen.starts[0])).collect();
     let mut latest = i64::MIN;
     for (at, (user, start)) in firsts.iter().enumerate() {
         if *start < latest {
             for (before, late) in firsts[..at].iter().filter(|(_, late)| late > start) {
-                let cut_off = hits.iter().any(|hit| start <= hit && hit < late);
+                let cut_off = hits.iter().any(|hit| *start <= hit.at_us && hit.since_us < *late);
                 let together = usize::try_from(user - before).is_ok_and(|apart| apart < window);
                 assert!(cut_off && together, "product {product}: user {user} started before user {before}");
             }

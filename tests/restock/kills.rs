@@ -75,7 +75,8 @@ async fn whoever_is_killed_everybody_is_told_in_order() {
         let pid = crew[victim].id().expect("it runs");
         crew[victim].kill().await.expect("it is killed");
         // The dead keep their lanes until the leases run out, so that Redis still says whose they were.
-        kills.push(Kill { at_us: wall_us(), products: held_by(&shop, pid).await });
+        let at_us = wall_us();
+        kills.push(Kill { since_us: at_us, at_us, products: held_by(&shop, pid).await });
         crew[victim] = shop.worker(&options);
         assert!(kills.len() < 120, "it makes no headway");
     }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Arity, Redis, Script, flag};
+use super::{Arity, Redis, Script};
 use crate::{
     ids::{Channel, Partition},
     redis::{RedisError, jobs::Line},
@@ -23,8 +23,8 @@ pub struct Places {
     pub count: u64,
     /// So many of them go to lanes that were handed back first.
     pub again_first: u64,
-    /// One of them goes to the newest round, out of turn.
-    pub newest: bool,
+    /// So many of them go to the newest rounds, out of turn.
+    pub newest: u64,
 }
 
 impl Places {
@@ -55,7 +55,7 @@ impl Redis {
     ) -> Result<Vec<Given>, RedisError> {
         let keys = vec![self.keys().jobs(partition, channel), self.keys().again(partition, channel)];
         let Places { count, again_first, newest } = places;
-        let args = vec![consumer.to_owned(), count.to_string(), again_first.to_string(), flag(newest)];
+        let args = vec![consumer.to_owned(), count.to_string(), again_first.to_string(), newest.to_string()];
         let reply = self.run(&SCRIPT, keys, args).await?;
         let mut given = Vec::with_capacity(reply.words.len() / WORDS);
         for entry in reply.words[1..].chunks(WORDS) {

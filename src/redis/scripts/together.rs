@@ -1,6 +1,6 @@
 //! Calls of several lanes that come at the same time, made as one: a call costs Redis more than most of what a call does.
 //!
-//! While one is under way, the next gather; who comes alone is served at once. Each is answered for itself, in the order
+//! While one is under way, the next gather; who comes alone waits for none but those who can ask at the same moment. Each is answered for itself, in the order
 //! in which they came. A failure of the call is a failure of each in it, and each may be made again.
 
 use std::{
