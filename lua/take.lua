@@ -29,15 +29,11 @@ local function legible(text, pattern)
 end
 
 local function give(letter, entry)
-  local id, flat = entry[1], entry[2]
+  local id, fields = entry[1], by_name(entry[2])
   if named[letter .. id] then
     return
   end
   named[letter .. id] = true
-  local fields = {}
-  for i = 1, #flat, 2 do
-    fields[flat[i]] = flat[i + 1]
-  end
   given[#given + 1] = letter
   given[#given + 1] = id
   given[#given + 1] = legible(fields.product, '^%-?%d+$')

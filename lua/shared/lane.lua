@@ -43,14 +43,18 @@ local function server_run()
   return this_run
 end
 
--- Reads a hash, over what the table holds.
-local function read_hash(key, fields)
-  local flat = redis.call('HGETALL', key)
+-- Names and values that follow each other, as a table, over what it holds.
+local function by_name(flat, fields)
   fields = fields or {}
   for i = 1, #flat, 2 do
     fields[flat[i]] = flat[i + 1]
   end
   return fields
+end
+
+-- Reads a hash, over what the table holds.
+local function read_hash(key, fields)
+  return by_name(redis.call('HGETALL', key), fields)
 end
 
 -- All fields of a lane: what the hash does not have is empty. And so the table has room for what it does have, and is not
@@ -194,10 +198,7 @@ end
 
 local function last_delivered(stream)
   for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-    local fields = {}
-    for i = 1, #flat, 2 do
-      fields[flat[i]] = flat[i + 1]
-    end
+    local fields = by_name(flat)
     if fields.name == GROUP then
       return fields['last-delivered-id']
     end
