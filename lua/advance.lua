@@ -22,12 +22,12 @@
 -- ARGV[7] people settled as SKIPPED
 -- ARGV[8] people settled as FAILED
 -- ARGV[9] people settled as UNKNOWN
--- ARGV[10] those people, `place,user,letter,at_us[,tries];…`
--- ARGV[11] ahead: places settled beyond the cursor that the lane must remember, `place,…`
--- ARGV[12] tries already made for the next person
--- ARGV[13] when the first of them started, µs
--- ARGV[14] people started or settled that this call does not carry, count
--- ARGV[15] 1 when nobody is left up to `upto`, or none of the FAILED who are told again
+-- ARGV[10] ahead: places settled beyond the cursor that the lane must remember, `place,…`
+-- ARGV[11] tries already made for the next person
+-- ARGV[12] when the first of them started, µs
+-- ARGV[13] people started or settled that this call does not carry, count
+-- ARGV[14] 1 when nobody is left up to `upto`, or none of the FAILED who are told again
+-- ARGV[15] people settled, `place,user,letter,at_us[,tries];…`
 -- ARGV[16] length of the lease, ms
 -- ARGV[17] entries in the log at which nobody is authorised
 --
@@ -53,13 +53,13 @@ if not stock then
 end
 
 local now_us, now_ms = now()
-local news = settle(lane)
-local people = ARGV[10]
-if ARGV[15] == '1' and is_retrying(lane) and lane.fields.retry_of ~= 'COMPLETED' then
+local people = ARGV[15]
+local news = settle(lane, people)
+if ARGV[14] == '1' and is_retrying(lane) and lane.fields.retry_of ~= 'COMPLETED' then
   leave_retry_and_go_on(lane, people)
   return answer_hold(lane, { 'retried' })
 end
-if ARGV[15] == '1' then
+if ARGV[14] == '1' then
   end_round(lane, 'COMPLETED', '', people, now_us)
   return answer_hold(lane, { 'completed' })
 end
@@ -73,7 +73,7 @@ elseif stop == '' and lane.fields.paused == '1' then
   stop = 'paused'
 end
 
-if stop ~= '' and ARGV[14] == '0' then
+if stop ~= '' and ARGV[13] == '0' then
   if stop == 'sold_out' then
     end_round(lane, 'CANCELED_BY_SOLD_OUT', 'stock is gone', people, now_us)
   elseif stop == 'canceled' then
@@ -85,7 +85,7 @@ if stop ~= '' and ARGV[14] == '0' then
 end
 
 put(lane, 'lease_until', whole(now_ms + tonumber(ARGV[16])))
-if news then
+if news or is_first_call() then
   log_round(lane, people)
 end
 if stop ~= '' then

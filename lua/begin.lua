@@ -13,14 +13,14 @@
 -- KEYS[4] {ns:P}:jobs:<channel>       stream
 -- KEYS[5] {ns:P}:jobs:<channel>:again stream
 -- KEYS[6] {ns:P}:dead:<channel>       stream
--- ARGV[1] entry, `j:<id>` or `a:<id>`
--- ARGV[2] fresh random token
--- ARGV[3] consumer that takes it
--- ARGV[4] length of the lease, ms
--- ARGV[5] expired leases in a row, without a person settled, after which the round is given up
--- ARGV[6] newest place in line, read after the entry was received; empty for an empty line
--- ARGV[7] place after which the caller has looked for people
--- ARGV[8] 1 when it found nobody there, so that the round starts at the first
+-- ARGV[1] fresh random token
+-- ARGV[2] newest place in line, read after the entry was received; empty for an empty line
+-- ARGV[3] place after which the caller has looked for people
+-- ARGV[4] 1 when it found nobody there, so that the round starts at the first
+-- ARGV[5] entry, `j:<id>` or `a:<id>`
+-- ARGV[6] consumer that takes it
+-- ARGV[7] length of the lease, ms
+-- ARGV[8] expired leases in a row, without a person settled, after which the round is given up
 -- ARGV[9] entries in the log at which nobody is authorised
 --
 -- Reply go <round> <from> <cursor> <upto> <ahead> <tries> <tried_at> <retry_of> <epoch> <version> <may_start> <trace>   the lane is held;
@@ -45,21 +45,24 @@ end
 local lane = open_lane(KEYS[1], KEYS[4], KEYS[5], KEYS[3])
 local now_us, now_ms = now()
 
-local function held()
-  local ahead = is_retrying(lane) and '' or lane.fields.ahead
-  local may_start = tonumber(stock) > 0 and lane.fields.cancel == '' and lane.fields.paused ~= '1'
+local function may_start()
+  return tonumber(stock) > 0 and lane.fields.cancel == '' and lane.fields.paused ~= '1'
     and log_length(KEYS[3]) < tonumber(ARGV[9])
-  return { 'go', lane.fields.round, lane.fields.from, lane.fields[position(lane)], lane.fields.upto, ahead,
-    lane.fields.tries, lane.fields.tried_at, lane.fields.retry_of, lane.fields.epoch, lane.fields.version,
-    may_start and '1' or '', trace_of(lane) }
 end
 
-if lane.fields.entry ~= ARGV[1] or not is_open(lane) or not is_sound(lane) then
-  delete_entry(lane, ARGV[1])
+local function held()
+  local ahead = is_retrying(lane) and '' or lane.fields.ahead
+  return { 'go', lane.fields.round, lane.fields.from, lane.fields[position(lane)], lane.fields.upto, ahead,
+    lane.fields.tries, lane.fields.tried_at, lane.fields.retry_of, lane.fields.epoch, lane.fields.version,
+    may_start() and '1' or '', trace_of(lane) }
+end
+
+if lane.fields.entry ~= ARGV[5] or not is_open(lane) or not is_sound(lane) then
+  delete_entry(lane, ARGV[5])
   save(lane)
   return { 'stale' }
 end
-if lane.fields.token == ARGV[2] then
+if lane.fields.token == ARGV[1] then
   return held()
 end
 local owned = lane.fields.token ~= ''
@@ -76,42 +79,44 @@ if lane.fields.paused == '1' then
   save(lane)
   return { 'paused' }
 end
-if owned and count(lane, 'attempts') + 1 > tonumber(ARGV[5]) then
+if owned and count(lane, 'attempts') + 1 > tonumber(ARGV[8]) then
   redis.call('XADD', KEYS[6], '*', 'product', lane.fields.product, 'round', lane.fields.round,
     'reason', 'attempts', 'at', now_us)
-  end_round(lane, 'CANCELED_BY_ERROR', 'attempts: ' .. ARGV[5] .. ' workers lost the lane at the same person', '', now_us)
+  end_round(lane, 'CANCELED_BY_ERROR', 'attempts: ' .. ARGV[8] .. ' workers lost the lane at the same person', '', now_us)
   save(lane)
   return { 'buried' }
 end
 
 local first = lane.fields.started_at == ''
-if first and lane.fields.from ~= '' and lane.fields.from ~= ARGV[7] then
+if first and lane.fields.from ~= '' and lane.fields.from ~= ARGV[3] then
   return { 'look', lane.fields.from, lane.fields.ahead }
 end
 if owned then
   put(lane, 'attempts', whole(count(lane, 'attempts') + 1))
 end
-put(lane, 'token', ARGV[2])
+put(lane, 'token', ARGV[1])
 put(lane, 'was_token', '')
-put(lane, 'owner', ARGV[3])
-put(lane, 'lease_until', whole(now_ms + tonumber(ARGV[4])))
-put(lane, 'lease_ms', ARGV[4])
+put(lane, 'owner', ARGV[6])
+put(lane, 'lease_until', whole(now_ms + tonumber(ARGV[7])))
+put(lane, 'lease_ms', ARGV[7])
 reset(lane, 'seq')
 put(lane, 'reply', '')
 put(lane, 'stopping', '')
 if first then
-  if ARGV[8] == '1' then
+  if ARGV[4] == '1' then
     put(lane, 'from', '')
     put(lane, 'cursor', '')
     put(lane, 'ahead', '')
   end
-  put(lane, 'upto', ARGV[6])
+  put(lane, 'upto', ARGV[2])
   put(lane, 'started_at', now_us)
-  put(lane, 'status', 'IN_PROGRESS')
-  log_round(lane)
-elseif lane.fields.status ~= 'IN_PROGRESS' or is_retrying(lane) then
+end
+put(lane, 'status', 'IN_PROGRESS')
+if first and may_start() then
+  -- The first call of this hold logs it: that most often carries the round's end, and MySQL is told of both at once.
+  renew_version(lane)
+else
   -- Who tells the FAILED again waits until MySQL has this round at this version: a round that waits raises it too.
-  put(lane, 'status', 'IN_PROGRESS')
   log_round(lane)
 end
 save(lane)

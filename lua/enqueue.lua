@@ -126,6 +126,7 @@ for channel in string.gmatch(ARGV[6], '[^,]+') do
   end
   local open = is_open(lane)
   if open and lane.fields.started_at ~= '' then
+    log_begun(lane)
     if lane.fields.waiting ~= '' then
       log_unbegun(lane, lane.fields.waiting, 'SUPERSEDED', lane.fields.waiting_at, now_us, 'overtaken by round ' .. round)
     end

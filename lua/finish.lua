@@ -20,10 +20,10 @@
 -- ARGV[7] people settled as SKIPPED
 -- ARGV[8] people settled as FAILED
 -- ARGV[9] people settled as UNKNOWN
--- ARGV[10] those people, `place,user,letter,at_us[,tries];…`
--- ARGV[11] ahead: places settled beyond the cursor, `place,…`
--- ARGV[12] tries already made for the next person
--- ARGV[13] when the first of them started, µs
+-- ARGV[10] ahead: places settled beyond the cursor, `place,…`
+-- ARGV[11] tries already made for the next person
+-- ARGV[12] when the first of them started, µs
+-- ARGV[13] people settled, `place,user,letter,at_us[,tries];…`
 -- ARGV[14] CANCELED_BY_ERROR or CANCELED_BY_ADMIN
 -- ARGV[15] the reason, for people
 -- ARGV[16] user who could not be told, or empty
@@ -38,9 +38,9 @@ if refusal then
   return refusal
 end
 local now_us = now()
-settle(lane)
+settle(lane, ARGV[13])
 if not is_retrying(lane) then
   put(lane, 'blocked_user', ARGV[16])
 end
-end_round(lane, ARGV[14], ARGV[15], ARGV[10], now_us)
+end_round(lane, ARGV[14], ARGV[15], ARGV[13], now_us)
 return answer_hold(lane, { 'finished' })

@@ -37,7 +37,7 @@ if not is_open(lane) or (lane.fields.paused == '1' and not owned) then
 end
 
 local _, now_ms = now()
-local owner, silent_ms, least_ms = lane.fields.owner, nil, tonumber(ARGV[2])
+local owner, silent_ms, least_ms = owned and lane.fields.owner or '', nil, tonumber(ARGV[2])
 if owned then
   -- The lease runs anew with each call of its owner.
   local lease_ms = count(lane, 'lease_ms')

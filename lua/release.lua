@@ -21,10 +21,10 @@
 -- ARGV[7] people settled as SKIPPED
 -- ARGV[8] people settled as FAILED
 -- ARGV[9] people settled as UNKNOWN
--- ARGV[10] those people, `place,user,letter,at_us[,tries];…`
--- ARGV[11] ahead: places settled beyond the cursor, `place,…`
--- ARGV[12] tries already made for the next person
--- ARGV[13] when the first of them started, µs
+-- ARGV[10] ahead: places settled beyond the cursor, `place,…`
+-- ARGV[11] tries already made for the next person
+-- ARGV[12] when the first of them started, µs
+-- ARGV[13] people settled, `place,user,letter,at_us[,tries];…`
 --
 -- Reply released   any worker may begin it
 -- Reply canceled   the round was to be canceled and has ended as CANCELED_BY_ADMIN
@@ -38,18 +38,18 @@ if refusal then
   return refusal
 end
 local now_us = now()
-settle(lane)
+settle(lane, ARGV[13])
 if lane.fields.cancel ~= '' then
-  end_round(lane, 'CANCELED_BY_ADMIN', lane.fields.cancel, ARGV[10], now_us)
+  end_round(lane, 'CANCELED_BY_ADMIN', lane.fields.cancel, ARGV[13], now_us)
   return answer_hold(lane, { 'canceled' })
 end
 if lane.fields.paused == '1' then
-  park(lane, ARGV[10])
+  park(lane, ARGV[13])
   return answer_hold(lane, { 'paused' })
 end
 free_lease(lane)
 put(lane, 'stopping', '')
 drop_entry(lane)
-log_round(lane, ARGV[10])
+log_round(lane, ARGV[13])
 add_entry(lane, 'a')
 return answer_hold(lane, { 'released' })

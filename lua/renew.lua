@@ -3,11 +3,13 @@
 -- Invariant: only the holder prolongs its lease; the pending entry's idle time starts anew with it.
 --
 -- include shared/lane.lua
+-- include shared/round.lua
 -- include shared/hold.lua
 --
 -- KEYS[1] {ns:P}:lane:<id>:<channel>  hash
 -- KEYS[2] {ns:P}:jobs:<channel>       stream
 -- KEYS[3] {ns:P}:jobs:<channel>:again stream
+-- KEYS[4] {ns:P}:log                  stream
 -- ARGV[1] token of the hold
 -- ARGV[2] sequence number of this call in the hold
 -- ARGV[3] cursor that the holder expects
@@ -18,9 +20,9 @@
 --
 -- Reply ok      the lease runs again in full
 -- Reply lost    somebody else holds the lane, or it is gone; nothing was written
--- Cost: O(1); one HGETALL, one HSET, one XCLAIM.
+-- Cost: O(1); one HGETALL, one HSET, one XCLAIM, at most one XADD.
 
-local lane = open_lane(KEYS[1], KEYS[2], KEYS[3], '')
+local lane = open_lane(KEYS[1], KEYS[2], KEYS[3], KEYS[4])
 local refusal = check_hold(lane)
 if refusal then
   return refusal
@@ -29,6 +31,9 @@ local _, now_ms = now()
 put(lane, 'lease_until', whole(now_ms + tonumber(ARGV[4])))
 put(lane, 'tries', ARGV[6])
 put(lane, 'tried_at', ARGV[7])
+if is_first_call() then
+  log_round(lane)
+end
 local stream, id = locate(lane, lane.fields.entry)
 if id ~= '' then
   lane.late[1] = { 'XCLAIM', stream, GROUP, ARGV[5], '0', id, 'IDLE', '0', 'JUSTID' }

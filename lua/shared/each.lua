@@ -2,18 +2,40 @@
 --
 -- Invariant: each call is answered as if it had come alone, but that the log is as long as the first of them found it; what
 -- one of them raises is its own answer. A call of Redis costs more than most of what such a script does, so that those of
--- lanes of one partition that come together are made as one. The script stands above as `run`; `each_key` and `each_arg` say how many KEYS and ARGV a call has.
+-- lanes that come together are made as one; and each KEYS and ARGV costs as much as a command does, so that there are few.
+--
+-- The script stands above as `run`. Of its KEYS the first two, the lane and the product, are a call's own, and the others,
+-- `around` of them, those of its partition and channel. Its ARGV are `own` of a call's own, then those that all calls have.
+--
+-- KEYS      for each partition and channel: the keys around its lanes, then lane and product of each call
+-- ARGV[1]   how many calls each partition and channel has, `count,…`
+-- ARGV[2..] each call's own arguments with `|` between them: only the last may have one
+-- ARGV[..]  what all calls have
+--
+-- Reply  of each call the words with `|` between them: only what was raised may have one, which is the last
 
 local replies = {}
 gone_together = {}
-for call = 0, #all_keys / each_key - 1 do
-  KEYS = { unpack(all_keys, call * each_key + 1, (call + 1) * each_key) }
-  ARGV = { unpack(all_args, call * each_arg + 1, (call + 1) * each_arg) }
-  local done, reply = pcall(run)
-  if not done then
-    reply = { 'raised', type(reply) == 'table' and reply.err or tostring(reply) }
+local each = '^' .. string.rep('([^|]*)|', own - 1) .. '()'
+local key, call = 0, 1
+for calls in string.gmatch(all_args[1], '%d+') do
+  local first, last = key + 1, key + around
+  key = last
+  for _ = 1, tonumber(calls) do
+    call = call + 1
+    KEYS = { all_keys[key + 1], all_keys[key + 2], unpack(all_keys, first, last) }
+    key = key + 2
+    ARGV = { string.match(all_args[call], each) }
+    ARGV[own] = string.sub(all_args[call], ARGV[own])
+    for i = 1, common do
+      ARGV[own + i] = all_args[#all_args - common + i]
+    end
+    local done, reply = pcall(run)
+    if not done then
+      reply = { 'raised', type(reply) == 'table' and reply.err or tostring(reply) }
+    end
+    replies[call - 1] = table.concat(reply, '|')
   end
-  replies[#replies + 1] = reply
 end
 for stream, ids in pairs(gone_together) do
   if not delete_entries(stream, ids) then

@@ -1,10 +1,15 @@
 -- How a round of a lane is logged, queued and ended: written once, used by every script that does it.
 
+-- Says that the lane is not what it was: who compares it with MySQL sees that MySQL is behind.
+local function renew_version(lane)
+  put(lane, 'version', whole(count(lane, 'version') + 1))
+end
+
 -- Most of the state is one field, `s|from|cur|upto|ahead|n|e|v|q|b|x|rt|why`: each field is dear to write and to read. Only
 -- the last may hold a `|`. Users stay apart, so that they are found even in an entry that cannot be read; where there
 -- are none, their fields are left out.
 local function log_row(lane, round, people, last_user, blocked_user, s, from, cur, upto, ahead, n, q, b, x, rt, why)
-  put(lane, 'version', whole(count(lane, 'version') + 1))
+  renew_version(lane)
   local f = lane.fields
   local state = s .. '|' .. from .. '|' .. cur .. '|' .. upto .. '|' .. ahead .. '|' .. n .. '|' .. f.epoch .. '|' .. f.version
     .. '|' .. q .. '|' .. b .. '|' .. x .. '|' .. rt .. '|' .. why
@@ -34,6 +39,13 @@ end
 -- Logs a round that nobody has begun: it waits, or was overtaken or canceled while it waited.
 local function log_unbegun(lane, round, status, queued_at, ended_at, reason)
   log_row(lane, round, '', '', '', status, '', '', '', '', '0,0,0,0', queued_at, '', ended_at, '', reason)
+end
+
+-- Logs that a hold began, where its holder has not called yet to do so: before another round of the lane is logged.
+local function log_begun(lane)
+  if lane.fields.token ~= '' and count(lane, 'seq') == 0 then
+    log_round(lane)
+  end
 end
 
 -- Logs the round that waits, if one does.
@@ -66,11 +78,10 @@ local function queue_round(lane, round, queued_at)
   end
 end
 
+-- Owner and end of the lease stay as they were: they are nobody's without a token.
 local function free_lease(lane)
   put(lane, 'was_token', lane.fields.token)
   put(lane, 'token', '')
-  put(lane, 'owner', '')
-  put(lane, 'lease_until', '0')
 end
 
 -- Ends the current round and, when a newer one waits, queues that with an entry of its own. A round that had been

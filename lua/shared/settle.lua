@@ -2,12 +2,12 @@
 
 local OUTCOMES = { 'sent', 'skipped', 'failed', 'unknown' }
 
--- ARGV[4..13]: cursor, last user, counts by outcome, people, ahead, tries and the first try of the next person.
+-- ARGV[4..12]: cursor, last user, counts by outcome, ahead, tries and the first try of the next person.
 -- Returns true when there is something to log.
-local function settle(lane)
+local function settle(lane, people)
   local place, retries = position(lane), is_retrying(lane)
   local moved = ARGV[4] ~= lane.fields[place]
-  local news = moved or ARGV[10] ~= '' or (not retries and ARGV[11] ~= lane.fields.ahead)
+  local news = moved or people ~= '' or (not retries and ARGV[10] ~= lane.fields.ahead)
   if moved then
     put(lane, place, ARGV[4])
     reset(lane, 'attempts')
@@ -27,13 +27,13 @@ local function settle(lane)
     -- Each of them was counted as FAILED before.
     put(lane, 'failed', whole(math.max(count(lane, 'failed') - settled, 0)))
   else
-    put(lane, 'ahead', ARGV[11])
+    put(lane, 'ahead', ARGV[10])
   end
-  if ARGV[12] == '0' then
+  if ARGV[11] == '0' then
     reset(lane, 'tries')
   else
-    put(lane, 'tries', ARGV[12])
+    put(lane, 'tries', ARGV[11])
   end
-  put(lane, 'tried_at', ARGV[13])
+  put(lane, 'tried_at', ARGV[12])
   return news
 end

@@ -2,7 +2,7 @@
 //!
 //! All of one product lies in one partition, which is one hash slot: `{restock:3}`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::jobs::Line;
 use crate::ids::{Channel, LaneId, Namespace, Partition, ProductId};
@@ -11,13 +11,15 @@ use crate::ids::{Channel, LaneId, Namespace, Partition, ProductId};
 #[derive(Debug, Clone)]
 pub struct Keys {
     namespace: Arc<Namespace>,
+    /// As many as there are partitions and channels.
+    around: Arc<Mutex<Vec<Arc<Around>>>>,
 }
 
 impl Keys {
     /// The names of this namespace.
     #[must_use]
     pub fn new(namespace: Namespace) -> Self {
-        Self { namespace: Arc::new(namespace) }
+        Self { namespace: Arc::new(namespace), around: Arc::default() }
     }
 
     /// `{ns:P}`: the hash tag, and the name of the partition's stop signal.
@@ -135,13 +137,28 @@ impl Keys {
         LaneKeys {
             lane: self.lane(partition, lane),
             product: self.product(partition, lane.product),
+            around: self.around(partition, &lane.channel),
+        }
+    }
+
+    /// The same for all lanes of a partition and channel: made once.
+    fn around(&self, partition: Partition, channel: &Channel) -> Arc<Around> {
+        let mut known = self.around.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(around) = known.iter().find(|around| around.partition == partition && around.channel == *channel) {
+            return around.clone();
+        }
+        let around = Arc::new(Around {
+            partition,
+            channel: channel.clone(),
             log: self.log(partition),
-            jobs: self.jobs(partition, &lane.channel),
-            again: self.again(partition, &lane.channel),
-            dead: self.dead(partition, &lane.channel),
+            jobs: self.jobs(partition, channel),
+            again: self.again(partition, channel),
+            dead: self.dead(partition, channel),
             products: self.products(partition),
             signal: self.signal(partition),
-        }
+        });
+        known.push(around.clone());
+        around
     }
 }
 
@@ -150,10 +167,25 @@ impl Keys {
 pub struct LaneKeys {
     pub(crate) lane: String,
     pub(crate) product: String,
+    pub(crate) around: Arc<Around>,
+}
+
+/// What the lanes of one partition and channel have around them.
+#[derive(Debug)]
+pub(crate) struct Around {
+    partition: Partition,
+    channel: Channel,
     pub(crate) log: String,
     pub(crate) jobs: String,
     pub(crate) again: String,
     pub(crate) dead: String,
     pub(crate) products: String,
     pub(crate) signal: String,
+}
+
+impl Around {
+    /// Those that shared scripts name, in the order in which they do.
+    pub(crate) fn shared(&self) -> [&String; 4] {
+        [&self.log, &self.jobs, &self.again, &self.dead]
+    }
 }

@@ -38,9 +38,11 @@ pub struct LaneView {
     pub stamp: Stamp,
     /// The token of its present hold.
     pub token: Option<String>,
-    /// The consumer that holds it.
+    /// The holder has made no call yet: that the hold began is not logged.
+    pub is_fresh_hold: bool,
+    /// The consumer that holds it; `None` without a hold.
     pub owner: Option<String>,
-    /// When the lease ends, ms since the epoch on Redis' clock; 0 without one.
+    /// When the lease ends, ms since the epoch on Redis' clock; 0 without a hold.
     pub lease_until_ms: u64,
     /// A newer round that waits behind this one.
     pub waiting: Option<Round>,
@@ -187,6 +189,9 @@ fn view(fields: &HashMap<String, String>) -> Result<Option<LaneView>, RedisError
         return Ok(None);
     }
     let fields = Fields(fields);
+    // Who held it last, and until when, stays in the hash.
+    let token: Option<String> = fields.get("token")?;
+    let is_held = token.is_some();
     Ok(Some(LaneView {
         round: fields.need("round")?,
         status: fields.need("status")?,
@@ -203,9 +208,10 @@ fn view(fields: &HashMap<String, String>) -> Result<Option<LaneView>, RedisError
             unknown: fields.count("unknown")?,
         },
         stamp: Stamp { epoch: fields.count("epoch")?, version: fields.count("version")? },
-        token: fields.get("token")?,
-        owner: fields.get("owner")?,
-        lease_until_ms: fields.count("lease_until")?,
+        is_fresh_hold: is_held && fields.count("seq")? == 0,
+        owner: if is_held { fields.get("owner")? } else { None },
+        lease_until_ms: if is_held { fields.count("lease_until")? } else { 0 },
+        token,
         waiting: fields.get("waiting")?,
         waiting_us: fields.get("waiting_at")?,
         entry: fields.get("entry")?,

@@ -67,7 +67,8 @@ pub(super) fn compare_lane(lane: &LaneId, view: &LaneView, record: &Record, befo
         })
         .collect();
     if view.stamp > newest {
-        if before.is_none_or(|first| newest < first) {
+        // That a hold began is logged by its first call.
+        if !view.is_fresh_hold && before.is_none_or(|first| newest < first) {
             findings.push(Finding::new(Kind::LaneUnrecorded, subject, versions()).mended_by(Mend::Relog(lane.product)));
         }
         return findings;

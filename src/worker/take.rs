@@ -33,6 +33,9 @@ use crate::{
     stores::{Checked, StoreError},
 };
 
+/// A hold makes its first call at the latest so long after it began, in µs: that call logs the begin.
+const FIRST_CALL_US: i64 = 400_000;
+
 /// What became of an entry.
 pub(super) enum Taken {
     /// The lane is ours.
@@ -214,7 +217,7 @@ fn lane(deps: &Arc<Deps>, entry: &Entry, begun: Begun, post: Post) -> Lane {
         authorised_before: SeatNo::default(),
         asked_before: SeatNo::default(),
         last_advance: now,
-        renew_at: now.plus_us(deps.renew_us()),
+        renew_at: now.plus_us(deps.renew_us().min(FIRST_CALL_US)),
         not_before: now,
         recheck: false,
         ending: None,

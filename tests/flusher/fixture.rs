@@ -14,7 +14,8 @@ use restock::{
         jobs::{Entry, Jobs},
         lane::LaneView,
         scripts::{
-            Advance, Advanced, Begin, BeginReply, Begun, Enqueue, Enqueued, FirstLook, Places, Settlement, random_hex,
+            Advance, Advanced, Begin, BeginReply, Begun, Enqueue, Enqueued, FirstLook, Places, Renew, Settlement,
+            random_hex,
         },
     },
     stores::{Checked, SettingsWatch, Stores},
@@ -315,6 +316,12 @@ pub(crate) async fn advance(begun: &mut Begun, people: Vec<Settled>, exhausted: 
     };
     let advance = Advance { settlement, outstanding: 0, exhausted, claim_idle_ms: 60_000, backlog_max: BACKLOG_MAX };
     begun.hold.advance(&advance).call().await.expect("the store answers")
+}
+
+/// Says that the lane is still held, as a worker does that has nothing to settle yet.
+pub(crate) async fn keep(begun: &mut Begun) {
+    let renew = Renew { claim_idle_ms: 60_000, consumer: "tester", tries: 0, tried_us: None };
+    assert!(begun.hold.renew(&renew).call().await.expect("the store answers"), "the lane is ours");
 }
 
 /// Flushes until nothing is left; false when another flusher leads.

@@ -19,7 +19,7 @@ mod stale;
 #[path = "../support/mod.rs"]
 mod support;
 
-use fixture::{PARTITION, Shop, advance, flush, lane, settled};
+use fixture::{PARTITION, Shop, advance, flush, keep, lane, settled};
 use restock::{
     ids::{ProductId, Round},
     outcome::Outcome,
@@ -44,6 +44,7 @@ async fn three_people_come_to_mysql_in_order_within_a_second() {
     shop.wait_for("SELECT CONCAT_WS(' ', stock, restock_round) FROM product", "1 1").await;
     shop.wait_for(ROUND, "QUEUED 0 0").await;
     let mut begun = shop.take().await;
+    keep(&mut begun).await;
     shop.wait_for(ROUND, "IN_PROGRESS 0 0 3").await;
     let line = shop.line(7).await;
     assert_eq!(advance(&mut begun, settled(&line[..2], Outcome::Sent), false).await, Advanced::Go);

@@ -11,7 +11,7 @@ use restock::{
 };
 use tokio::task::JoinHandle;
 
-use super::fixture::{PARTITION, Shop, advance, flush, settled};
+use super::fixture::{PARTITION, Shop, advance, flush, keep, settled};
 
 const ROUND: &str = "SELECT CONCAT_WS(' ', restock_round, status, sent_count)
     FROM product_notification_history WHERE product_id = 7";
@@ -68,6 +68,7 @@ async fn what_redis_lost_and_got_again_from_mysql_is_not_committed() {
     assert_eq!((queued.round, queued.status), (Round(1), Status::Queued));
 
     let mut again = shop.take_of(7).await;
+    keep(&mut again).await;
     assert!(flush(&mut lead).await);
     assert_eq!(shop.rows(ROUND).await, ["1 IN_PROGRESS 0"], "it was not completed before");
     let line = shop.line(7).await;

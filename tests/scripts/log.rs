@@ -1,8 +1,14 @@
-//! What is deleted of the log, and what is not.
+//! What the scripts log, what is deleted of the log, and what is not.
 
-use restock::redis::{entry_id::EntryId, scripts::ReadFrom};
+use restock::{
+    ids::Round,
+    redis::{
+        entry_id::EntryId,
+        scripts::{Advance, Advanced, Enqueued, ReadFrom, Renew, Settlement},
+    },
+};
 
-use super::fixture::{Bench, P0};
+use super::fixture::{Bench, P0, advance, advance_of, told, up_to};
 
 /// A log of five entries, and what was read of it.
 struct Log {
@@ -69,4 +75,56 @@ async fn of_a_log_that_is_not_the_one_that_was_read_only_what_was_read_is_delete
         let left = (0..5).filter(|at| *at != first && *at != 3).map(|at| log.read[at]).collect::<Vec<_>>();
         assert_eq!(log.ids().await, left, "{incarnation} {run_id} {first}");
     }
+}
+
+/// The states that were logged, in order, each as its round and its status.
+async fn rounds_logged(bench: &Bench) -> Vec<String> {
+    let (_, entries) = bench.redis.read_log(P0, "0-0", 100).await.expect("it answers");
+    let rounds = entries.iter().filter(|entry| entry.fields.get("k") == Some("round"));
+    let said = |name, entry: &restock::redis::log_entry::LogEntry| entry.fields.get(name).unwrap_or("").to_owned();
+    rounds.map(|entry| format!("{} {}", said("r", entry), said("d", entry).split('|').next().unwrap_or(""))).collect()
+}
+
+#[tokio::test]
+async fn a_round_that_ends_by_the_first_call_of_its_hold_is_logged_once_after_it_was_queued() {
+    let (bench, mut begun) = Bench::held().await;
+    assert_eq!(rounds_logged(&bench).await, ["1 QUEUED"]);
+    assert!(bench.view().await.is_fresh_hold);
+    let end = Advance { exhausted: true, ..advance_of(up_to(told([100]))) };
+    assert_eq!(begun.hold.advance(&end).call().await.expect("it answers"), Advanced::Completed);
+    assert_eq!(rounds_logged(&bench).await, ["1 QUEUED", "1 COMPLETED"]);
+}
+
+#[tokio::test]
+async fn what_a_hold_began_is_logged_by_its_first_call_whatever_it_says() {
+    let (bench, mut begun) = Bench::held().await;
+    let renew = Renew { claim_idle_ms: 60_000, consumer: "tester", tries: 0, tried_us: None };
+    assert!(begun.hold.renew(&renew).call().await.expect("it answers"));
+    assert!(begun.hold.renew(&renew).call().await.expect("it answers"));
+    assert_eq!(rounds_logged(&bench).await, ["1 QUEUED", "1 IN_PROGRESS"], "once");
+    assert!(!bench.view().await.is_fresh_hold);
+
+    let (bench, mut begun) = Bench::held().await;
+    assert_eq!(advance(&mut begun, Settlement::default()).await, Advanced::Go);
+    assert_eq!(rounds_logged(&bench).await, ["1 QUEUED", "1 IN_PROGRESS"]);
+    assert_eq!(advance(&mut begun, Settlement::default()).await, Advanced::Go);
+    assert_eq!(rounds_logged(&bench).await.len(), 2, "once");
+}
+
+#[tokio::test]
+async fn a_round_that_waits_is_logged_after_the_one_that_has_begun() {
+    let (bench, _begun) = Bench::held().await;
+    assert_eq!(bench.enqueue(0).await, Enqueued::Queued(Round(2)));
+    assert_eq!(rounds_logged(&bench).await, ["1 QUEUED", "1 IN_PROGRESS", "2 QUEUED"]);
+}
+
+#[tokio::test]
+async fn whoever_takes_over_from_a_holder_that_never_called_logs_what_that_one_began() {
+    let bench = Bench::with_stock(10).await;
+    assert_eq!(bench.enqueue(0).await, Enqueued::Queued(Round(1)));
+    let entry = bench.entry().await;
+    bench.take_by(&entry, 1).await;
+    assert_eq!(rounds_logged(&bench).await, ["1 QUEUED"]);
+    bench.take_by(&entry, 60_000).await;
+    assert_eq!(rounds_logged(&bench).await, ["1 QUEUED", "1 IN_PROGRESS"]);
 }

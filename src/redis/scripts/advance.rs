@@ -2,13 +2,16 @@
 
 use std::sync::LazyLock;
 
-use super::{Hold, Reply, Script, Settlement};
+use super::{
+    Hold, Reply, Script, Settlement,
+    joint::{Arguments, Joint, Shape},
+};
 use crate::redis::RedisError;
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let replies = &["go", "full", "drain", "sold_out", "canceled", "paused", "completed", "retried", "lost"];
     let source = include_str!("../../../lua/advance.lua");
-    Script::shared("advance", source, 5, 17, replies)
+    Script::shared("advance", source, Shape { around: 3, own: 15, common: 2 }, replies)
 });
 
 /// One `advance` call.
@@ -62,16 +65,13 @@ impl Hold {
     /// [`PendingAdvance::call`].
     #[must_use]
     pub fn advance(&mut self, advance: &Advance) -> PendingAdvance {
-        let mut args = self.next_settling_call(&advance.settlement);
-        args.extend([
-            advance.outstanding.to_string(),
-            u8::from(advance.exhausted).to_string(),
-            advance.claim_idle_ms.to_string(),
-            advance.backlog_max.to_string(),
-        ]);
-        let keys = &self.keys;
-        let keys = [&keys.lane, &keys.product, &keys.log, &keys.jobs, &keys.again].map(Clone::clone).to_vec();
-        PendingAdvance { redis: self.redis.clone(), keys, args }
+        let settlement = &advance.settlement;
+        let mut own = Arguments::default();
+        self.next_call().into_iter().chain(settlement.progress()).for_each(|argument| own.push(argument));
+        self.cursor = settlement.cursor;
+        let own = own.with(advance.outstanding).with(u8::from(advance.exhausted)).with(settlement.people());
+        let common = Arguments::default().with(advance.claim_idle_ms).with(advance.backlog_max);
+        PendingAdvance { redis: self.redis.clone(), call: Joint { keys: self.keys.clone(), own, common } }
     }
 }
 
@@ -79,8 +79,7 @@ impl Hold {
 #[derive(Debug)]
 pub struct PendingAdvance {
     redis: super::Redis,
-    keys: Vec<String>,
-    args: Vec<String>,
+    call: Joint,
 }
 
 impl PendingAdvance {
@@ -89,7 +88,7 @@ impl PendingAdvance {
     /// # Errors
     /// As any call.
     pub async fn call(&self) -> Result<Advanced, RedisError> {
-        parse(&self.redis.run(&SCRIPT, self.keys.clone(), self.args.clone()).await?)
+        parse(&self.redis.run_together(&SCRIPT, self.call.clone()).await?)
     }
 }
 

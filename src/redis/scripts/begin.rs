@@ -1,8 +1,11 @@
 //! `begin.lua`: take a lane.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use super::{Hold, Redis, Script, text};
+use super::{
+    Hold, Redis, Script,
+    joint::{Arguments, Joint, Shape},
+};
 use crate::{
     ids::{Place, Round},
     redis::{RedisError, jobs::Entry},
@@ -13,7 +16,7 @@ use crate::{
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let replies = &["go", "look", "busy", "stale", "canceled", "paused", "buried", "absent", "aged"];
     let source = include_str!("../../../lua/begin.lua");
-    Script::shared("begin", source, 6, 9, replies)
+    Script::shared("begin", source, Shape { around: 4, own: 5, common: 4 }, replies)
 });
 
 /// What the caller saw of the line after it received the entry.
@@ -108,25 +111,24 @@ impl Redis {
     /// As any call; it may be made again with the same token.
     pub async fn begin(&self, begin: &Begin<'_>) -> Result<BeginReply, RedisError> {
         let Entry { partition, lane, .. } = begin.entry;
-        let k = self.keys().of_lane(*partition, lane);
-        let keys = [&k.lane, &k.product, &k.log, &k.jobs, &k.again, &k.dead].map(Clone::clone).to_vec();
-        let args = vec![
-            begin.entry.name(),
-            begin.token.to_owned(),
-            begin.consumer.to_owned(),
-            begin.claim_idle_ms.to_string(),
-            begin.attempts_max.to_string(),
-            text(begin.look.newest),
-            text(begin.look.after),
-            u8::from(begin.look.nobody).to_string(),
-            begin.backlog_max.to_string(),
-        ];
-        let reply = self.run(&SCRIPT, keys, args).await?;
+        let keys = Arc::new(self.keys().of_lane(*partition, lane));
+        let own = Arguments::default()
+            .with(begin.token)
+            .with_optional(begin.look.newest)
+            .with_optional(begin.look.after)
+            .with(u8::from(begin.look.nobody))
+            .with(begin.entry.name());
+        let common = Arguments::default()
+            .with(begin.consumer)
+            .with(begin.claim_idle_ms)
+            .with(begin.attempts_max)
+            .with(begin.backlog_max);
+        let reply = self.run_together(&SCRIPT, Joint { keys: keys.clone(), own, common }).await?;
         Ok(match reply.verdict() {
             "go" => {
                 let cursor = reply.optional(3)?;
                 BeginReply::Go(Box::new(Begun {
-                    hold: Hold::new(self.clone(), k, begin.token.to_owned(), cursor),
+                    hold: Hold::new(self.clone(), keys, begin.token.to_owned(), cursor),
                     round: reply.parse(1)?,
                     from: reply.optional(2)?,
                     cursor,

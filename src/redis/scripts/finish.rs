@@ -32,7 +32,7 @@ impl Hold {
         let mut args = self.next_settling_call(&finish.settlement);
         args.extend([finish.status.to_string(), finish.reason.clone(), text(finish.blocked_user)]);
         let k = &self.keys;
-        let keys = [&k.lane, &k.log, &k.jobs, &k.again].map(Clone::clone).to_vec();
+        let keys = [&k.lane, &k.around.log, &k.around.jobs, &k.around.again].map(Clone::clone).to_vec();
         let reply = self.insist(&SCRIPT, keys, args).await?;
         match reply.verdict() {
             "finished" => Ok(true),

@@ -1,5 +1,7 @@
 //! A hold of a lane, and what each of its calls carries.
 
+use std::sync::Arc;
+
 use super::{Redis, Reply, Script, text};
 use crate::{
     ids::{Place, UserId},
@@ -15,14 +17,14 @@ use crate::{
 #[derive(Debug)]
 pub struct Hold {
     pub(super) redis: Redis,
-    pub(super) keys: LaneKeys,
+    pub(super) keys: Arc<LaneKeys>,
     pub(super) token: String,
     pub(super) seq: u64,
     pub(super) cursor: Option<Place>,
 }
 
 impl Hold {
-    pub(super) fn new(redis: Redis, keys: LaneKeys, token: String, cursor: Option<Place>) -> Self {
+    pub(super) fn new(redis: Redis, keys: Arc<LaneKeys>, token: String, cursor: Option<Place>) -> Self {
         Self { redis, keys, token, seq: 0, cursor }
     }
 
@@ -33,15 +35,16 @@ impl Hold {
     }
 
     /// The first arguments of every call of a hold; the call that takes them must be made.
-    pub(super) fn next_call(&mut self) -> Vec<String> {
+    pub(super) fn next_call(&mut self) -> [String; 3] {
         self.seq += 1;
-        vec![self.token.clone(), self.seq.to_string(), text(self.cursor)]
+        [self.token.clone(), self.seq.to_string(), text(self.cursor)]
     }
 
     /// As [`Hold::next_call`], with a settlement.
     pub(super) fn next_settling_call(&mut self, settlement: &Settlement) -> Vec<String> {
-        let mut args = self.next_call();
-        args.extend(settlement.args());
+        let mut args = self.next_call().to_vec();
+        args.extend(settlement.progress());
+        args.push(settlement.people());
         self.cursor = settlement.cursor;
         args
     }
@@ -89,7 +92,8 @@ impl Settlement {
         Counts { sent, skipped, failed, unknown }
     }
 
-    fn args(&self) -> [String; 10] {
+    /// How far it goes: what comes before the people.
+    pub(super) fn progress(&self) -> [String; 9] {
         let counts = self.counts();
         [
             text(self.cursor),
@@ -98,10 +102,13 @@ impl Settlement {
             counts.skipped.to_string(),
             counts.failed.to_string(),
             counts.unknown.to_string(),
-            outcome::encode(&self.people),
             encode_places(&self.ahead),
             self.tries.to_string(),
             text(self.tried_us),
         ]
+    }
+
+    pub(super) fn people(&self) -> String {
+        outcome::encode(&self.people)
     }
 }

@@ -11,6 +11,7 @@ mod finish;
 mod forget;
 mod hold;
 mod hydrate;
+mod joint;
 mod pause;
 mod reclaim;
 mod release;
@@ -32,6 +33,7 @@ use fred::{
     types::{FromValue, MultipleKeys, MultipleValues, scripts::Script as FredScript},
 };
 
+use self::joint::Shape;
 use super::{Redis, RedisError};
 use crate::ids::ParseError;
 
@@ -91,7 +93,7 @@ struct Script {
     args: Arity,
     replies: &'static [&'static str],
     /// Calls that come at the same time are made as one.
-    is_shared: bool,
+    shared: Option<Shape>,
     loaded: LazyLock<FredScript, Box<dyn FnOnce() -> FredScript + Send>>,
 }
 
@@ -106,18 +108,11 @@ impl Script {
         Self::loading(name, source, keys, args, replies, move || expand(source))
     }
 
-    /// A script that several calls may share, each with as many KEYS and ARGV as the others.
-    fn shared(
-        name: &'static str,
-        source: &'static str,
-        keys: usize,
-        args: usize,
-        replies: &'static [&'static str],
-    ) -> Self {
-        let (all_keys, all_args) = (Arity::exactly(keys), Arity::exactly(args));
-        let script =
-            Self::loading(name, source, all_keys, all_args, replies, move || expand_shared(source, keys, args));
-        Self { is_shared: true, ..script }
+    /// A script that several calls may share.
+    fn shared(name: &'static str, source: &'static str, shape: Shape, replies: &'static [&'static str]) -> Self {
+        let (keys, args) = (Arity::exactly(shape.keys()), Arity::exactly(shape.args()));
+        let script = Self::loading(name, source, keys, args, replies, move || expand_shared(source, shape));
+        Self { shared: Some(shape), ..script }
     }
 
     fn loading(
@@ -136,7 +131,7 @@ impl Script {
             keys,
             args,
             replies,
-            is_shared: false,
+            shared: None,
             loaded: LazyLock::new(Box::new(move || FredScript::from_lua(text()))),
         }
     }
@@ -159,8 +154,10 @@ fn expand(source: &str) -> String {
 }
 
 /// The same, for several calls: the pieces stand before the script, which is a function of them.
-fn expand_shared(source: &str, keys: usize, args: usize) -> String {
-    let given = format!("local all_keys, all_args, each_key, each_arg = KEYS, ARGV, {keys}, {args}\nlocal KEYS, ARGV");
+fn expand_shared(source: &str, Shape { around, own, common }: Shape) -> String {
+    let given = format!(
+        "local all_keys, all_args, around, own, common = KEYS, ARGV, {around}, {own}, {common}\nlocal KEYS, ARGV"
+    );
     let opening = [given.as_str()].into_iter().chain(pieces(source));
     without_comments(opening.chain(["local function run()", source, "end", EACH]))
 }
@@ -178,15 +175,10 @@ impl Redis {
     async fn run(&self, script: &'static Script, keys: Vec<String>, args: Vec<String>) -> Result<Reply, RedisError> {
         debug_assert!(script.keys.fits(keys.len()), "{}.lua: {} keys", script.name, keys.len());
         debug_assert!(script.args.fits(args.len()), "{}.lua: {} arguments", script.name, args.len());
-        let words = if script.is_shared {
-            self.run_together(script, keys, args).await?
-        } else {
-            // Boxed: a call of the client is large, and most futures that wait for a script have it shared.
-            Box::pin(self.eval(script, keys, args)).await?
-        };
-        tracing::trace!(script = script.name, reply = words.first(), "called");
-        let reply = Reply { script: script.name, words };
-        if script.replies.contains(&reply.verdict()) { Ok(reply) } else { Err(reply.unknown()) }
+        debug_assert!(script.shared.is_none(), "{}.lua is called together with others", script.name);
+        // Boxed: a call of the client is large.
+        let words = Box::pin(self.eval(script, keys, args)).await?;
+        Reply::of(script, words)
     }
 
     async fn eval<R: FromValue>(&self, script: &Script, keys: Vec<String>, args: Vec<String>) -> Result<R, Error> {
@@ -211,6 +203,13 @@ struct Reply {
 }
 
 impl Reply {
+    /// One that the wrapper knows.
+    fn of(script: &Script, words: Vec<String>) -> Result<Self, RedisError> {
+        tracing::trace!(script = script.name, reply = words.first(), "called");
+        let reply = Self { script: script.name, words };
+        if script.replies.contains(&reply.verdict()) { Ok(reply) } else { Err(reply.unknown()) }
+    }
+
     fn verdict(&self) -> &str {
         self.words.first().map_or("", String::as_str)
     }

@@ -71,7 +71,13 @@ impl Redis {
             Silence::AtLeast(ms) => Some(ms),
         };
         let args = vec![text(least_ms), UNBEGUN_IDLE_MS.to_string(), u8::from(dry_run).to_string()];
-        let reply = self.run(&SCRIPT, vec![k.lane, k.jobs, k.again, k.signal, call], args).await?;
+        let reply = self
+            .run(
+                &SCRIPT,
+                vec![k.lane, k.around.jobs.clone(), k.around.again.clone(), k.around.signal.clone(), call],
+                args,
+            )
+            .await?;
         let silent = || {
             Ok::<_, RedisError>(Silent {
                 round: reply.parse(1)?,

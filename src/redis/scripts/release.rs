@@ -32,7 +32,7 @@ impl Hold {
     pub async fn release(&mut self, settlement: &Settlement) -> Result<Released, RedisError> {
         let args = self.next_settling_call(settlement);
         let k = &self.keys;
-        let keys = [&k.lane, &k.log, &k.jobs, &k.again].map(Clone::clone).to_vec();
+        let keys = [&k.lane, &k.around.log, &k.around.jobs, &k.around.again].map(Clone::clone).to_vec();
         let reply = self.insist(&SCRIPT, keys, args).await?;
         match reply.verdict() {
             "released" => Ok(Released::Queued),

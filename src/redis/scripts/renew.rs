@@ -7,7 +7,7 @@ use crate::redis::RedisError;
 
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let source = include_str!("../../../lua/renew.lua");
-    Script::new("renew", source, Arity::exactly(3), Arity::exactly(7), &["ok", "lost"])
+    Script::new("renew", source, Arity::exactly(4), Arity::exactly(7), &["ok", "lost"])
 });
 
 /// One `renew` call.
@@ -27,14 +27,15 @@ impl Hold {
     /// Prolongs the lease.
     #[must_use]
     pub fn renew(&mut self, renew: &Renew<'_>) -> PendingRenew {
-        let mut args = self.next_call();
+        let mut args = self.next_call().to_vec();
         args.extend([
             renew.claim_idle_ms.to_string(),
             renew.consumer.to_owned(),
             renew.tries.to_string(),
             text(renew.tried_us),
         ]);
-        let keys = [&self.keys.lane, &self.keys.jobs, &self.keys.again].map(Clone::clone).to_vec();
+        let k = &self.keys;
+        let keys = [&k.lane, &k.around.jobs, &k.around.again, &k.around.log].map(Clone::clone).to_vec();
         PendingRenew { redis: self.redis.clone(), keys, args }
     }
 }

@@ -26,7 +26,8 @@ impl Redis {
     /// As any call; made twice it answers [`Requeued::Stale`].
     pub async fn requeue(&self, entry: &Entry) -> Result<Requeued, RedisError> {
         let k = self.keys().of_lane(entry.partition, &entry.lane);
-        let reply = self.run(&SCRIPT, vec![k.lane, k.jobs, k.again], vec![entry.name()]).await?;
+        let reply =
+            self.run(&SCRIPT, vec![k.lane, k.around.jobs.clone(), k.around.again.clone()], vec![entry.name()]).await?;
         match reply.verdict() {
             "queued" => Ok(Requeued::Queued),
             "stale" => Ok(Requeued::Stale),

@@ -69,7 +69,8 @@ impl Redis {
         };
         let k = self.keys().of_lane(partition, lane);
         let call = self.keys().call(partition, &call_name());
-        let keys = vec![k.lane, k.product, k.log, k.jobs, k.again, k.products, call];
+        let around = [&k.around.log, &k.around.jobs, &k.around.again, &k.around.products].map(Clone::clone);
+        let keys = [k.lane, k.product].into_iter().chain(around).chain([call]).collect();
         let args = vec![
             u8::from(skip.is_some()).to_string(),
             text(skip.and_then(|skip| skip.cursor)),

@@ -4,8 +4,7 @@
 //! in which they came. A failure of the call is a failure of each in it, and each may be made again.
 
 use std::{
-    collections::HashMap,
-    fmt,
+    fmt, mem,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -15,34 +14,57 @@ use fred::{
 };
 use tokio::sync::oneshot;
 
-use super::{Redis, Script};
+use super::{
+    Redis, RedisError, Reply, Script,
+    joint::{Arguments, BETWEEN, Joint, Shape},
+};
+use crate::redis::keys::LaneKeys;
 
 /// The most calls made as one: Redis serves nobody else meanwhile.
 const CALLS_MAX: usize = 32;
 /// About the most bytes of arguments in one, unless a call has more by itself.
 const BYTES_MAX: usize = 64 * 1024;
-/// The first word of a reply that says what a call raised.
-const RAISED: &str = "raised";
+/// Before what a call raised.
+const RAISED: &str = "raised|";
 
 /// A call that waits to be made.
 struct Waiting {
-    keys: Vec<String>,
-    args: Vec<String>,
+    keys: Arc<LaneKeys>,
+    own: String,
     answer: oneshot::Sender<Result<Vec<String>, Error>>,
 }
 
-impl Waiting {
-    fn bytes(&self) -> usize {
-        self.args.iter().map(String::len).sum()
+/// What one call of a script can carry: those of one hash tag, on a cluster, with these arguments of all.
+struct Queue {
+    script: &'static str,
+    tag: String,
+    common: Arguments,
+    waiting: Vec<Waiting>,
+}
+
+impl Queue {
+    fn is_of(&self, script: &'static str, tag: &str, common: &Arguments) -> bool {
+        self.script == script && self.tag == tag && self.common == *common
+    }
+
+    /// The next calls to make as one.
+    fn take(&mut self) -> Vec<Waiting> {
+        let mut bytes = 0;
+        let fits = |call: &&Waiting| {
+            bytes += call.own.len();
+            bytes <= BYTES_MAX
+        };
+        let count = self.waiting.iter().take(CALLS_MAX).take_while(fits).count().max(1);
+        if count >= self.waiting.len() {
+            return mem::take(&mut self.waiting);
+        }
+        self.waiting.drain(..count).collect()
     }
 }
 
-/// By script and hash tag: what gathers while a call is under way. Nothing is under way where there is no entry.
-type Queues = HashMap<(&'static str, String), Vec<Waiting>>;
-
-/// Where calls gather, for all users of one connection.
+/// Where calls gather, for all users of one connection. Nothing is under way where there is no queue.
 #[derive(Clone, Default)]
-pub(in crate::redis) struct Together(Arc<Mutex<Queues>>);
+pub(in crate::redis) struct Together(Arc<Mutex<Vec<Queue>>>);
 
 impl fmt::Debug for Together {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,26 +74,23 @@ impl fmt::Debug for Together {
 
 impl Together {
     /// Adds a call; true when nobody makes the calls of this queue yet.
-    fn push(&self, queue: &(&'static str, String), waiting: Waiting) -> bool {
+    fn push(&self, script: &'static str, tag: &str, common: &Arguments, waiting: Waiting) -> bool {
         let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_first = !queues.contains_key(queue);
-        queues.entry(queue.clone()).or_default().push(waiting);
-        is_first
+        if let Some(queue) = queues.iter_mut().find(|queue| queue.is_of(script, tag, common)) {
+            queue.waiting.push(waiting);
+            return false;
+        }
+        queues.push(Queue { script, tag: tag.to_owned(), common: common.clone(), waiting: vec![waiting] });
+        true
     }
 
     /// The next calls to make as one; the queue ends when there are none.
-    fn take(&self, queue: &(&'static str, String)) -> Vec<Waiting> {
+    fn take(&self, script: &'static str, tag: &str, common: &Arguments) -> Vec<Waiting> {
         let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(waiting) = queues.get_mut(queue) else { return Vec::new() };
-        let mut bytes = 0;
-        let fits = |call: &&Waiting| {
-            bytes += call.bytes();
-            bytes <= BYTES_MAX
-        };
-        let count = waiting.iter().take(CALLS_MAX).take_while(fits).count().max(1).min(waiting.len());
-        let taken = waiting.drain(..count).collect::<Vec<_>>();
+        let Some(at) = queues.iter().position(|queue| queue.is_of(script, tag, common)) else { return Vec::new() };
+        let taken = queues[at].take();
         if taken.is_empty() {
-            queues.remove(queue);
+            queues.swap_remove(at);
         }
         taken
     }
@@ -79,21 +98,22 @@ impl Together {
 
 impl Redis {
     /// Makes a call of a script that is [shared](Script::shared).
-    pub(super) async fn run_together(
-        &self,
-        script: &'static Script,
-        keys: Vec<String>,
-        args: Vec<String>,
-    ) -> Result<Vec<String>, Error> {
+    pub(super) async fn run_together(&self, script: &'static Script, call: Joint) -> Result<Reply, RedisError> {
+        let Joint { keys, own, common } = call;
+        let Some(shape) = script.shared else {
+            return Err(Error::new(ErrorKind::InvalidArgument, "not a script that several calls share").into());
+        };
+        debug_assert_eq!((own.count(), common.count()), (shape.own, shape.common), "{}.lua", script.name);
         // Keys of several hash tags may stand in one call where all are on one server.
-        let tag = if self.client.is_clustered() { tag(&keys[0]).to_owned() } else { String::new() };
-        let queue = (script.name, tag);
+        let tag = if self.client.is_clustered() { tag(&keys.lane) } else { "" }.to_owned();
         let (answer, answered) = oneshot::channel();
-        if self.together.push(&queue, Waiting { keys, args, answer }) {
+        let waiting = Waiting { keys, own: own.into_text(), answer };
+        if self.together.push(script.name, &tag, &common, waiting) {
             // In a task of its own, because whoever asked may go away while others wait.
-            tokio::spawn(make_all(self.clone(), script, queue));
+            tokio::spawn(make_all(self.clone(), script, shape, tag, common));
         }
-        answered.await.map_err(|_| Error::new(ErrorKind::Canceled, "the process ends"))?
+        let words = answered.await.map_err(|_| Error::new(ErrorKind::Canceled, "the process ends"))??;
+        Reply::of(script, words)
     }
 }
 
@@ -103,34 +123,56 @@ fn tag(key: &str) -> &str {
 }
 
 /// Makes calls until none waits.
-async fn make_all(redis: Redis, script: &'static Script, queue: (&'static str, String)) {
+async fn make_all(redis: Redis, script: &'static Script, shape: Shape, tag: String, common: Arguments) {
     loop {
         // Lanes that were answered together are about to ask together: those that can, do so first.
         tokio::task::yield_now().await;
-        let calls = redis.together.take(&queue);
+        let calls = redis.together.take(script.name, &tag, &common);
         if calls.is_empty() {
             return;
         }
-        let (mut keys, mut args, mut answers) = (Vec::new(), Vec::new(), Vec::new());
-        for call in calls {
-            keys.extend(call.keys);
-            args.extend(call.args);
-            answers.push(call.answer);
-        }
-        let replies: Result<Vec<Vec<String>>, Error> = redis.eval(script, keys, args).await;
+        let (keys, args, answers) = one_of(shape, calls, &common);
+        let replies: Result<Vec<String>, Error> = redis.eval(script, keys, args).await;
         // Whoever asked may have gone away.
         match replies {
             Ok(replies) => {
-                answers.into_iter().zip(replies).for_each(|(answer, words)| drop(answer.send(judged(words))))
+                answers.into_iter().zip(replies).for_each(|(answer, reply)| drop(answer.send(judged(&reply))))
             }
             Err(error) => answers.into_iter().for_each(|answer| drop(answer.send(Err(error.clone())))),
         }
     }
 }
 
-fn judged(mut words: Vec<String>) -> Result<Vec<String>, Error> {
-    match words.first() {
-        Some(word) if word == RAISED => Err(Error::new(ErrorKind::Unknown, words.pop().unwrap_or_default())),
-        _ => Ok(words),
+type Answers = Vec<oneshot::Sender<Result<Vec<String>, Error>>>;
+
+/// The KEYS and ARGV of one call for all of these, as `lua/shared/each.lua` lists them, and who is answered in that order.
+fn one_of(shape: Shape, calls: Vec<Waiting>, common: &Arguments) -> (Vec<String>, Vec<String>, Answers) {
+    // By what is around their lanes: few, and in the order in which they came.
+    let mut groups: Vec<Vec<Waiting>> = Vec::new();
+    for call in calls {
+        match groups.iter_mut().find(|group| Arc::ptr_eq(&group[0].keys.around, &call.keys.around)) {
+            Some(group) => group.push(call),
+            None => groups.push(vec![call]),
+        }
+    }
+    let sizes: Vec<String> = groups.iter().map(|group| group.len().to_string()).collect();
+    let (mut keys, mut args, mut answers) = (Vec::new(), vec![sizes.join(",")], Vec::new());
+    for group in groups {
+        keys.extend(group[0].keys.around.shared().into_iter().take(shape.around).cloned());
+        for Waiting { keys: own_keys, own, answer } in group {
+            keys.extend([own_keys.lane.clone(), own_keys.product.clone()]);
+            args.push(own);
+            answers.push(answer);
+        }
+    }
+    args.extend(common.as_str().split(BETWEEN).map(str::to_owned));
+    (keys, args, answers)
+}
+
+/// The words of a reply, or what the call raised.
+fn judged(reply: &str) -> Result<Vec<String>, Error> {
+    match reply.strip_prefix(RAISED) {
+        Some(what) => Err(Error::new(ErrorKind::Unknown, what.to_owned())),
+        None => Ok(reply.split(BETWEEN).map(str::to_owned).collect()),
     }
 }

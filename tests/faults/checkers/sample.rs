@@ -107,6 +107,7 @@ fn view(state: &RoundState) -> LaneView {
         blocked_user: state.blocked_user,
         counts: state.counts,
         stamp: state.stamp,
+        is_fresh_hold: false,
         token: None,
         owner: None,
         lease_until_ms: 0,
