@@ -113,7 +113,7 @@ local function is_sound(lane)
   local digits = f.product .. f.round .. f.epoch .. f.from .. f.cursor .. f.upto .. f.last_user .. f.blocked_user
     .. f.queued_at .. f.started_at .. f.ended_at .. f.waiting .. f.waiting_at
   return STATUSES[f.status] and (f.retry_of == '' or STATUSES[f.retry_of])
-    and f.product ~= '' and f.round ~= '' and f.epoch ~= '' and not string.find(digits, '%D')
+    and f.product ~= '' and f.round ~= '' and f.epoch ~= '' and string.find(digits, '^%d*$')
     and #f.from <= 19 and #f.cursor <= 19 and #f.upto <= 19 and #f.last_user <= 19 and #f.blocked_user <= 19
     and #f.queued_at <= 19 and #f.started_at <= 19 and #f.ended_at <= 19 and #f.waiting <= 19 and #f.waiting_at <= 19
     and (f.ahead == '' or not string.find(f.ahead, '[^%d,]'))

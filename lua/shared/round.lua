@@ -5,19 +5,21 @@ local function renew_version(lane)
   put(lane, 'version', whole(count(lane, 'version') + 1))
 end
 
--- Most of the state is one field, `s|from|cur|upto|ahead|n|e|v|q|b|x|rt|why`: each field is dear to write and to read. Only
+-- The state is one field, `p|c|r|s|from|cur|upto|ahead|n|e|v|q|b|x|rt|why`: each field is dear to write and to read. Only
 -- the last may hold a `|`. Users stay apart, so that they are found even in an entry that cannot be read; where there
 -- are none, their fields are left out.
 local function log_row(lane, round, people, last_user, blocked_user, s, from, cur, upto, ahead, n, q, b, x, rt, why)
   renew_version(lane)
   local f = lane.fields
-  local state = s .. '|' .. from .. '|' .. cur .. '|' .. upto .. '|' .. ahead .. '|' .. n .. '|' .. f.epoch .. '|' .. f.version
-    .. '|' .. q .. '|' .. b .. '|' .. x .. '|' .. rt .. '|' .. why
-  if last_user == '' and blocked_user == '' and people == '' then
-    redis.call('XADD', lane.log, '*', 'k', 'round', 'p', f.product, 'c', f.channel, 'r', round, 'd', state)
+  local state = f.product .. '|' .. f.channel .. '|' .. round .. '|' .. s .. '|' .. from .. '|' .. cur .. '|' .. upto
+    .. '|' .. ahead .. '|' .. n .. '|' .. f.epoch .. '|' .. f.version .. '|' .. q .. '|' .. b .. '|' .. x .. '|' .. rt
+    .. '|' .. why
+  if blocked_user ~= '' then
+    redis.call('XADD', lane.log, '*', 'k', 'round', 'd', state, 'lu', last_user, 'people', people, 'bu', blocked_user)
+  elseif last_user ~= '' or people ~= '' then
+    redis.call('XADD', lane.log, '*', 'k', 'round', 'd', state, 'lu', last_user, 'people', people)
   else
-    redis.call('XADD', lane.log, '*', 'k', 'round', 'p', f.product, 'c', f.channel, 'r', round, 'd', state,
-      'lu', last_user, 'bu', blocked_user, 'people', people)
+    redis.call('XADD', lane.log, '*', 'k', 'round', 'd', state)
   end
 end
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, btree_map::Entry as Slot};
 
 use super::{
     dead::Mark,
-    entry::{Answer, Change, ProductState, Subject, read, subject},
+    entry::{Answer, Change, ProductState, Subject, product_of, read, subject},
 };
 use crate::{
     ids::{Channel, ProductId, Round},
@@ -166,7 +166,7 @@ fn fitting(entries: &[(EntryId, LogEntry)]) -> usize {
 /// time passed between two; or, of one product without a pause, where the millisecond changes. Within a call it may
 /// change too: Redis 7.0 asks the clock for each XADD.
 fn cut(entries: &[(EntryId, LogEntry)]) -> usize {
-    let product = |at: usize| entries[at].1.fields.get("p");
+    let product = |at: usize| product_of(&entries[at].1);
     let boundary = |apart: &dyn Fn(usize) -> bool| (1..entries.len()).rev().find(|at| apart(*at));
     boundary(&|at| product(at) != product(at - 1) || entries[at].0.ms - entries[at - 1].0.ms >= APART_MS)
         .or_else(|| boundary(&|at| entries[at].0.ms != entries[at - 1].0.ms))

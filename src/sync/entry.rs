@@ -54,8 +54,8 @@ pub(super) enum Change {
 /// When it is of no known kind, or a field does not have its form.
 pub(super) fn read(entry: &LogEntry) -> Result<Change, ParseError> {
     let fields = Fields::of(&entry.fields);
-    if !entry.is_text {
-        return Err(ParseError::new("entry of the log", fields.text("k"), "it is text"));
+    if !entry.is_text || !fields.is_whole() {
+        return Err(ParseError::new("entry of the log", fields.text("k"), "it is text, and all of it"));
     }
     match fields.text("k") {
         "product" => Ok(Change::Product(ProductState {
@@ -136,6 +136,12 @@ pub(super) fn subject(entry: &LogEntry) -> Subject {
     }
 }
 
+/// The product that an entry names, as it stands there.
+pub(super) fn product_of(entry: &LogEntry) -> Option<&str> {
+    let packed = || entry.fields.get("d").and_then(|text| text.split('|').next());
+    entry.fields.get("p").or_else(packed)
+}
+
 fn counts(text: &str) -> Result<Counts, ParseError> {
     let bad = || ParseError::new("counts in the log", text, "four whole numbers");
     let numbers: Vec<u64> = text.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|_| bad())?;
@@ -144,24 +150,33 @@ fn counts(text: &str) -> Result<Counts, ParseError> {
 }
 
 /// The fields of a round that the scripts log as one, in their order; see `lua/shared/round.lua`.
-const PACKED: [&str; 13] = ["s", "from", "cur", "upto", "ahead", "n", "e", "v", "q", "b", "x", "rt", "why"];
+const PACKED: [&str; 16] =
+    ["p", "c", "r", "s", "from", "cur", "upto", "ahead", "n", "e", "v", "q", "b", "x", "rt", "why"];
+/// Of those, the first that was among them in the state that release 0.1.0 left behind.
+const PACKED_BEFORE: usize = 3;
 
-/// The fields of an entry; of a round also one by one, as in `log_dead` and in what older versions logged.
+/// The fields of an entry; of a round also one by one, as in `log_dead`.
 struct Fields<'a> {
     apart: &'a LogFields,
-    packed: Option<[&'a str; PACKED.len()]>,
+    packed: Vec<&'a str>,
+    names: &'static [&'static str],
 }
 
 impl<'a> Fields<'a> {
     fn of(apart: &'a LogFields) -> Self {
-        let parts = apart.get("d").map(|text| text.splitn(PACKED.len(), '|').collect::<Vec<_>>());
-        // With too few of them there is no status, and the entry cannot be read.
-        Self { apart, packed: parts.and_then(|parts| parts.try_into().ok()) }
+        let names = if apart.get("p").is_some() { &PACKED[PACKED_BEFORE..] } else { &PACKED };
+        let packed = apart.get("d").map(|text| text.splitn(names.len(), '|').collect());
+        Self { apart, packed: packed.unwrap_or_default(), names }
+    }
+
+    /// Whether what is packed has all its fields, if anything is.
+    fn is_whole(&self) -> bool {
+        self.packed.is_empty() || self.packed.len() == self.names.len()
     }
 
     fn text(&self, name: &str) -> &'a str {
-        let at = self.packed.as_ref().zip(PACKED.iter().position(|packed| *packed == name));
-        at.map_or_else(|| self.apart.get(name).unwrap_or_default(), |(packed, at)| packed[at])
+        let packed = self.names.iter().position(|packed| *packed == name).and_then(|at| self.packed.get(at));
+        packed.copied().unwrap_or_else(|| self.apart.get(name).unwrap_or_default())
     }
 
     /// An empty field is none.
@@ -206,8 +221,11 @@ mod tests {
 
     #[test]
     fn a_packed_round_says_the_same_as_one_with_all_its_fields() {
-        let lane = [("k", "round"), ("p", "7"), ("c", "webhook"), ("r", "3"), ("lu", "2"), ("people", "")];
+        let lane = [("k", "round"), ("lu", "2"), ("people", "")];
         let apart = [
+            ("p", "7"),
+            ("c", "webhook"),
+            ("r", "3"),
             ("s", "CANCELED_BY_ERROR"),
             ("from", "1"),
             ("cur", "2"),
@@ -227,7 +245,13 @@ mod tests {
         let packed = read(&entry(&[&lane[..], &[("d", state.as_str())]].concat()));
         assert!(packed.is_ok(), "{packed:?}");
         assert_eq!(packed, read(&entry(&[&lane[..], &apart].concat())));
-        assert!(read(&entry(&[&lane[..], &[("d", "COMPLETED|1")]].concat())).is_err());
+        // As release 0.1.0 did: whose product, channel and round stood apart.
+        let state = apart[PACKED_BEFORE..].iter().map(|(_, value)| *value).collect::<Vec<_>>().join("|");
+        let before = entry(&[&lane[..], &apart[..PACKED_BEFORE], &[("d", state.as_str())]].concat());
+        assert_eq!(read(&before), packed);
+        let cut = entry(&[&lane[..], &[("d", "7|webhook|3|COMPLETED|1")]].concat());
+        assert!(read(&cut).is_err());
+        assert_eq!((subject(&cut).product, product_of(&cut)), (Some(ProductId(7)), Some("7")), "what can be read is");
     }
 
     #[test]
@@ -267,7 +291,7 @@ mod tests {
         #[test]
         fn whatever_stands_in_an_entry_is_read_or_refused_and_can_be_stored(
             fields in prop::collection::hash_map(
-                "k|p|c|r|s|n|e|v|z|from|cur|upto|ahead|lu|bu|rt|why|q|b|x|people|stock|id|key", value(), 0..24),
+                "k|d|p|c|r|s|n|e|v|z|from|cur|upto|ahead|lu|bu|rt|why|q|b|x|people|stock|id|key", value(), 0..24),
             kind in "product|round|people|request",
         ) {
             let fields = fields.into_iter().chain([("k".to_owned(), kind)]).collect();

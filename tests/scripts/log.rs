@@ -4,6 +4,7 @@ use restock::{
     ids::Round,
     redis::{
         entry_id::EntryId,
+        log_entry::LogEntry,
         scripts::{Advance, Advanced, Enqueued, ReadFrom, Renew, Settlement},
     },
 };
@@ -81,8 +82,11 @@ async fn of_a_log_that_is_not_the_one_that_was_read_only_what_was_read_is_delete
 async fn rounds_logged(bench: &Bench) -> Vec<String> {
     let (_, entries) = bench.redis.read_log(P0, "0-0", 100).await.expect("it answers");
     let rounds = entries.iter().filter(|entry| entry.fields.get("k") == Some("round"));
-    let said = |name, entry: &restock::redis::log_entry::LogEntry| entry.fields.get(name).unwrap_or("").to_owned();
-    rounds.map(|entry| format!("{} {}", said("r", entry), said("d", entry).split('|').next().unwrap_or(""))).collect()
+    let said = |entry: &LogEntry| {
+        let state: Vec<&str> = entry.fields.get("d").unwrap_or_default().split('|').collect();
+        format!("{} {}", state[2], state[3])
+    };
+    rounds.map(said).collect()
 }
 
 #[tokio::test]
