@@ -84,7 +84,7 @@ impl State {
     }
 
     pub(crate) fn end_round(&mut self, protocol: &Protocol, lane: &mut Lane, status: Status, people: Places) {
-        (lane.token, lane.lease, lane.stopping, lane.cancel) = (0, false, false, false);
+        (lane.token, lane.lease, lane.is_fresh_hold, lane.stopping, lane.cancel) = (0, false, false, false, false);
         lane.row.status = status;
         self.drop_entry(lane);
         self.log_round(lane, people);
@@ -131,6 +131,9 @@ impl State {
         let mut lane = self.redis.lane.unwrap_or(none);
         let open = lane.row.round != 0 && lane.row.status.is_open();
         if open && lane.row.started && protocol.keeps(Rule::Waiting) {
+            if lane.is_fresh_hold {
+                self.log_round(&mut lane, 0);
+            }
             if lane.waiting != 0 {
                 self.log_unbegun(&mut lane.clone(), lane.waiting, Status::Superseded);
                 lane.row.stamp.version += 1;

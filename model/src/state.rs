@@ -21,13 +21,25 @@ pub struct Lane {
     pub cancel: bool,
     /// Whether its holder made a call that Redis has forgotten: it is answered nothing any more.
     pub is_behind: bool,
+    /// Whether its holder has made no call yet: the first one logs what `begin` did.
+    pub is_fresh_hold: bool,
 }
 
 impl Lane {
     /// A lane that nobody holds, without an entry.
     #[must_use]
     pub fn free(row: Row) -> Self {
-        Self { row, token: 0, lease: false, entry: 0, waiting: 0, stopping: false, cancel: false, is_behind: false }
+        Self {
+            row,
+            token: 0,
+            lease: false,
+            entry: 0,
+            waiting: 0,
+            stopping: false,
+            cancel: false,
+            is_behind: false,
+            is_fresh_hold: false,
+        }
     }
 }
 

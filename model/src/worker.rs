@@ -66,6 +66,7 @@ impl State {
         }
         self.tokens += 1;
         (lane.token, lane.lease, lane.stopping, lane.is_behind) = (self.tokens, true, false, false);
+        lane.is_fresh_hold = true;
         let first = !lane.row.started;
         if first {
             if lane.row.from != 0 && newest <= lane.row.from {
@@ -79,8 +80,11 @@ impl State {
         if self.truth.span[at(lane.row.round)].1 != lane.row.upto {
             self.breaks(promise::UPTO);
         }
-        if first || lane.row.status != Status::InProgress {
-            (lane.row.started, lane.row.status) = (true, Status::InProgress);
+        (lane.row.started, lane.row.status) = (true, Status::InProgress);
+        if first && product.stock {
+            // The first call of the hold logs it.
+            lane.row.stamp.version += 1;
+        } else {
             self.log_round(&mut lane, 0);
             self.end_script();
         }

@@ -34,7 +34,10 @@ impl State {
             self.workers[worker] = Worker::Idle;
             return Some(());
         };
-        let news = call.cursor != lane.row.cursor || call.people != 0 || call.ahead != lane.row.ahead;
+        let news = std::mem::take(&mut lane.is_fresh_hold)
+            || call.cursor != lane.row.cursor
+            || call.people != 0
+            || call.ahead != lane.row.ahead;
         (lane.row.cursor, lane.row.ahead) = (call.cursor, call.ahead);
         hold.cursor = call.cursor;
         let stays = match call.script {
@@ -108,8 +111,13 @@ impl State {
     pub(crate) fn renew(&mut self, protocol: &Protocol, worker: usize) -> Option<()> {
         let hold = self.hold(worker).filter(|hold| hold.call.is_none())?;
         match self.held(protocol, &hold) {
-            Some(lane) => {
-                self.redis.lane = Some(Lane { lease: true, ..lane });
+            Some(mut lane) => {
+                lane.lease = true;
+                if std::mem::take(&mut lane.is_fresh_hold) {
+                    self.log_round(&mut lane, 0);
+                    self.end_script();
+                }
+                self.redis.lane = Some(lane);
                 self.outlive(protocol, hold.token);
             }
             None => self.workers[worker] = Worker::Idle,
