@@ -85,8 +85,10 @@ if stop ~= '' and ARGV[13] == '0' then
 end
 
 put(lane, 'lease_until', whole(now_ms + tonumber(ARGV[16])))
-if news or is_first_call() then
+if news then
   log_round(lane, people)
+else
+  log_begun(lane)
 end
 if stop ~= '' then
   -- A pause can be lifted while the lane drains; the other decisions stand.

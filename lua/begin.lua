@@ -91,6 +91,10 @@ local first = lane.fields.started_at == ''
 if first and lane.fields.from ~= '' and lane.fields.from ~= ARGV[3] then
   return { 'look', lane.fields.from, lane.fields.ahead }
 end
+if not first then
+  -- By whoever had it before and made no call.
+  log_begun(lane)
+end
 if owned then
   put(lane, 'attempts', whole(count(lane, 'attempts') + 1))
 end
@@ -111,13 +115,14 @@ if first then
   put(lane, 'upto', ARGV[2])
   put(lane, 'started_at', now_us)
 end
-put(lane, 'status', 'IN_PROGRESS')
-if first and may_start() then
-  -- The first call of this hold logs it: that most often carries the round's end, and MySQL is told of both at once.
-  renew_version(lane)
-else
+if first or lane.fields.status ~= 'IN_PROGRESS' or is_retrying(lane) then
   -- Who tells the FAILED again waits until MySQL has this round at this version: a round that waits raises it too.
-  log_round(lane)
+  put(lane, 'status', 'IN_PROGRESS')
+  raise_version(lane)
+  if not first or not may_start() then
+    log_as_it_is(lane)
+  end
+  -- Else the first call of this hold does: that most often carries the round's end, and MySQL is told of both at once.
 end
 save(lane)
 return held()

@@ -11,6 +11,7 @@
 -- KEYS[3] {ns:P}:jobs:<channel>:again stream
 -- KEYS[4] {ns:P}                      stop signal, a sharded channel
 -- KEYS[5] {ns:P}:call:<call>          string
+-- KEYS[6] {ns:P}:log                  stream
 -- ARGV[1] least silence, ms; empty: half the owner's lease, of which it renews every third
 -- ARGV[2] least silence, ms, where nobody began the lane and ARGV[1] is empty
 -- ARGV[3] 1 to write nothing
@@ -26,7 +27,7 @@ local before = redis.call('GET', KEYS[5])
 if before then
   return cjson.decode(before)
 end
-local lane = open_lane(KEYS[1], KEYS[2], KEYS[3], '')
+local lane = open_lane(KEYS[1], KEYS[2], KEYS[3], KEYS[6])
 local round = lane.fields.round
 if lane.fields.status == '' then
   return { 'absent' }
@@ -64,6 +65,7 @@ local reply = { 'reclaimed', round, owner, whole(silent_ms or 0) }
 if ARGV[3] == '1' then
   return reply
 end
+log_begun(lane)
 free_lease(lane)
 -- The old owner is not answered from the lane's memory either.
 put(lane, 'was_token', '')

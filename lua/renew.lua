@@ -31,9 +31,7 @@ local _, now_ms = now()
 put(lane, 'lease_until', whole(now_ms + tonumber(ARGV[4])))
 put(lane, 'tries', ARGV[6])
 put(lane, 'tried_at', ARGV[7])
-if is_first_call() then
-  log_round(lane)
-end
+log_begun(lane)
 local stream, id = locate(lane, lane.fields.entry)
 if id ~= '' then
   lane.late[1] = { 'XCLAIM', stream, GROUP, ARGV[5], '0', id, 'IDLE', '0', 'JUSTID' }

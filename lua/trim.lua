@@ -14,7 +14,7 @@
 --
 -- Reply trimmed  they are gone
 -- Reply other    nothing was written: delete each by its id
--- Cost: O(nodes of the stream); a node has up to a hundred entries or 4 KiB.
+-- Cost: O(nodes of the stream); a node has up to a hundred entries or 4 KiB, unless the server is told otherwise.
 
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 if not first or first[1] ~= ARGV[3] or redis.call('HGET', KEYS[2], 'incarnation') ~= ARGV[1] or server_run() ~= ARGV[2] then

@@ -72,6 +72,7 @@ async fn redis_keeps_its_data_and_port_over_kill_stop_and_freeze() {
         ("appendonly", "yes"),
         ("save", ""),
         ("auto-aof-rewrite-min-size", "268435456"),
+        ("stream-node-max-entries", "16"),
         ("maxmemory-policy", "noeviction"),
     ] {
         let reply = redis(port, &format!("CONFIG GET {setting}")).await.unwrap();

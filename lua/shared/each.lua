@@ -14,6 +14,10 @@
 --
 -- Reply  of each call the words with `|` between them: only what was raised may have one, which is the last
 
+local function answer()
+  return table.concat(run(), '|')
+end
+
 local replies = {}
 gone_together = {}
 local each = '^' .. string.rep('([^|]*)|', own - 1) .. '()'
@@ -30,11 +34,11 @@ for calls in string.gmatch(all_args[1], '%d+') do
     for i = 1, common do
       ARGV[own + i] = all_args[#all_args - common + i]
     end
-    local done, reply = pcall(run)
+    local done, reply = pcall(answer)
     if not done then
-      reply = { 'raised', type(reply) == 'table' and reply.err or tostring(reply) }
+      reply = 'raised|' .. (type(reply) == 'table' and reply.err or tostring(reply))
     end
-    replies[call - 1] = table.concat(reply, '|')
+    replies[call - 1] = reply
   end
 end
 for stream, ids in pairs(gone_together) do

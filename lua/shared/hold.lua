@@ -27,11 +27,6 @@ local function check_hold(lane)
   return nil
 end
 
--- Whether this is the first call of its hold: the one that logs what `begin` did, unless it ends the round.
-local function is_first_call()
-  return ARGV[2] == '1'
-end
-
 -- Remembers the reply of this call, writes everything, and gives the reply.
 local function answer_hold(lane, reply)
   put(lane, 'seq', ARGV[2])

@@ -1,7 +1,7 @@
 -- How a round of a lane is logged, queued and ended: written once, used by every script that does it.
 
 -- Says that the lane is not what it was: who compares it with MySQL sees that MySQL is behind.
-local function renew_version(lane)
+local function raise_version(lane)
   put(lane, 'version', whole(count(lane, 'version') + 1))
 end
 
@@ -9,7 +9,6 @@ end
 -- the last may hold a `|`. Users stay apart, so that they are found even in an entry that cannot be read; where there
 -- are none, their fields are left out.
 local function log_row(lane, round, people, last_user, blocked_user, s, from, cur, upto, ahead, n, q, b, x, rt, why)
-  renew_version(lane)
   local f = lane.fields
   local state = f.product .. '|' .. f.channel .. '|' .. round .. '|' .. s .. '|' .. from .. '|' .. cur .. '|' .. upto
     .. '|' .. ahead .. '|' .. n .. '|' .. f.epoch .. '|' .. f.version .. '|' .. q .. '|' .. b .. '|' .. x .. '|' .. rt
@@ -29,8 +28,8 @@ local function counted(lane, field)
   return (text == '' or text == '0') and '0' or whole(count(lane, field))
 end
 
--- Logs the lane's current round as it now is, with the people settled by the same call.
-local function log_round(lane, people)
+-- Logs the lane's current round under the version that it has.
+local function log_as_it_is(lane, people)
   local f = lane.fields
   local counts = counted(lane, 'sent') .. ',' .. counted(lane, 'skipped') .. ',' .. counted(lane, 'failed') .. ','
     .. counted(lane, 'unknown')
@@ -38,15 +37,24 @@ local function log_round(lane, people)
     f.queued_at, f.started_at, f.ended_at, f.retry_of, f.reason)
 end
 
+-- Logs the lane's current round as it now is, with the people settled by the same call.
+local function log_round(lane, people)
+  raise_version(lane)
+  log_as_it_is(lane, people)
+end
+
 -- Logs a round that nobody has begun: it waits, or was overtaken or canceled while it waited.
 local function log_unbegun(lane, round, status, queued_at, ended_at, reason)
+  raise_version(lane)
   log_row(lane, round, '', '', '', status, '', '', '', '', '0,0,0,0', queued_at, '', ended_at, '', reason)
 end
 
--- Logs that a hold began, where its holder has not called yet to do so: before another round of the lane is logged.
+-- Logs what the first `begin` of a round did, unless its holder has called since or another round that waits has had it
+-- logged: under the version that it got then, so that none is used for it which a later state has too.
 local function log_begun(lane)
-  if lane.fields.token ~= '' and count(lane, 'seq') == 0 then
-    log_round(lane)
+  local f = lane.fields
+  if f.token ~= '' and count(lane, 'seq') == 0 and f.waiting == '' and f.cursor == f.from and is_sound(lane) then
+    log_as_it_is(lane)
   end
 end
 

@@ -45,6 +45,18 @@ impl State {
         self.say(Said::Product(product));
     }
 
+    /// Under the version that the lane has.
+    pub(crate) fn log_as_it_is(&mut self, lane: &Lane) {
+        self.say(Said::Round(lane.row, 0));
+    }
+
+    /// What the first `begin` of a round did, unless its holder has called since, or another round that waits has had it logged.
+    pub(crate) fn log_begun(&mut self, lane: &Lane) {
+        if lane.is_fresh_hold && lane.waiting == 0 && lane.row.cursor == lane.row.from {
+            self.log_as_it_is(lane);
+        }
+    }
+
     pub(crate) fn log_round(&mut self, lane: &mut Lane, people: Places) {
         lane.row.stamp.version += 1;
         self.say(Said::Round(lane.row, people));
@@ -131,9 +143,7 @@ impl State {
         let mut lane = self.redis.lane.unwrap_or(none);
         let open = lane.row.round != 0 && lane.row.status.is_open();
         if open && lane.row.started && protocol.keeps(Rule::Waiting) {
-            if lane.is_fresh_hold {
-                self.log_round(&mut lane, 0);
-            }
+            self.log_begun(&lane);
             if lane.waiting != 0 {
                 self.log_unbegun(&mut lane.clone(), lane.waiting, Status::Superseded);
                 lane.row.stamp.version += 1;

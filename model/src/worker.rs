@@ -65,9 +65,13 @@ impl State {
             return Some(());
         }
         self.tokens += 1;
+        let first = !lane.row.started;
+        if !first {
+            self.log_begun(&lane);
+            self.end_script();
+        }
         (lane.token, lane.lease, lane.stopping, lane.is_behind) = (self.tokens, true, false, false);
         lane.is_fresh_hold = true;
-        let first = !lane.row.started;
         if first {
             if lane.row.from != 0 && newest <= lane.row.from {
                 (lane.row.from, lane.row.cursor, lane.row.ahead) = (0, 0, 0);
@@ -80,13 +84,14 @@ impl State {
         if self.truth.span[at(lane.row.round)].1 != lane.row.upto {
             self.breaks(promise::UPTO);
         }
-        (lane.row.started, lane.row.status) = (true, Status::InProgress);
-        if first && product.stock {
-            // The first call of the hold logs it.
+        if first || lane.row.status != Status::InProgress {
+            (lane.row.started, lane.row.status) = (true, Status::InProgress);
             lane.row.stamp.version += 1;
-        } else {
-            self.log_round(&mut lane, 0);
-            self.end_script();
+            // Else the first call of the hold does.
+            if !first || !product.stock {
+                self.log_as_it_is(&lane);
+                self.end_script();
+            }
         }
         self.redis.lane = Some(lane);
         let row = lane.row;

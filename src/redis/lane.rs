@@ -38,7 +38,7 @@ pub struct LaneView {
     pub stamp: Stamp,
     /// The token of its present hold.
     pub token: Option<String>,
-    /// The holder has made no call yet: that the hold began is not logged.
+    /// The holder has made no call yet, and that the round began may not be logged.
     pub is_fresh_hold: bool,
     /// The consumer that holds it; `None` without a hold.
     pub owner: Option<String>,

@@ -47,8 +47,14 @@ pub(super) fn compare_product(product: ProductId, record: &Record, live: &Live, 
     vec![if view.round < row.round { finding } else { finding.mended_by(Mend::Relog(product)) }]
 }
 
-/// A lane in both stores.
-pub(super) fn compare_lane(lane: &LaneId, view: &LaneView, record: &Record, before: Option<Stamp>) -> Vec<Finding> {
+/// A lane in both stores; `may_be_unlogged` while what its hold began waits for the first call.
+pub(super) fn compare_lane(
+    lane: &LaneId,
+    view: &LaneView,
+    record: &Record,
+    before: Option<Stamp>,
+    may_be_unlogged: bool,
+) -> Vec<Finding> {
     let subject = Subject::Lane(lane.clone());
     let newest = record.stamps.get(&lane.channel).map(|stamps| stamps.newest).unwrap_or_default();
     let versions = || format!("Redis is at {}, MySQL at {}", version(view.stamp), version(newest));
@@ -67,8 +73,7 @@ pub(super) fn compare_lane(lane: &LaneId, view: &LaneView, record: &Record, befo
         })
         .collect();
     if view.stamp > newest {
-        // That a hold began is logged by its first call.
-        if !view.is_fresh_hold && before.is_none_or(|first| newest < first) {
+        if !may_be_unlogged && before.is_none_or(|first| newest < first) {
             findings.push(Finding::new(Kind::LaneUnrecorded, subject, versions()).mended_by(Mend::Relog(lane.product)));
         }
         return findings;

@@ -130,9 +130,12 @@ impl Verifier {
                 }
                 continue;
             };
-            seen.insert(Some(lane.channel.clone()), view.stamp);
+            // What a hold began is logged by its first call, perhaps after the log was looked at.
+            let may_be_unlogged = view.is_fresh_hold && view.lease_until_ms > live.now_ms.unsigned_abs();
+            let version = view.stamp.version.saturating_sub(u64::from(may_be_unlogged));
+            seen.insert(Some(lane.channel.clone()), Stamp { version, ..view.stamp });
             let before = before.and_then(|seen| seen.get(&Some(lane.channel.clone()))).copied();
-            findings.extend(compare_lane(lane, view, &record, before));
+            findings.extend(compare_lane(lane, view, &record, before, may_be_unlogged));
             findings.extend(self.needs(lane, view, &live, enabled.contains(&lane.channel)));
         }
         Ok(Look { findings, seen })

@@ -1,9 +1,16 @@
 //! Beside running rounds, and through the command line.
 
-use restock::{ids::Round, verify::Kind};
+use restock::{
+    ids::{ProductId, Round},
+    redis::{
+        jobs::Jobs,
+        scripts::{Begin, BeginReply, FirstLook, Places, random_hex},
+    },
+    verify::Kind,
+};
 use serde_json::Value;
 
-use super::shop::{Shop, until};
+use super::shop::{Shop, lane, null, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn running_rounds_give_no_findings() {
@@ -35,6 +42,30 @@ async fn running_rounds_give_no_findings() {
     let report = shop.verify().await;
     assert!(report.is_ok(), "{:#?}", report.findings);
     assert!(report.checked.people >= 7_500 && report.checked.rounds == 6, "{:?}", report.checked);
+}
+
+/// What a hold began is logged by its first call: until then MySQL is behind, and nothing is wrong.
+#[tokio::test]
+async fn a_hold_without_a_call_is_no_finding_and_one_whose_call_was_not_logged_is() {
+    let (shop, _flushing) = Shop::before_a_round().await;
+    let (redis, partition) = (&shop.stores.redis, shop.stores.partition_of(ProductId(42)));
+    let jobs = Jobs::new(redis.clone(), partition, null(), "tester".to_owned());
+    jobs.ensure_groups().await.expect("Redis answers");
+    let entry = jobs.take(Places::any(1)).await.expect("Redis answers").pop().expect("an entry");
+    let begin = Begin {
+        entry: &entry,
+        token: &random_hex(),
+        consumer: "tester",
+        claim_idle_ms: 60_000,
+        attempts_max: 1,
+        look: FirstLook::default(),
+        backlog_max: 100_000,
+    };
+    assert!(matches!(redis.begin(&begin).await, Ok(BeginReply::Go(_))));
+    let report = shop.verify().await;
+    assert!(report.is_ok(), "{:#?}", report.findings);
+    shop.redis_command(&format!("HSET {} seq 1", redis.keys().lane(partition, &lane(42)))).await;
+    shop.found(&[Kind::LaneUnrecorded]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,12 +3,12 @@
 use restock::{
     ids::{ProductId, Round},
     outcome::Outcome,
-    redis::scripts::{Advanced, Begun},
+    redis::scripts::Advanced,
     round::Status,
     sync::Lead,
 };
 
-use super::fixture::{PARTITION, Shop, advance, flush, keep, lane, settled};
+use super::fixture::{PARTITION, Shop, advance, flush, lane, settled};
 
 const ROUNDS: &str = "SELECT CONCAT_WS(' ', restock_round, status, sent_count)
     FROM product_notification_history ORDER BY restock_round";
@@ -20,8 +20,7 @@ fn keys(shop: &Shop) -> [String; 2] {
 }
 
 /// A second round is accepted behind the first and comes to MySQL; then Redis has forgotten it.
-async fn forget_a_waiting_round(shop: &Shop, begun: &mut Begun, lead: &mut Lead) {
-    keep(begun).await;
+async fn forget_a_waiting_round(shop: &Shop, lead: &mut Lead) {
     for key in keys(shop) {
         shop.redis_command(&format!("COPY {key} {key}:saved")).await;
     }
@@ -52,7 +51,7 @@ async fn a_forgotten_round_is_begun_after_the_round_before_it_has_ended() {
     shop.restock(7).await;
     let mut begun = shop.take().await;
     let mut lead = shop.lead().await;
-    forget_a_waiting_round(&shop, &mut begun, &mut lead).await;
+    forget_a_waiting_round(&shop, &mut lead).await;
 
     let line = shop.line(7).await;
     assert_eq!(advance(&mut begun, settled(&line, Outcome::Sent), true).await, Advanced::Completed);
@@ -69,7 +68,7 @@ async fn a_forgotten_round_waits_again_while_the_round_before_it_goes_on() {
     shop.restock(7).await;
     let mut begun = shop.take().await;
     let mut lead = shop.lead().await;
-    forget_a_waiting_round(&shop, &mut begun, &mut lead).await;
+    forget_a_waiting_round(&shop, &mut lead).await;
 
     let line = shop.line(7).await;
     assert_eq!(advance(&mut begun, settled(&line[..1], Outcome::Sent), false).await, Advanced::Go);

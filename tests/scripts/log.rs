@@ -5,11 +5,11 @@ use restock::{
     redis::{
         entry_id::EntryId,
         log_entry::LogEntry,
-        scripts::{Advance, Advanced, Enqueued, ReadFrom, Renew, Settlement},
+        scripts::{Advance, Advanced, Enqueued, ReadFrom, Reclaimed, Released, Renew, Settlement, Silence},
     },
 };
 
-use super::fixture::{Bench, P0, advance, advance_of, told, up_to};
+use super::fixture::{Bench, P0, advance, advance_of, lane, told, up_to};
 
 /// A log of five entries, and what was read of it.
 struct Log {
@@ -120,6 +120,43 @@ async fn a_round_that_waits_is_logged_after_the_one_that_has_begun() {
     let (bench, _begun) = Bench::held().await;
     assert_eq!(bench.enqueue(0).await, Enqueued::Queued(Round(2)));
     assert_eq!(rounds_logged(&bench).await, ["1 QUEUED", "1 IN_PROGRESS", "2 QUEUED"]);
+}
+
+#[tokio::test]
+async fn a_round_whose_holder_is_cut_off_before_it_called_is_logged_before_one_that_waits_behind_it() {
+    let (bench, _begun) = Bench::held().await;
+    let taken = bench.redis.reclaim(P0, &lane(), Silence::AtLeast(0), false).await.expect("it answers");
+    assert!(matches!(taken, Reclaimed::Taken(_)), "{taken:?}");
+    assert_eq!(bench.enqueue(0).await, Enqueued::Queued(Round(2)));
+    bench.take(60_000).await;
+    assert_eq!(rounds_logged(&bench).await, ["1 QUEUED", "1 IN_PROGRESS", "2 QUEUED"]);
+}
+
+#[tokio::test]
+async fn a_hold_that_is_handed_back_at_once_is_logged_and_the_next_one_says_nothing_new() {
+    let (bench, mut begun) = Bench::held().await;
+    assert_eq!(advance(&mut begun, up_to(told([1]))).await, Advanced::Go);
+    let cursor = begun.hold.cursor();
+    let nothing_more = Settlement { cursor, ..Settlement::default() };
+    assert_eq!(begun.hold.release(&nothing_more).await.expect("it answers"), Released::Queued);
+    let mut begun = bench.take(60_000).await;
+    assert_eq!(advance(&mut begun, nothing_more).await, Advanced::Go);
+    assert_eq!(rounds_logged(&bench).await, ["1 QUEUED", "1 IN_PROGRESS", "1 IN_PROGRESS"]);
+}
+
+/// What a hold began has the version that its begin gave it, whoever logs it: no later state has the same.
+#[tokio::test]
+async fn what_is_logged_late_has_a_version_of_its_own() {
+    let (bench, mut begun) = Bench::held().await;
+    let at_begin = bench.view().await.stamp;
+    assert_eq!(bench.enqueue(0).await, Enqueued::Queued(Round(2)));
+    let end = Advance { exhausted: true, ..advance_of(up_to(told([100]))) };
+    assert_eq!(begun.hold.advance(&end).call().await.expect("it answers"), Advanced::Completed);
+    let (_, entries) = bench.redis.read_log(P0, "0-0", 100).await.expect("it answers");
+    let states = entries.iter().filter_map(|entry| entry.fields.get("d")).map(|state| state.split('|').collect());
+    let versions: Vec<(String, String)> = states.map(|state: Vec<&str>| (state[2].into(), state[10].into())).collect();
+    let began = ("1".to_owned(), at_begin.version.to_string());
+    assert_eq!(versions.iter().filter(|(_, version)| *version == began.1).collect::<Vec<_>>(), [&began]);
 }
 
 #[tokio::test]

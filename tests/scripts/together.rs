@@ -2,13 +2,13 @@
 
 use futures_util::future::join_all;
 use restock::{
-    ids::{LaneId, ProductId, Round},
+    ids::{LaneId, Partition, ProductId, Round},
     redis::{
         RedisError,
-        jobs::Entry,
+        jobs::{Entry, Jobs},
         scripts::{
             Advance, Advanced, Begin, BeginReply, Begun, Enqueue, Enqueued, FirstLook, Hydrate, LaneRecord, Places,
-            random_hex,
+            Settlement, random_hex,
         },
     },
     round::{Stamp, Status},
@@ -21,18 +21,23 @@ const LANES: i64 = 100;
 
 /// A round for each product, and its entry.
 async fn queued(bench: &Bench) -> Vec<Entry> {
+    queued_in(bench, P0).await
+}
+
+async fn queued_in(bench: &Bench, partition: Partition) -> Vec<Entry> {
     for product in (1..=LANES).map(ProductId) {
         let record = LaneRecord { channel: webhook(), current: None, waiting: None, stamp: Stamp::default() };
         let (stock, round, paused, stamp, epoch) = (10, 0, false, Stamp::default(), 1);
-        let hydrate = Hydrate { partition: P0, product, stock, round, paused, stamp, epoch, lanes: vec![record] };
+        let hydrate = Hydrate { partition, product, stock, round, paused, stamp, epoch, lanes: vec![record] };
         bench.redis.hydrate(&hydrate).await.expect("Redis answers");
         let channels = &[webhook()];
         let (quantity, key, request, backlog_max) = (0, None, None, 1_000_000);
-        let enqueue = Enqueue { partition: P0, product, quantity, key, request, backlog_max, channels };
+        let enqueue = Enqueue { partition, product, quantity, key, request, backlog_max, channels };
         assert_eq!(bench.redis.enqueue(&enqueue).await.expect("Redis answers"), Enqueued::Queued(Round(1)));
     }
-    bench.jobs().ensure_groups().await.expect("Redis answers");
-    bench.jobs().take(Places::any(LANES.unsigned_abs())).await.expect("Redis answers")
+    let jobs = Jobs::new(bench.redis.clone(), partition, webhook(), "tester".to_owned());
+    jobs.ensure_groups().await.expect("Redis answers");
+    jobs.take(Places::any(LANES.unsigned_abs())).await.expect("Redis answers")
 }
 
 async fn begin(bench: &Bench, entry: &Entry) -> Result<BeginReply, RedisError> {
@@ -85,6 +90,55 @@ async fn each_of_many_lanes_gets_its_own_answer() {
         let n = lane.product.0;
         assert_eq!((view.cursor, view.counts.sent), (Some(place(n)), 1), "{lane}");
         assert_eq!(view.status == Status::Completed, n % 3 == 0, "{lane}");
+    }
+}
+
+/// What is around a lane is named once for all lanes of its partition and channel.
+#[tokio::test]
+async fn lanes_of_two_partitions_that_ask_in_turns_get_their_own_answers() {
+    let bench = Bench::open().await;
+    let (ours, others) = (queued_in(&bench, P0).await, queued_in(&bench, Partition(1)).await);
+    let entries: Vec<&Entry> = ours.iter().zip(&others).flat_map(|(our, other)| [our, other]).collect();
+    let begun = join_all(entries.iter().map(|entry| begin(&bench, entry))).await;
+    let mut begun: Vec<_> = begun.into_iter().map(taken).collect();
+    let advances = begun.iter_mut().zip(&entries).map(|(begun, entry)| {
+        let n = entry.lane.product.0;
+        assert_eq!(begun.upto, Some(place(n)), "{}", entry.lane);
+        let exhausted = n % 3 == i64::from(entry.partition.0);
+        let call = begun.hold.advance(&Advance { exhausted, ..advance_of(up_to(told([n]))) });
+        async move { (exhausted, call.call().await.expect("Redis answers")) }
+    });
+    for (exhausted, answer) in join_all(advances).await {
+        assert_eq!(answer, if exhausted { Advanced::Completed } else { Advanced::Go });
+    }
+    for (partition, entries) in [(P0, ours), (Partition(1), others)] {
+        let lanes: Vec<LaneId> = entries.into_iter().map(|entry| entry.lane).collect();
+        for (lane, view) in lanes.iter().zip(bench.redis.read_lanes(partition, &lanes).await.expect("Redis answers")) {
+            let (view, n) = (view.expect("the lane is there"), lane.product.0);
+            assert_eq!((view.cursor, view.counts.sent), (Some(place(n)), 1), "{lane} of {partition}");
+            assert_eq!(view.status == Status::Completed, n % 3 == i64::from(partition.0), "{lane} of {partition}");
+        }
+        let jobs = bench.redis.keys().jobs(partition, &webhook());
+        let left = (1..=LANES).filter(|n| n % 3 != i64::from(partition.0)).count();
+        assert!(bench.raw(&format!("XLEN {jobs}")).await.starts_with(&format!(":{left}\r\n")));
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_wrote_into_a_lane_as_its_answer_keeps_no_other_from_its_own() {
+    let bench = Bench::open().await;
+    let entries = queued(&bench).await;
+    let mut begun: Vec<_> =
+        join_all(entries.iter().map(|entry| begin(&bench, entry))).await.into_iter().map(taken).collect();
+    let key = bench.redis.keys().lane(P0, &entries[7].lane);
+    bench.raw(&format!("HSET {key} seq 1 reply [true]")).await;
+    let advances = begun.iter_mut().map(|begun| begun.hold.advance(&advance_of(Settlement::default())));
+    let calls: Vec<_> = advances.collect();
+    for (at, answer) in join_all(calls.iter().map(|call| call.call())).await.into_iter().enumerate() {
+        match answer {
+            Ok(answer) => assert!(at != 7 && answer == Advanced::Go, "{at}: {answer:?}"),
+            Err(error) => assert!(at == 7 && matches!(error, RedisError::Refused(_)), "{at}: {error}"),
+        }
     }
 }
 

@@ -34,10 +34,7 @@ impl State {
             self.workers[worker] = Worker::Idle;
             return Some(());
         };
-        let news = std::mem::take(&mut lane.is_fresh_hold)
-            || call.cursor != lane.row.cursor
-            || call.people != 0
-            || call.ahead != lane.row.ahead;
+        let news = call.cursor != lane.row.cursor || call.people != 0 || call.ahead != lane.row.ahead;
         (lane.row.cursor, lane.row.ahead) = (call.cursor, call.ahead);
         hold.cursor = call.cursor;
         let stays = match call.script {
@@ -51,6 +48,7 @@ impl State {
                 Answer::Over
             }
         };
+        lane.is_fresh_hold = false;
         self.redis.lane = Some(lane);
         self.outlive(protocol, hold.token);
         self.end_script();
@@ -84,6 +82,8 @@ impl State {
         lane.lease = true;
         if news {
             self.log_round(lane, call.people);
+        } else {
+            self.log_begun(lane);
         }
         if let Some(status) = stop {
             lane.stopping |= status == Status::SoldOut;
@@ -113,10 +113,9 @@ impl State {
         match self.held(protocol, &hold) {
             Some(mut lane) => {
                 lane.lease = true;
-                if std::mem::take(&mut lane.is_fresh_hold) {
-                    self.log_round(&mut lane, 0);
-                    self.end_script();
-                }
+                self.log_begun(&lane);
+                self.end_script();
+                lane.is_fresh_hold = false;
                 self.redis.lane = Some(lane);
                 self.outlive(protocol, hold.token);
             }

@@ -45,12 +45,13 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// Adds one; only the last of a call's own may have a `|`.
+    /// Adds one; only the last may have a `|`, and of what all calls have none.
     pub(super) fn push(&mut self, argument: impl Display) {
         match self.count {
             0 => self.text.reserve(USUAL_BYTES),
             _ => self.text.push(BETWEEN),
         }
+        debug_assert_eq!(self.text.matches(BETWEEN).count(), self.count, "an argument has a `|`: {}", self.text);
         self.count += 1;
         // A text takes what is written to it.
         let _ = write!(self.text, "{argument}");

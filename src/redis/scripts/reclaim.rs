@@ -11,7 +11,7 @@ use crate::{
 pub(super) static SCRIPT: LazyLock<Script> = LazyLock::new(|| {
     let source = include_str!("../../../lua/reclaim.lua");
     let replies = &["reclaimed", "alive", "waiting", "closed", "absent"];
-    Script::new("reclaim", source, Arity::exactly(5), Arity::exactly(3), replies)
+    Script::new("reclaim", source, Arity::exactly(6), Arity::exactly(3), replies)
 });
 
 /// The least silence of who was given an entry and began nothing, unless the caller says otherwise, in ms.
@@ -74,7 +74,14 @@ impl Redis {
         let reply = self
             .run(
                 &SCRIPT,
-                vec![k.lane, k.around.jobs.clone(), k.around.again.clone(), k.around.signal.clone(), call],
+                vec![
+                    k.lane,
+                    k.around.jobs.clone(),
+                    k.around.again.clone(),
+                    k.around.signal.clone(),
+                    call,
+                    k.around.log.clone(),
+                ],
                 args,
             )
             .await?;

@@ -1,7 +1,7 @@
 //! Calls of several lanes that come at the same time, made as one: a call costs Redis more than most of what a call does.
 //!
-//! While one is under way, the next gather; who comes alone waits for none but those who can ask at the same moment. Each is answered for itself, in the order
-//! in which they came. A failure of the call is a failure of each in it, and each may be made again.
+//! While one is under way, the next gather; who comes alone waits for none but those who can ask at the same moment. Each is answered for itself; those of
+//! one partition and channel are carried out in the order in which they came. A failure of the call is a failure of each in it, and each may be made again.
 
 use std::{
     fmt, mem,
@@ -34,7 +34,7 @@ struct Waiting {
     answer: oneshot::Sender<Result<Vec<String>, Error>>,
 }
 
-/// What one call of a script can carry: those of one hash tag, on a cluster, with these arguments of all.
+/// Calls of one script that can go as one: they have the same arguments but for their own and, on a cluster, the same hash tag.
 struct Queue {
     script: &'static str,
     tag: String,
