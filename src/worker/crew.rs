@@ -72,8 +72,11 @@ impl Crew {
     pub(super) async fn follow_settings(&mut self) -> Result<(), RedisError> {
         let mut settings = self.deps.settings.clone();
         let enabled = settings.borrow_and_update().channels.clone();
-        let mut complete = true;
-        self.follow(&enabled).await?;
+        // Redis answered a moment ago: it comes back.
+        let mut complete = match self.follow(&enabled).await {
+            Err(error) if error.is_unreachable() => false,
+            followed => followed.map(|()| true)?,
+        };
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),

@@ -29,7 +29,10 @@ mod window;
 use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
 
 use governor::{DefaultDirectRateLimiter, Quota};
-use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::{
+    sync::{Mutex, Semaphore, watch},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
 use self::{board::Board, crew::Crew, inquiry::Inquiries, retry::RetryBudget};
@@ -38,7 +41,7 @@ use crate::{
     ids::Channel,
     meter::Vitals,
     mysql::setting::Settings,
-    redis::{RedisError, scripts::random_hex, signal},
+    redis::{RETRY_PAUSE, RedisError, scripts::random_hex, signal},
     stores::Stores,
 };
 
@@ -140,10 +143,19 @@ impl Deps {
 /// Works lanes until `stop`; then finishes what is in flight, for as long as the drain lasts, and hands them back.
 ///
 /// # Errors
-/// When the readers' connections cannot be made at start.
+/// When Redis refuses what the readers need at start; that it does not answer is waited for.
 pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), RedisError> {
     let Worker { stores, settings, options, channels, senders, consumer, vitals } = worker;
-    let signals = signal::listen(&stores.redis, stores.settings.partitions).await?;
+    let signals = loop {
+        match signal::listen(&stores.redis, stores.settings.partitions).await {
+            // It answered a moment ago: it comes back.
+            Err(error) if error.is_unreachable() && !stop.is_cancelled() => {
+                tracing::warn!(%error, "cannot listen for stop signals yet");
+                sleep(RETRY_PAUSE).await;
+            }
+            listening => break listening?,
+        }
+    };
     let deps = Arc::new(Deps {
         retry: RetryBudget::new(&options),
         slots: Arc::new(Semaphore::new(options.lanes as usize)),
