@@ -50,11 +50,11 @@ local function may_start()
     and log_length(KEYS[3]) < tonumber(ARGV[9])
 end
 
-local function held()
+local function held(starts)
   local ahead = is_retrying(lane) and '' or lane.fields.ahead
   return { 'go', lane.fields.round, lane.fields.from, lane.fields[position(lane)], lane.fields.upto, ahead,
     lane.fields.tries, lane.fields.tried_at, lane.fields.retry_of, lane.fields.epoch, lane.fields.version,
-    may_start() and '1' or '', trace_of(lane) }
+    starts and '1' or '', trace_of(lane) }
 end
 
 if lane.fields.entry ~= ARGV[5] or not is_open(lane) or not is_sound(lane) then
@@ -63,7 +63,7 @@ if lane.fields.entry ~= ARGV[5] or not is_open(lane) or not is_sound(lane) then
   return { 'stale' }
 end
 if lane.fields.token == ARGV[1] then
-  return held()
+  return held(may_start())
 end
 local owned = lane.fields.token ~= ''
 if is_held(lane, now_ms) then
@@ -115,14 +115,15 @@ if first then
   put(lane, 'upto', ARGV[2])
   put(lane, 'started_at', now_us)
 end
+local starts = may_start()
 if first or lane.fields.status ~= 'IN_PROGRESS' or is_retrying(lane) then
   -- Who tells the FAILED again waits until MySQL has this round at this version: a round that waits raises it too.
   put(lane, 'status', 'IN_PROGRESS')
   raise_version(lane)
-  if not first or not may_start() then
+  if not first or not starts then
     log_as_it_is(lane)
   end
   -- Else the first call of this hold does: that most often carries the round's end, and MySQL is told of both at once.
 end
 save(lane)
-return held()
+return held(starts)

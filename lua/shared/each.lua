@@ -2,7 +2,7 @@
 --
 -- Invariant: each call is answered as if it had come alone, but that the log is as long as the first of them found it; what
 -- one of them raises is its own answer. A call of Redis costs more than most of what such a script does, so that those of
--- lanes that come together are made as one; and each KEYS and ARGV costs as much as a command does, so that there are few.
+-- lanes that come together are made as one; and each KEYS and ARGV is dear to the client, so that there are few.
 --
 -- The script stands above as `run`. Of its KEYS the first two, the lane and the product, are a call's own, and the others,
 -- `around` of them, those of its partition and channel. Its ARGV are `own` of a call's own, then those that all calls have.

@@ -138,8 +138,7 @@ pub(super) fn subject(entry: &LogEntry) -> Subject {
 
 /// The product that an entry names, as it stands there.
 pub(super) fn product_of(entry: &LogEntry) -> Option<&str> {
-    let packed = || entry.fields.get("d").and_then(|text| text.split('|').next());
-    entry.fields.get("p").or_else(packed)
+    Some(Fields::of(&entry.fields).text("p")).filter(|product| !product.is_empty())
 }
 
 fn counts(text: &str) -> Result<Counts, ParseError> {

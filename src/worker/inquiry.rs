@@ -93,7 +93,6 @@ struct Asker<Q, A> {
 
 impl<Q: Send + Sync + 'static, A: Send + 'static> Asker<Q, A> {
     async fn run(mut self) {
-        let mut is_crowded = false;
         loop {
             let mut asked = Vec::new();
             match timeout(IDLE_MAX, self.waiting.recv_many(&mut asked, BATCH_MAX)).await {
@@ -106,15 +105,12 @@ impl<Q: Send + Sync + 'static, A: Send + 'static> Asker<Q, A> {
                     }
                 }
             }
-            // Lanes that begin together ask together: those that can, do so first. Who is alone waits for nobody.
-            if is_crowded || asked.len() > 1 {
-                tokio::task::yield_now().await;
-            }
+            // Lanes that begin together ask together: those that can, do so first.
+            tokio::task::yield_now().await;
             while asked.len() < BATCH_MAX {
                 let Ok(more) = self.waiting.try_recv() else { break };
                 asked.push(more);
             }
-            is_crowded = asked.len() > 1;
             let begun = Instant::now();
             let (questions, replies): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
             match self.answer(&questions).await {

@@ -67,8 +67,7 @@ impl Hold {
     pub fn advance(&mut self, advance: &Advance) -> PendingAdvance {
         let settlement = &advance.settlement;
         let mut own = Arguments::default();
-        self.next_call().into_iter().chain(settlement.progress()).for_each(|argument| own.push(argument));
-        self.cursor = settlement.cursor;
+        self.next_settling_call(settlement).into_iter().for_each(|argument| own.push(argument));
         let own = own.with(advance.outstanding).with(u8::from(advance.exhausted)).with(settlement.people());
         let common = Arguments::default().with(advance.claim_idle_ms).with(advance.backlog_max);
         PendingAdvance { redis: self.redis.clone(), call: Joint { keys: self.keys.clone(), own, common } }

@@ -35,8 +35,10 @@ impl Redis {
     pub async fn cancel(&self, partition: Partition, lane: &LaneId, reason: &str) -> Result<Canceled, RedisError> {
         let k = self.keys().of_lane(partition, lane);
         let call = self.keys().call(partition, &call_name());
-        let around = [&k.around.log, &k.around.jobs, &k.around.again, &k.around.signal].map(Clone::clone);
-        let keys = [k.lane].into_iter().chain(around).chain([call, k.product]).collect();
+        let around = &k.around;
+        let keys = [&k.lane, &around.log, &around.jobs, &around.again, &around.signal, &call, &k.product]
+            .map(Clone::clone)
+            .to_vec();
         let reply = self.run(&SCRIPT, keys, vec![reason.to_owned()]).await?;
         Ok(match reply.verdict() {
             "canceled" => Canceled::Ended(reply.parse(1)?),

@@ -30,6 +30,7 @@ impl Hold {
     /// As any call.
     pub async fn finish(&mut self, finish: &Finish) -> Result<bool, RedisError> {
         let mut args = self.next_settling_call(&finish.settlement);
+        args.push(finish.settlement.people());
         args.extend([finish.status.to_string(), finish.reason.clone(), text(finish.blocked_user)]);
         let k = &self.keys;
         let keys = [&k.lane, &k.around.log, &k.around.jobs, &k.around.again].map(Clone::clone).to_vec();

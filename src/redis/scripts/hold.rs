@@ -40,11 +40,10 @@ impl Hold {
         [self.token.clone(), self.seq.to_string(), text(self.cursor)]
     }
 
-    /// As [`Hold::next_call`], with a settlement.
+    /// As [`Hold::next_call`], with a settlement but for its people.
     pub(super) fn next_settling_call(&mut self, settlement: &Settlement) -> Vec<String> {
         let mut args = self.next_call().to_vec();
         args.extend(settlement.progress());
-        args.push(settlement.people());
         self.cursor = settlement.cursor;
         args
     }
@@ -93,7 +92,7 @@ impl Settlement {
     }
 
     /// How far it goes: what comes before the people.
-    pub(super) fn progress(&self) -> [String; 9] {
+    fn progress(&self) -> [String; 9] {
         let counts = self.counts();
         [
             text(self.cursor),

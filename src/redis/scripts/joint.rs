@@ -1,5 +1,4 @@
-//! What one call of a script brings that several calls share: as few and as short texts as there can be, since each costs
-//! the client and Redis as much as a command does.
+//! What one call of a script brings that several calls share: as few texts as there can be, since each is dear to the client.
 
 use std::{
     fmt::{Display, Write},

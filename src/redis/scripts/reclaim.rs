@@ -71,20 +71,10 @@ impl Redis {
             Silence::AtLeast(ms) => Some(ms),
         };
         let args = vec![text(least_ms), UNBEGUN_IDLE_MS.to_string(), u8::from(dry_run).to_string()];
-        let reply = self
-            .run(
-                &SCRIPT,
-                vec![
-                    k.lane,
-                    k.around.jobs.clone(),
-                    k.around.again.clone(),
-                    k.around.signal.clone(),
-                    call,
-                    k.around.log.clone(),
-                ],
-                args,
-            )
-            .await?;
+        let around = &k.around;
+        let keys =
+            [&k.lane, &around.jobs, &around.again, &around.signal, &call, &around.log].map(Clone::clone).to_vec();
+        let reply = self.run(&SCRIPT, keys, args).await?;
         let silent = || {
             Ok::<_, RedisError>(Silent {
                 round: reply.parse(1)?,

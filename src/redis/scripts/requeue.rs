@@ -26,8 +26,8 @@ impl Redis {
     /// As any call; made twice it answers [`Requeued::Stale`].
     pub async fn requeue(&self, entry: &Entry) -> Result<Requeued, RedisError> {
         let k = self.keys().of_lane(entry.partition, &entry.lane);
-        let reply =
-            self.run(&SCRIPT, vec![k.lane, k.around.jobs.clone(), k.around.again.clone()], vec![entry.name()]).await?;
+        let keys = [&k.lane, &k.around.jobs, &k.around.again].map(Clone::clone).to_vec();
+        let reply = self.run(&SCRIPT, keys, vec![entry.name()]).await?;
         match reply.verdict() {
             "queued" => Ok(Requeued::Queued),
             "stale" => Ok(Requeued::Stale),

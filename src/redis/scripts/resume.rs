@@ -69,8 +69,10 @@ impl Redis {
         };
         let k = self.keys().of_lane(partition, lane);
         let call = self.keys().call(partition, &call_name());
-        let around = [&k.around.log, &k.around.jobs, &k.around.again, &k.around.products].map(Clone::clone);
-        let keys = [k.lane, k.product].into_iter().chain(around).chain([call]).collect();
+        let around = &k.around;
+        let keys = [&k.lane, &k.product, &around.log, &around.jobs, &around.again, &around.products, &call]
+            .map(Clone::clone)
+            .to_vec();
         let args = vec![
             u8::from(skip.is_some()).to_string(),
             text(skip.and_then(|skip| skip.cursor)),

@@ -5,10 +5,7 @@
 
 use std::{
     fmt, mem,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use fred::{
@@ -65,17 +62,9 @@ impl Queue {
     }
 }
 
-/// Where calls gather, for all users of one connection.
+/// Where calls gather, for all users of one connection. Nothing is under way where there is no queue.
 #[derive(Clone, Default)]
-pub(in crate::redis) struct Together(Arc<Gathering>);
-
-#[derive(Default)]
-struct Gathering {
-    /// Nothing is under way where there is no queue.
-    queues: Mutex<Vec<Queue>>,
-    /// Whether the last call that was answered was several, who are about to ask again.
-    is_crowded: AtomicBool,
-}
+pub(in crate::redis) struct Together(Arc<Mutex<Vec<Queue>>>);
 
 impl fmt::Debug for Together {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,7 +75,7 @@ impl fmt::Debug for Together {
 impl Together {
     /// Adds a call; true when nobody makes the calls of this queue yet.
     fn push(&self, script: &'static str, tag: &str, common: &Arguments, waiting: Waiting) -> bool {
-        let mut queues = self.0.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(queue) = queues.iter_mut().find(|queue| queue.is_of(script, tag, common)) {
             queue.waiting.push(waiting);
             return false;
@@ -97,7 +86,7 @@ impl Together {
 
     /// The next calls to make as one; the queue ends when there are none.
     fn take(&self, script: &'static str, tag: &str, common: &Arguments) -> Vec<Waiting> {
-        let mut queues = self.0.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(at) = queues.iter().position(|queue| queue.is_of(script, tag, common)) else { return Vec::new() };
         let taken = queues[at].take();
         if taken.is_empty() {
@@ -136,17 +125,14 @@ fn tag(key: &str) -> &str {
 /// Makes calls until none waits.
 async fn make_all(redis: Redis, script: &'static Script, shape: Shape, tag: String, common: Arguments) {
     loop {
-        // Lanes that were answered together are about to ask together: those that can, do so first. Who is alone waits for nobody.
-        if redis.together.0.is_crowded.load(Ordering::Relaxed) {
-            tokio::task::yield_now().await;
-        }
+        // Lanes that were answered together are about to ask together: those that can, do so first.
+        tokio::task::yield_now().await;
         let calls = redis.together.take(script.name, &tag, &common);
         if calls.is_empty() {
             return;
         }
         let (keys, args, answers) = one_of(shape, calls, &common);
         let replies: Result<Vec<String>, Error> = redis.eval(script, keys, args).await;
-        redis.together.0.is_crowded.store(answers.len() > 1, Ordering::Relaxed);
         // Whoever asked may have gone away.
         match replies {
             Ok(replies) => {
