@@ -47,10 +47,6 @@ local refusal = check_hold(lane)
 if refusal then
   return refusal
 end
-local stock = redis.call('HGET', KEYS[2], 'stock')
-if not stock then
-  return { 'lost' }
-end
 
 local now_us, now_ms = now()
 local people = ARGV[15]
@@ -64,6 +60,10 @@ if ARGV[14] == '1' then
   return answer_hold(lane, { 'completed' })
 end
 
+local stock = redis.call('HGET', KEYS[2], 'stock')
+if not stock then
+  return { 'lost' }
+end
 local stop = lane.fields.stopping
 if lane.fields.cancel ~= '' then
   stop = 'canceled'

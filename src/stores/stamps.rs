@@ -36,7 +36,7 @@ pub async fn lane_stamps(
     let mut query = QueryBuilder::new(
         "SELECT product_id, channel, epoch, MAX(version), MAX(restock_round),
            MAX(CASE WHEN status = 'QUEUED' AND started_at IS NULL THEN restock_round END)
-         FROM product_notification_history WHERE product_id IN (",
+         FROM product_notification_history FORCE INDEX (PRIMARY) WHERE product_id IN (",
     );
     push_filled(&mut query, products, |product| product.0);
     query.push(") GROUP BY product_id, channel, epoch");

@@ -9,7 +9,10 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
 
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId},
@@ -25,8 +28,10 @@ use crate::{
 
 /// Products read at once.
 const PAGE_PRODUCTS: u32 = 500;
-/// The rest after a page.
-const PAGE_REST: Duration = Duration::from_secs(1);
+/// The rest after a page: so many times as long as it took, that looking takes a thirtieth of the time; within bounds.
+const PAGE_REST: u32 = 30;
+const PAGE_REST_MIN: Duration = Duration::from_secs(1);
+const PAGE_REST_MAX: Duration = Duration::from_secs(10);
 /// Products checked at the same time; each takes a connection to MySQL.
 const CHECKS_AT_ONCE: usize = 4;
 
@@ -56,6 +61,7 @@ pub(super) async fn step(
     for status in [Status::Queued, Status::InProgress] {
         let mut after = ProductId(0);
         loop {
+            let begun = Instant::now();
             let products = answered(open_products(stores, partition, status, after)).await?;
             let Some(last) = products.last() else { break };
             after = *last;
@@ -66,7 +72,9 @@ pub(super) async fn step(
                 break;
             }
             if let Some(alarm) = resting
-                && timeout(PAGE_REST, alarm.notified()).await.is_ok()
+                && timeout((begun.elapsed() * PAGE_REST).clamp(PAGE_REST_MIN, PAGE_REST_MAX), alarm.notified())
+                    .await
+                    .is_ok()
             {
                 return Ok(None);
             }

@@ -5,8 +5,9 @@ use restock::{
     redis::{
         entry_id::EntryId,
         log_entry::LogEntry,
-        scripts::{Advance, Advanced, Enqueued, ReadFrom, Reclaimed, Released, Renew, Settlement, Silence},
+        scripts::{Advance, Advanced, Enqueued, Finish, ReadFrom, Reclaimed, Released, Renew, Settlement, Silence},
     },
+    round::Status,
 };
 
 use super::fixture::{Bench, P0, advance, advance_of, lane, told, up_to};
@@ -142,6 +143,22 @@ async fn a_hold_that_is_handed_back_at_once_is_logged_and_the_next_one_says_noth
     let mut begun = bench.take(60_000).await;
     assert_eq!(advance(&mut begun, nothing_more).await, Advanced::Go);
     assert_eq!(rounds_logged(&bench).await, ["1 QUEUED", "1 IN_PROGRESS", "1 IN_PROGRESS"]);
+}
+
+/// Either states the round anew, so that what was begun needs no entry of its own.
+#[tokio::test]
+async fn a_hold_whose_first_call_gives_the_lane_away_says_once_what_became_of_it() {
+    let (bench, mut begun) = Bench::held().await;
+    assert_eq!(begun.hold.release(&Settlement::default()).await.expect("it answers"), Released::Queued);
+    assert!(!bench.view().await.is_fresh_hold);
+    assert_eq!(rounds_logged(&bench).await, ["1 QUEUED", "1 IN_PROGRESS"]);
+
+    let (bench, mut begun) = Bench::held().await;
+    let (settlement, reason) = (Settlement::default(), "refused".to_owned());
+    let end = Finish { settlement, status: Status::CanceledByError, reason, blocked_user: None };
+    assert!(begun.hold.finish(&end).await.expect("it answers"));
+    assert!(!bench.view().await.is_fresh_hold);
+    assert_eq!(rounds_logged(&bench).await, ["1 QUEUED", "1 CANCELED_BY_ERROR"]);
 }
 
 /// What a hold began has the version that its begin gave it, whoever logs it: no later state has the same.
