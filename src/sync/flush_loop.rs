@@ -17,8 +17,9 @@ use super::{
 };
 use crate::{ids::Partition, meter::Pulse, redis::Redis, stores::StoreError};
 
-/// With so many entries in the log the pause ends; else it ends with the interval. So what is left for the end is little
-/// where much is done, and where little is done a round that begins and ends is written once.
+/// With so many entries in the log the pause ends, and with fewer as soon as no more come; else it ends with the interval.
+/// So what is left for the end is little where much is done, and where little is done a round that begins and ends is
+/// written once.
 const MUCH_ENTRIES: u64 = 40;
 /// How often the log is looked at in a pause, at its equal parts; one part is the shortest pause.
 const LOOKS: u32 = 5;
@@ -74,13 +75,14 @@ pub(super) async fn flush_loop(
     }
 }
 
-/// Waits for the interval, or until there is much in the log, or Redis does not answer: the flush that follows tells.
+/// Waits for the interval, or until there is much in the log, or something and no more comes, or Redis does not answer: the
+/// flush that follows tells.
 async fn pause(redis: &Redis, partition: Partition, interval: Duration) {
-    let begun = Instant::now();
+    let (begun, mut before) = (Instant::now(), 0);
     for part in 1..LOOKS {
         sleep_until(begun + interval * part / LOOKS).await;
         match redis.log_length(partition).await {
-            Ok(entries) if entries < MUCH_ENTRIES => {}
+            Ok(entries) if entries < MUCH_ENTRIES && (entries == 0 || entries > before) => before = entries,
             Ok(_) | Err(_) => return,
         }
     }

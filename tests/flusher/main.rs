@@ -7,6 +7,7 @@ mod fixture;
 mod lost;
 mod outbox;
 mod overtaken;
+mod pauses;
 mod poison;
 mod process;
 #[path = "../support/proxy.rs"]

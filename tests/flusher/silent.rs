@@ -17,8 +17,9 @@ use super::{
 
 /// MySQL waits for a word of its leader for 15 s.
 const REPLACED_WITHIN: Duration = Duration::from_secs(45);
-const ROUND: &str = "SELECT CAST(restock_round AS CHAR) FROM product";
-const LEADER: &str = "SELECT IFNULL(CAST(IS_USED_LOCK(CONCAT('restock-flush-',
+pub(crate) const ROUND: &str = "SELECT CAST(restock_round AS CHAR) FROM product";
+/// Who leads its partition.
+pub(crate) const LEADER: &str = "SELECT IFNULL(CAST(IS_USED_LOCK(CONCAT('restock-flush-',
         LEFT(SHA2(CONCAT(DATABASE(), '/', value, '/0'), 256), 32))) AS CHAR), 'nobody')
     FROM setting WHERE name = 'namespace'";
 
