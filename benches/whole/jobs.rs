@@ -18,6 +18,8 @@ use crate::{
 const IN_FLIGHT: usize = 64;
 /// Lanes of a worker: as many as suit small rounds, and as many as it has by default.
 pub(crate) const LANES: [u32; 2] = [256, 64];
+/// How often it is looked whether all is done: a look takes eight commands of the Redis that is measured.
+const LOOK: Duration = Duration::from_millis(20);
 /// Nothing here takes so long.
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -101,7 +103,7 @@ pub(crate) async fn work(shop: &Shop, jobs: u64, lanes: u32) -> anyhow::Result<W
     let worker = shop.worker(&["--lanes", &lanes.to_string()])?;
     let watch = shop.watch(&[&worker, &flusher]);
     while unread(shop, &mut wire).await? > 0 {
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(LOOK).await;
     }
     flushed(shop, &mut wire).await?;
     let end_us = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros() as i64;
@@ -140,6 +142,6 @@ pub(crate) async fn flushed(shop: &Shop, wire: &mut Wire) -> anyhow::Result<()> 
             return Ok(());
         }
         ensure!(Instant::now() < deadline, "{left} entries are not flushed");
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(LOOK).await;
     }
 }

@@ -29,6 +29,13 @@ pub(super) struct Live {
     now_ms: i64,
 }
 
+impl Live {
+    /// How long ago the lease of a lane ran out, ms; negative while it runs.
+    fn lapsed_ms(&self, view: &LaneView) -> i64 {
+        self.now_ms - i64::try_from(view.lease_until_ms).unwrap_or(i64::MAX)
+    }
+}
+
 /// How new Redis was when it was looked at first; no channel for the product itself.
 pub(super) type Seen = BTreeMap<Option<Channel>, Stamp>;
 
@@ -130,8 +137,9 @@ impl Verifier {
                 }
                 continue;
             };
-            // What a hold began is logged by its first call, perhaps after the log was looked at.
-            let may_be_unlogged = view.is_fresh_hold && view.lease_until_ms > live.now_ms.unsigned_abs();
+            // What a hold began is logged by its first call, perhaps after the log was looked at; where that never comes,
+            // by whoever takes the lane over.
+            let may_be_unlogged = view.is_fresh_hold && !self.is_stuck(view, &live);
             let version = view.stamp.version.saturating_sub(u64::from(may_be_unlogged));
             seen.insert(Some(lane.channel.clone()), Stamp { version, ..view.stamp });
             let before = before.and_then(|seen| seen.get(&Some(lane.channel.clone()))).copied();
@@ -165,6 +173,11 @@ impl Verifier {
         Ok(Live { product, product_error, lanes, with_entry, unreadable, now_ms })
     }
 
+    /// Whether its holder fell silent, and somebody should have taken it over by now.
+    fn is_stuck(&self, view: &LaneView, live: &Live) -> bool {
+        view.token.is_some() && u64::try_from(live.lapsed_ms(view)).is_ok_and(|ms| ms > self.patience.lease_ms)
+    }
+
     /// What a lane needs to go on.
     fn needs(&self, lane: &LaneId, view: &LaneView, live: &Live, is_enabled: bool) -> Vec<Finding> {
         let mut findings = Vec::new();
@@ -187,11 +200,10 @@ impl Verifier {
             let detail = format!("round {} is {}, and no entry stands for it: {entry}", view.round, view.status);
             wrong(Kind::LaneWithoutEntry, detail, Some(Mend::Check(product)));
         }
-        let lapsed_ms = live.now_ms - i64::try_from(view.lease_until_ms).unwrap_or(i64::MAX);
-        if open && view.token.is_some() && u64::try_from(lapsed_ms).is_ok_and(|ms| ms > self.patience.lease_ms) {
+        if open && self.is_stuck(view, live) {
             let owner = view.owner.as_deref().unwrap_or("nobody");
-            let detail =
-                format!("the lease of {owner} ran out {} s ago and nobody took the lane over", lapsed_ms / 1000);
+            let seconds = live.lapsed_ms(view) / 1000;
+            let detail = format!("the lease of {owner} ran out {seconds} s ago and nobody took the lane over");
             wrong(Kind::LaneStuck, detail, None);
         }
         findings

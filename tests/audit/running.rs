@@ -47,7 +47,7 @@ async fn running_rounds_give_no_findings() {
 /// What a hold began is logged by its first call: until then MySQL is behind, and nothing is wrong.
 #[tokio::test]
 async fn a_hold_without_a_call_is_no_finding_and_one_whose_call_was_not_logged_is() {
-    let (shop, _flushing) = Shop::before_a_round().await;
+    let (mut shop, _flushing) = Shop::before_a_round().await;
     let (redis, partition) = (&shop.stores.redis, shop.stores.partition_of(ProductId(42)));
     let jobs = Jobs::new(redis.clone(), partition, null(), "tester".to_owned());
     jobs.ensure_groups().await.expect("Redis answers");
@@ -64,7 +64,17 @@ async fn a_hold_without_a_call_is_no_finding_and_one_whose_call_was_not_logged_i
     assert!(matches!(redis.begin(&begin).await, Ok(BeginReply::Go(_))));
     let report = shop.verify().await;
     assert!(report.is_ok(), "{:#?}", report.findings);
-    shop.redis_command(&format!("HSET {} seq 1", redis.keys().lane(partition, &lane(42)))).await;
+    // Nor is anything wrong while another worker is about to take over; when nobody does, it is.
+    let key = redis.keys().lane(partition, &lane(42));
+    let now_ms = redis.now_ms(partition).await.expect("Redis answers");
+    shop.patience.lease_ms = 30_000;
+    shop.redis_command(&format!("HSET {key} lease_until {}", now_ms - 1_000)).await;
+    shop.found(&[]).await;
+    shop.redis_command(&format!("HSET {key} lease_until {}", now_ms - 31_000)).await;
+    shop.found(&[Kind::LaneStuck, Kind::LaneUnrecorded]).await;
+    shop.redis_command(&format!("HSET {key} lease_until {}", now_ms + 60_000)).await;
+    shop.found(&[]).await;
+    shop.redis_command(&format!("HSET {key} seq 1")).await;
     shop.found(&[Kind::LaneUnrecorded]).await;
 }
 
