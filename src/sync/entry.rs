@@ -1,12 +1,10 @@
 //! What one entry of the log says.
 
-use std::str::FromStr;
-
-use super::batch::Person;
+use super::{batch::Person, fields::Fields};
 use crate::{
     ids::{Channel, LaneId, ParseError, ProductId, Round},
     outcome::{self, Settled},
-    redis::log_entry::{LogEntry, LogFields},
+    redis::log_entry::LogEntry,
     round::{Counts, RoundState, Stamp, decode_places},
 };
 
@@ -148,58 +146,14 @@ fn counts(text: &str) -> Result<Counts, ParseError> {
     Ok(Counts { sent, skipped, failed, unknown })
 }
 
-/// The fields of a round that the scripts log as one, in their order; see `lua/shared/round.lua`.
-const PACKED: [&str; 16] =
-    ["p", "c", "r", "s", "from", "cur", "upto", "ahead", "n", "e", "v", "q", "b", "x", "rt", "why"];
-/// Of those, the first that was among them in the state that release 0.1.0 left behind.
-const PACKED_BEFORE: usize = 3;
-
-/// The fields of an entry; of a round also one by one, as in `log_dead`.
-struct Fields<'a> {
-    apart: &'a LogFields,
-    packed: Vec<&'a str>,
-    names: &'static [&'static str],
-}
-
-impl<'a> Fields<'a> {
-    fn of(apart: &'a LogFields) -> Self {
-        let names = if apart.get("p").is_some() { &PACKED[PACKED_BEFORE..] } else { &PACKED };
-        let packed = apart.get("d").map(|text| text.splitn(names.len(), '|').collect());
-        Self { apart, packed: packed.unwrap_or_default(), names }
-    }
-
-    /// Whether what is packed has all its fields, if anything is.
-    fn is_whole(&self) -> bool {
-        self.packed.is_empty() || self.packed.len() == self.names.len()
-    }
-
-    fn text(&self, name: &str) -> &'a str {
-        let packed = self.names.iter().position(|packed| *packed == name).and_then(|at| self.packed.get(at));
-        packed.copied().unwrap_or_else(|| self.apart.get(name).unwrap_or_default())
-    }
-
-    /// An empty field is none.
-    fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, ParseError> {
-        match self.text(name) {
-            "" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| ParseError::new("field of the log", text, "see lua/shared")),
-        }
-    }
-
-    fn need<T: FromStr>(&self, name: &str) -> Result<T, ParseError> {
-        self.get(name)?.ok_or_else(|| ParseError::new("field of the log", name, "it is never empty"))
-    }
-
-    fn stamp(&self) -> Result<Stamp, ParseError> {
-        Ok(Stamp { epoch: self.need("e")?, version: self.need("v")? })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{
+        super::fields::{PACKED, PACKED_BEFORE},
+        *,
+    };
 
     fn entry(fields: &[(&str, &str)]) -> LogEntry {
         let fields = fields.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();

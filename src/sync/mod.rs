@@ -20,6 +20,7 @@ mod evict;
 mod examine;
 mod failures;
 mod fence;
+mod fields;
 mod flush;
 mod flush_loop;
 mod follow_up;
