@@ -1,6 +1,10 @@
 //! What a MySQL that was set back must learn again, it learns before its position moves on.
 
-use restock::{outcome::Outcome, redis::scripts::Advanced, sync::Relayed};
+use restock::{
+    outcome::Outcome,
+    redis::scripts::Advanced,
+    sync::{Flushed, Relayed},
+};
 
 use super::fixture::{PARTITION, Shop, advance, flush, settled};
 
@@ -28,6 +32,23 @@ async fn set_back(shop: &Shop) {
          UPDATE flush_position SET last_entry = '1-1'",
     )
     .await;
+}
+
+/// As when the second batch of a leader that has lost its lock is committed, and deleted, after the next one read the position.
+#[tokio::test]
+async fn a_position_that_somebody_moved_meanwhile_is_no_mysql_that_was_set_back() {
+    let shop = Shop::open().await;
+    with_ended_rounds(&shop, &[7]).await;
+    shop.restock(7).await;
+    shop.execute("INSERT INTO restock_request (product_id, quantity) VALUES (7, 1)").await;
+    let mut late = shop.lead().await;
+    let (_, entries) = shop.stores.redis.read_log(PARTITION, "0-0", 100).await.unwrap();
+    let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
+    shop.execute(&format!("UPDATE flush_position SET last_entry = '{}'", ids.last().unwrap())).await;
+    shop.redis_command(&format!("XDEL {} {}", shop.log_key(), ids.join(" "))).await;
+    assert_eq!(late.flush().await.unwrap(), Flushed::Deposed);
+    let held = "SELECT CAST(held_upto_request AS CHAR) FROM flush_position";
+    assert_eq!(shop.rows(held).await, ["0"], "no request waits for a repair");
 }
 
 #[tokio::test]
