@@ -18,8 +18,8 @@ use super::{
 use crate::{ids::Partition, meter::Pulse, redis::Redis, stores::StoreError};
 
 /// With so many entries in the log the pause ends, and with fewer as soon as no more come; else it ends with the interval.
-/// So what is left for the end is little where much is done, and where little is done a round that begins and ends is
-/// written once.
+/// So what is left for the end is little where much is done, and where little is done a round that begins and ends between
+/// two looks is written once.
 const MUCH_ENTRIES: u64 = 40;
 /// How often the log is looked at in a pause, at its equal parts; one part is the shortest pause.
 const LOOKS: u32 = 5;
@@ -48,7 +48,7 @@ pub(super) async fn flush_loop(
                 failures.went_well();
                 pulse.beat();
                 ready.notify_one();
-                if matches!(flushed, Flushed::Applied { more: true, .. }) {
+                if stopping || matches!(flushed, Flushed::Applied { more: true, .. }) {
                     continue;
                 }
                 None

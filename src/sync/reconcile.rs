@@ -91,7 +91,7 @@ async fn open_products(
     after: ProductId,
 ) -> sqlx::Result<Vec<ProductId>> {
     let ids: Vec<i64> = sqlx::query_scalar(
-        "SELECT DISTINCT product_id FROM product_notification_history
+        "SELECT DISTINCT product_id FROM product_notification_history FORCE INDEX (standing)
          WHERE status = ? AND ended_at IS NULL AND product_id > ? AND MOD(product_id, ?) = ? ORDER BY product_id LIMIT ?",
     )
     .bind(status.as_str())

@@ -29,6 +29,8 @@ use crate::{
 const ELECT_EVERY: Duration = Duration::from_secs(1);
 /// How often Redis is compared with MySQL.
 const RECONCILE_EVERY: Duration = Duration::from_secs(10);
+/// The most pages of idle products that are looked at then: where many rounds wait, a comparison takes minutes.
+const EVICTIONS_MAX: usize = 25;
 /// A store that takes longer to answer while the flusher stops is not waited for.
 const ANSWER_MAX: Duration = Duration::from_millis(750);
 /// How often they are asked then.
@@ -188,7 +190,11 @@ async fn upkeep(
     if done.checked > 0 {
         tracing::info!(%partition, checked = done.checked, "repaired Redis from MySQL");
     }
-    eviction.step(stores).await?;
+    for _ in 0..EVICTIONS_MAX {
+        if eviction.step(stores).await? == 0 {
+            break;
+        }
+    }
     Ok(true)
 }
 

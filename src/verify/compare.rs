@@ -47,13 +47,13 @@ pub(super) fn compare_product(product: ProductId, record: &Record, live: &Live, 
     vec![if view.round < row.round { finding } else { finding.mended_by(Mend::Relog(product)) }]
 }
 
-/// A lane in both stores; `may_be_unlogged` while what its hold began waits for the first call.
+/// A lane in both stores; `logged` is how new it is without what its hold began, while that waits for the first call.
 pub(super) fn compare_lane(
     lane: &LaneId,
     view: &LaneView,
     record: &Record,
     before: Option<Stamp>,
-    may_be_unlogged: bool,
+    logged: Stamp,
 ) -> Vec<Finding> {
     let subject = Subject::Lane(lane.clone());
     let newest = record.stamps.get(&lane.channel).map(|stamps| stamps.newest).unwrap_or_default();
@@ -73,7 +73,7 @@ pub(super) fn compare_lane(
         })
         .collect();
     if view.stamp > newest {
-        if !may_be_unlogged && before.is_none_or(|first| newest < first) {
+        if logged > newest && before.is_none_or(|first| newest < first) {
             findings.push(Finding::new(Kind::LaneUnrecorded, subject, versions()).mended_by(Mend::Relog(lane.product)));
         }
         return findings;

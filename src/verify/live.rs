@@ -141,9 +141,10 @@ impl Verifier {
             // by whoever takes the lane over.
             let may_be_unlogged = view.is_fresh_hold && !self.is_stuck(view, &live);
             let version = view.stamp.version.saturating_sub(u64::from(may_be_unlogged));
-            seen.insert(Some(lane.channel.clone()), Stamp { version, ..view.stamp });
+            let logged = Stamp { version, ..view.stamp };
+            seen.insert(Some(lane.channel.clone()), logged);
             let before = before.and_then(|seen| seen.get(&Some(lane.channel.clone()))).copied();
-            findings.extend(compare_lane(lane, view, &record, before, may_be_unlogged));
+            findings.extend(compare_lane(lane, view, &record, before, logged));
             findings.extend(self.needs(lane, view, &live, enabled.contains(&lane.channel)));
         }
         Ok(Look { findings, seen })

@@ -74,6 +74,11 @@ async fn a_hold_without_a_call_is_no_finding_and_one_whose_call_was_not_logged_i
     shop.found(&[Kind::LaneStuck, Kind::LaneUnrecorded]).await;
     shop.redis_command(&format!("HSET {key} lease_until {}", now_ms + 60_000)).await;
     shop.found(&[]).await;
+    // A change before it is missing, too.
+    shop.redis_command(&format!("HSET {key} version 3")).await;
+    shop.found(&[Kind::LaneUnrecorded]).await;
+    shop.redis_command(&format!("HSET {key} version 2")).await;
+    shop.found(&[]).await;
     shop.redis_command(&format!("HSET {key} seq 1")).await;
     shop.found(&[Kind::LaneUnrecorded]).await;
 }

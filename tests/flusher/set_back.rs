@@ -34,7 +34,8 @@ async fn set_back(shop: &Shop) {
     .await;
 }
 
-/// As when the second batch of a leader that has lost its lock is committed, and deleted, after the next one read the position.
+/// As when the second batch of a leader that has lost its lock is committed, and deleted, after the next one read the position
+/// and before it looks whether that still stands.
 #[tokio::test]
 async fn a_position_that_somebody_moved_meanwhile_is_no_mysql_that_was_set_back() {
     let shop = Shop::open().await;

@@ -25,6 +25,20 @@ async fn tell(bench: &Bench, field: &str) {
 }
 
 #[tokio::test]
+async fn without_its_product_a_lane_can_end_and_cannot_go_on() {
+    let (bench, mut begun) = Bench::held().await;
+    bench.raw(&format!("DEL {}", bench.redis.keys().product(P0, PRODUCT))).await;
+    let before = bench.view().await;
+    assert_eq!(advance(&mut begun, up_to(told([1]))).await, Advanced::Lost);
+    assert_eq!(bench.view().await, before, "nothing was written");
+
+    let (bench, mut begun) = Bench::held().await;
+    bench.raw(&format!("DEL {}", bench.redis.keys().product(P0, PRODUCT))).await;
+    let end = Advance { exhausted: true, ..advance_of(up_to(told([100]))) };
+    assert_eq!(begun.hold.advance(&end).call().await.expect("Redis answers"), Advanced::Completed);
+}
+
+#[tokio::test]
 async fn a_lane_that_cannot_be_read_is_nobodys_and_is_not_logged() {
     for (field, value) in
         [("status", "GARBAGE"), ("last_user", "GARBAGE"), ("upto", "later"), ("round", "-1"), ("ahead", "x")]
