@@ -28,8 +28,8 @@ use crate::{
 
 /// Products read at once.
 const PAGE_PRODUCTS: u32 = 500;
-/// The rest after a page: so many times as long as it took, that looking takes a thirtieth of the time; within bounds.
-const PAGE_REST: u32 = 30;
+/// The rest after a page is so many times as long as it took, within bounds.
+const PAGE_REST_TIMES: u32 = 30;
 const PAGE_REST_MIN: Duration = Duration::from_secs(1);
 const PAGE_REST_MAX: Duration = Duration::from_secs(10);
 /// Products checked at the same time; each takes a connection to MySQL.
@@ -71,10 +71,9 @@ pub(super) async fn step(
             if products.len() < PAGE_PRODUCTS as usize {
                 break;
             }
+            let rest = (begun.elapsed() * PAGE_REST_TIMES).clamp(PAGE_REST_MIN, PAGE_REST_MAX);
             if let Some(alarm) = resting
-                && timeout((begun.elapsed() * PAGE_REST).clamp(PAGE_REST_MIN, PAGE_REST_MAX), alarm.notified())
-                    .await
-                    .is_ok()
+                && timeout(rest, alarm.notified()).await.is_ok()
             {
                 return Ok(None);
             }

@@ -68,7 +68,7 @@ impl Crew {
     /// Serves the enabled channels until the stop.
     ///
     /// # Errors
-    /// When Redis cannot be used at the start; later that is waited out.
+    /// When Redis refuses what is asked of it at the start; that it does not answer, and all that comes later, is waited out.
     pub(super) async fn follow_settings(&mut self) -> Result<(), RedisError> {
         let mut settings = self.deps.settings.clone();
         let enabled = settings.borrow_and_update().channels.clone();

@@ -17,9 +17,10 @@ use super::{
 
 /// MySQL waits for a word of its leader for 15 s.
 const REPLACED_WITHIN: Duration = Duration::from_secs(45);
+/// Where nobody led before.
+const LED_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) const ROUND: &str = "SELECT CAST(restock_round AS CHAR) FROM product";
-/// Who leads its partition.
-pub(crate) const LEADER: &str = "SELECT IFNULL(CAST(IS_USED_LOCK(CONCAT('restock-flush-',
+const LEADER: &str = "SELECT IFNULL(CAST(IS_USED_LOCK(CONCAT('restock-flush-',
         LEFT(SHA2(CONCAT(DATABASE(), '/', value, '/0'), 256), 32))) AS CHAR), 'nobody')
     FROM setting WHERE name = 'namespace'";
 
@@ -31,6 +32,19 @@ impl Shop {
         let wire = Proxy::start(address.to_owned(), Duration::ZERO).await;
         let url = format!("mysql://root@{}/{database}", wire.address());
         (wire, url)
+    }
+
+    /// Who leads its partition, as soon as somebody does.
+    pub(crate) async fn leader(&self) -> Vec<String> {
+        let begun = Instant::now();
+        loop {
+            let leader = self.rows(LEADER).await;
+            if leader != ["nobody"] {
+                return leader;
+            }
+            assert!(begun.elapsed() < LED_WITHIN, "nobody takes the lead");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Whether nobody holds the lock of a product.
@@ -45,12 +59,7 @@ impl Shop {
 async fn a_leader_whose_machine_is_gone_is_replaced_and_one_that_has_nothing_to_do_stays() {
     let (idle, shop) = (Shop::open().await, Shop::open().await);
     let _idle = start(&idle.redis_url, &idle.mysql_url, idle.stores.settings.namespace.as_str(), 60_000);
-    let begun = Instant::now();
-    while idle.rows(LEADER).await == ["nobody"] {
-        assert!(begun.elapsed() < REPLACED_WITHIN, "nobody takes the lead");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let idle_leader = idle.rows(LEADER).await;
+    let idle_leader = idle.leader().await;
 
     shop.product(7, 0, &[101]).await;
     let (wire, by_wire) = shop.mysql_by_wire().await;
