@@ -1,7 +1,8 @@
 //! Calls of several lanes that come at the same time, made as one: a call costs Redis more than most of what a call does.
 //!
-//! While one is under way, the next gather; who comes alone waits for none but those who can ask at the same moment. Each is answered for itself; those of
-//! one partition and channel are carried out in the order in which they came. A failure of the call is a failure of each in it, and each may be made again.
+//! While one is under way, the next gather: until that is answered, or until they are as many as one may have. Who comes alone waits for none but those
+//! who can ask at the same moment. Each is answered for itself; those of one partition and channel are sent in the order in which they came. A failure of the
+//! call is a failure of each in it, and each may be made again.
 
 use std::{
     fmt, mem,
@@ -24,6 +25,9 @@ use crate::redis::keys::LaneKeys;
 const CALLS_MAX: usize = 32;
 /// About the most bytes of arguments in one, unless a call has more by itself.
 const BYTES_MAX: usize = 64 * 1024;
+/// So many of one queue are under way at once, the second only when it is full: else Redis has nothing to do while a worker
+/// reads what it answered.
+const MAKERS_MAX: usize = 2;
 /// Before what a call raised.
 const RAISED: &str = "raised|";
 
@@ -40,11 +44,18 @@ struct Queue {
     tag: String,
     common: Arguments,
     waiting: Vec<Waiting>,
+    /// Tasks that make its calls, one after the other each.
+    makers: usize,
 }
 
 impl Queue {
     fn is_of(&self, script: &'static str, tag: &str, common: &Arguments) -> bool {
         self.script == script && self.tag == tag && self.common == *common
+    }
+
+    /// Whether one more maker would find enough to do.
+    fn wants_maker(&self) -> bool {
+        self.makers == 0 || (self.makers < MAKERS_MAX && self.waiting.len() >= CALLS_MAX)
     }
 
     /// The next calls to make as one.
@@ -62,7 +73,7 @@ impl Queue {
     }
 }
 
-/// Where calls gather, for all users of one connection. Nothing is under way where there is no queue.
+/// Where calls gather, for all users of one connection. Each queue has a maker, or there is nothing of it to do.
 #[derive(Clone, Default)]
 pub(in crate::redis) struct Together(Arc<Mutex<Vec<Queue>>>);
 
@@ -73,24 +84,30 @@ impl fmt::Debug for Together {
 }
 
 impl Together {
-    /// Adds a call; true when nobody makes the calls of this queue yet.
+    /// Adds a call; true when whoever asks is to become a maker of its queue.
     fn push(&self, script: &'static str, tag: &str, common: &Arguments, waiting: Waiting) -> bool {
         let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(queue) = queues.iter_mut().find(|queue| queue.is_of(script, tag, common)) {
-            queue.waiting.push(waiting);
-            return false;
-        }
-        queues.push(Queue { script, tag: tag.to_owned(), common: common.clone(), waiting: vec![waiting] });
-        true
+        let at = queues.iter().position(|queue| queue.is_of(script, tag, common)).unwrap_or_else(|| {
+            queues.push(Queue { script, tag: tag.to_owned(), common: common.clone(), waiting: Vec::new(), makers: 0 });
+            queues.len() - 1
+        });
+        let queue = &mut queues[at];
+        queue.waiting.push(waiting);
+        let wanted = queue.wants_maker();
+        queue.makers += usize::from(wanted);
+        wanted
     }
 
-    /// The next calls to make as one; the queue ends when there are none.
+    /// The next calls to make as one. Where there are none the maker who asks has ended, and the queue with its last maker.
     fn take(&self, script: &'static str, tag: &str, common: &Arguments) -> Vec<Waiting> {
         let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(at) = queues.iter().position(|queue| queue.is_of(script, tag, common)) else { return Vec::new() };
         let taken = queues[at].take();
         if taken.is_empty() {
-            queues.swap_remove(at);
+            queues[at].makers -= 1;
+            if queues[at].makers == 0 {
+                queues.swap_remove(at);
+            }
         }
         taken
     }
@@ -174,5 +191,51 @@ fn judged(reply: &str) -> Result<Vec<String>, Error> {
     match reply.strip_prefix(RAISED) {
         Some(what) => Err(Error::new(ErrorKind::Unknown, what.to_owned())),
         None => Ok(reply.split(BETWEEN).map(str::to_owned).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ids::{Channel, LaneId, Namespace, Partition, ProductId},
+        redis::keys::Keys,
+    };
+
+    const SCRIPT: &str = "begin";
+
+    /// Adds as many calls; says for each whether it called for a maker.
+    fn push(together: &Together, calls: usize) -> Vec<bool> {
+        let channel: Channel = "push".parse().expect("a channel");
+        let lane = LaneId { product: ProductId(1), channel };
+        let keys = Arc::new(Keys::new("restock".parse::<Namespace>().expect("a namespace")).of_lane(Partition(0), &lane));
+        let call = |_| {
+            let waiting = Waiting { keys: keys.clone(), own: "own".to_owned(), answer: oneshot::channel().0 };
+            together.push(SCRIPT, "", &Arguments::default(), waiting)
+        };
+        (0..calls).map(call).collect()
+    }
+
+    fn take(together: &Together) -> usize {
+        together.take(SCRIPT, "", &Arguments::default()).len()
+    }
+
+    #[test]
+    fn a_second_maker_comes_with_a_full_call_and_a_third_never() {
+        let together = Together::default();
+        let makers = push(&together, 3 * CALLS_MAX);
+        let wanted: Vec<usize> = (0..makers.len()).filter(|call| makers[*call]).collect();
+        assert_eq!(wanted, [0, CALLS_MAX - 1]);
+    }
+
+    #[test]
+    fn a_queue_ends_with_its_last_maker_and_begins_again() {
+        let together = Together::default();
+        push(&together, 2 * CALLS_MAX + 1);
+        assert_eq!([take(&together), take(&together), take(&together)], [CALLS_MAX, CALLS_MAX, 1]);
+        assert_eq!(take(&together), 0, "the first maker ends");
+        assert_eq!(push(&together, 1), [false], "the second one still makes calls");
+        assert_eq!([take(&together), take(&together)], [1, 0], "which then ends too");
+        assert_eq!(push(&together, 2), [true, false]);
     }
 }
