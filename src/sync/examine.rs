@@ -5,11 +5,11 @@ use std::time::Instant;
 use sqlx::MySqlConnection;
 
 use super::{
+    check,
     flush::Flush,
     lead,
     position::{Match, Position, hold_requests, judge, pass_requests},
     read::parse_id,
-    reconcile,
 };
 use crate::{
     mysql::answered,
@@ -74,7 +74,7 @@ impl Flush {
                 if let Some(newest) = redis.newest_request(partition).await? {
                     pass_requests(db, newest).await?;
                 }
-                lead::kept_alive(db, reconcile::check_all(&self.stores, partition)).await??;
+                lead::kept_alive(db, check::check_all(&self.stores, partition)).await??;
                 let incarnation = head.incarnation.unwrap_or_default();
                 if !self.follow(db, Position { incarnation, last }).await? {
                     return Ok(false);
@@ -83,7 +83,7 @@ impl Flush {
         }
         // The first product that is logged again makes the log look sound: a walk that failed is not forgotten for that.
         if self.has_lost_log {
-            let products = lead::kept_alive(db, reconcile::check_all(&self.stores, partition)).await??;
+            let products = lead::kept_alive(db, check::check_all(&self.stores, partition)).await??;
             if products > 0 {
                 tracing::warn!(%partition, products, "Redis lost the log: what it holds otherwise is logged again");
             }

@@ -78,13 +78,52 @@ pub(super) async fn flush_loop(
 /// Waits for the interval, or until there is much in the log, or something and no more comes, or Redis does not answer: the
 /// flush that follows tells.
 async fn pause(redis: &Redis, partition: Partition, interval: Duration) {
-    let (begun, mut before) = (Instant::now(), 0);
+    let (begun, mut growth) = (Instant::now(), Growth::default());
     for part in 1..LOOKS {
         sleep_until(begun + interval * part / LOOKS).await;
         match redis.log_length(partition).await {
-            Ok(entries) if entries < MUCH_ENTRIES && (entries == 0 || entries > before) => before = entries,
+            Ok(entries) if growth.is_worth_waiting(entries) => {}
             Ok(_) | Err(_) => return,
         }
     }
     sleep_until(begun + interval).await;
+}
+
+/// What the looks of one pause have seen of the log.
+#[derive(Debug, Default)]
+struct Growth {
+    before: u64,
+}
+
+impl Growth {
+    /// Whether the log is better written later: while it is empty, or grows and is not much yet.
+    fn is_worth_waiting(&mut self, entries: u64) -> bool {
+        let grows = entries > self.before;
+        self.before = entries;
+        entries == 0 || (grows && entries < MUCH_ENTRIES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// At which look of these the pause ends.
+    fn ends_at(looks: &[u64]) -> Option<usize> {
+        let mut growth = Growth::default();
+        looks.iter().position(|entries| !growth.is_worth_waiting(*entries))
+    }
+
+    #[test]
+    fn a_pause_goes_on_while_nothing_comes_or_more_and_more() {
+        assert_eq!(ends_at(&[0, 0, 0, 0]), None);
+        assert_eq!(ends_at(&[0, 1, 2, MUCH_ENTRIES - 1]), None);
+    }
+
+    #[test]
+    fn a_pause_ends_when_no_more_comes_or_it_is_much() {
+        assert_eq!(ends_at(&[0, 3, 3, 4]), Some(2));
+        assert_eq!(ends_at(&[5, 4]), Some(1), "another leader wrote some of it");
+        assert_eq!(ends_at(&[0, MUCH_ENTRIES]), Some(1));
+    }
 }

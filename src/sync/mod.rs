@@ -14,6 +14,7 @@ mod answers;
 mod apply;
 mod batch;
 mod beside;
+mod check;
 mod dead;
 mod entry;
 mod evict;

@@ -4,16 +4,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
 use tokio::{
     sync::Notify,
     time::{Instant, timeout},
 };
 
+use super::check::check_each;
 use crate::{
     ids::{Channel, LaneId, Partition, ProductId},
     mysql::answered,
@@ -23,7 +22,7 @@ use crate::{
         scripts::{Canceled, channel_list},
     },
     round::Status,
-    stores::{Checked, LaneStamps, StoreError, Stores, lane_stamps},
+    stores::{LaneStamps, StoreError, Stores, lane_stamps},
 };
 
 /// Products read at once.
@@ -32,8 +31,6 @@ const PAGE_PRODUCTS: u32 = 500;
 const PAGE_REST_TIMES: u32 = 30;
 const PAGE_REST_MIN: Duration = Duration::from_secs(1);
 const PAGE_REST_MAX: Duration = Duration::from_secs(10);
-/// Products checked at the same time; each takes a connection to MySQL.
-const CHECKS_AT_ONCE: usize = 4;
 
 /// What a step of the reconciler repaired.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,15 +68,19 @@ pub(super) async fn step(
             if products.len() < PAGE_PRODUCTS as usize {
                 break;
             }
-            let rest = (begun.elapsed() * PAGE_REST_TIMES).clamp(PAGE_REST_MIN, PAGE_REST_MAX);
             if let Some(alarm) = resting
-                && timeout(rest, alarm.notified()).await.is_ok()
+                && timeout(rest_after(begun.elapsed()), alarm.notified()).await.is_ok()
             {
                 return Ok(None);
             }
         }
     }
     Ok(Some(done))
+}
+
+/// How long to rest after a page that took so long.
+fn rest_after(page: Duration) -> Duration {
+    page.saturating_mul(PAGE_REST_TIMES).clamp(PAGE_REST_MIN, PAGE_REST_MAX)
 }
 
 /// Products of this partition with a round of this open status, by number: a page of one index.
@@ -196,73 +197,14 @@ async fn end_disabled(
     Ok(ended)
 }
 
-/// What came of checking some products.
-#[derive(Debug, Default)]
-struct Checks {
-    /// So many could be.
-    done: usize,
-    /// So many could not be, because somebody else held them.
-    failed: usize,
-    /// The first reason why.
-    error: Option<StoreError>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Checks these products; one that cannot be checked holds back no other.
-async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Result<Checks, StoreError> {
-    let shared = Arc::new(stores.clone());
-    let checks = products.into_iter().map(|product| {
-        let stores = Arc::clone(&shared);
-        async move { (product, stores.check(product).await) }
-    });
-    let mut checks = stream::iter(checks).buffer_unordered(CHECKS_AT_ONCE);
-    let mut all = Checks::default();
-    while let Some((product, checked)) = checks.next().await {
-        let error = match checked {
-            Ok(Checked::Done(_)) => {
-                all.done += 1;
-                continue;
-            }
-            Ok(Checked::NoSuchProduct) => {
-                tracing::warn!(%product, "there are rounds of a product that MySQL does not have");
-                continue;
-            }
-            Err(error) => error,
-        };
-        if error.is_passing() && !error.is_contended() {
-            return Err(error);
-        }
-        if !error.is_contended() {
-            // It may never be: that must not hold back the record of all others.
-            tracing::warn!(%product, %error, "cannot be checked; see `restock-cli verify`");
-            continue;
-        }
-        tracing::debug!(%product, %error, "somebody else holds it; checked again later");
-        all.failed += 1;
-        all.error.get_or_insert(error);
+    #[test]
+    fn the_rest_is_thirty_times_the_look_within_bounds() {
+        assert_eq!(rest_after(Duration::from_millis(5)), Duration::from_secs(1));
+        assert_eq!(rest_after(Duration::from_millis(100)), Duration::from_secs(3));
+        assert_eq!(rest_after(Duration::from_secs(60)), Duration::from_secs(10));
     }
-    Ok(all)
-}
-
-/// Checks every product that Redis holds, so that all that MySQL has otherwise is logged again; returns how many.
-///
-/// # Errors
-/// Those of the stores; also when a product was held by somebody else, once all others were checked: nothing else would ever
-/// visit its ended rounds, so the caller must come back before it relies on MySQL having them.
-pub(super) async fn check_all(stores: &Stores, partition: Partition) -> Result<usize, StoreError> {
-    // Not by the time of their last change: who changes meanwhile must be seen too.
-    let (mut cursor, mut checked, mut failed, mut first) = ("0".to_owned(), 0, 0, None);
-    loop {
-        let (next, products) = stores.redis.scan_products(partition, &cursor, PAGE_PRODUCTS).await?;
-        let page = check_each(stores, products).await?;
-        checked += page.done;
-        failed += page.failed;
-        first = first.or(page.error);
-        if next == "0" {
-            break;
-        }
-        cursor = next;
-    }
-    let Some(error) = first else { return Ok(checked) };
-    tracing::warn!(%partition, checked, failed, "not all that Redis holds could be checked; all of it is checked again");
-    Err(error)
 }

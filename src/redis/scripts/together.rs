@@ -208,7 +208,8 @@ mod tests {
     fn push(together: &Together, calls: usize) -> Vec<bool> {
         let channel: Channel = "push".parse().expect("a channel");
         let lane = LaneId { product: ProductId(1), channel };
-        let keys = Arc::new(Keys::new("restock".parse::<Namespace>().expect("a namespace")).of_lane(Partition(0), &lane));
+        let keys =
+            Arc::new(Keys::new("restock".parse::<Namespace>().expect("a namespace")).of_lane(Partition(0), &lane));
         let call = |_| {
             let waiting = Waiting { keys: keys.clone(), own: "own".to_owned(), answer: oneshot::channel().0 };
             together.push(SCRIPT, "", &Arguments::default(), waiting)
