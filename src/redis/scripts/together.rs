@@ -25,8 +25,8 @@ use crate::redis::keys::LaneKeys;
 const CALLS_MAX: usize = 32;
 /// About the most bytes of arguments in one, unless a call has more by itself.
 const BYTES_MAX: usize = 64 * 1024;
-/// So many of one queue are under way at once, the second only when it is full: else Redis has nothing to do while a worker
-/// reads what it answered.
+/// The most of one queue under way at once, the second only when it is full: so that Redis need not wait while a worker reads
+/// what it answered.
 const MAKERS_MAX: usize = 2;
 /// Before what a call raised.
 const RAISED: &str = "raised|";
@@ -73,7 +73,7 @@ impl Queue {
     }
 }
 
-/// Where calls gather, for all users of one connection. Each queue has a maker, or there is nothing of it to do.
+/// Where calls gather, for all users of one connection. A queue is there while it has a maker.
 #[derive(Clone, Default)]
 pub(in crate::redis) struct Together(Arc<Mutex<Vec<Queue>>>);
 
