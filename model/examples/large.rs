@@ -6,6 +6,10 @@ use std::{process::ExitCode, time::Duration, time::Instant};
 use restock_model::{Faults, Protocol};
 use stateright::{Checker, HasDiscoveries, Model};
 
+/// As the tests do.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let minutes = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(3);
     let none = Faults::default();

@@ -52,12 +52,3 @@ fn a_batch_that_outlives_its_log_undoes_no_round() {
         holds(protocol);
     }
 }
-
-/// A round that was accepted and recorded in the tail that Redis lost is begun, though the holder of the lane goes on before
-/// the product is checked, and Redis' lane is then no older than MySQL's.
-#[test]
-fn a_waiting_round_in_a_lost_tail_is_begun_when_the_holder_goes_on() {
-    let mut protocol = small(Faults { aged: 1, ..NONE });
-    (protocol.requests, protocol.workers, protocol.people, protocol.window) = (2, 1, 1, 1);
-    holds(protocol);
-}
