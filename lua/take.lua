@@ -52,26 +52,22 @@ local function read(letter, stream, most)
   end
 end
 
--- Those of these entries that nobody has, newest first as they were named.
-local function claim_unless_taken(stream, ids)
-  ids[#ids + 1] = 'FORCE'
-  ids[#ids + 1] = 'JUSTID'
-  return redis.call('XCLAIM', stream, GROUP, consumer, NEVER_MS, unpack(ids))
-end
-
 -- Its turn still comes, if it is there by then: whoever is given it finds the lane held.
 local function read_newest(stream, most)
   local entries = redis.call('XREVRANGE', stream, '+', '(' .. last_delivered(stream), 'COUNT', most + TRIED_MORE)
   local at, enough = 1, count + most
   -- As many as are still wanted, until there are enough or none is left to try.
   while at <= #entries and count < enough do
-    local tried, ids = {}, {}
+    local tried, claim = {}, { 'XCLAIM', stream, GROUP, consumer, NEVER_MS }
     for _ = 1, math.min(enough - count, #entries - at + 1) do
       tried[entries[at][1]] = entries[at]
-      ids[#ids + 1] = entries[at][1]
+      claim[#claim + 1] = entries[at][1]
       at = at + 1
     end
-    for _, id in ipairs(claim_unless_taken(stream, ids)) do
+    claim[#claim + 1] = 'FORCE'
+    claim[#claim + 1] = 'JUSTID'
+    -- Those that nobody has, newest first as they were named.
+    for _, id in ipairs(redis.call(unpack(claim))) do
       give('j', tried[id])
     end
   end

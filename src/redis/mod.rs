@@ -43,7 +43,7 @@ use secrecy::SecretString;
 use tokio::sync::broadcast::{self, error::TryRecvError};
 use tokio_util::sync::DropGuard;
 
-use self::{keys::Keys, scripts::Together};
+use self::{keys::Keys, scripts::Gathering};
 use crate::{ids::Namespace, meter};
 
 pub use connect::{Patience, check_url};
@@ -174,7 +174,7 @@ pub struct Redis {
     client: Client,
     link: connect::Link<Client>,
     keys: Keys,
-    together: Together,
+    gathering: Gathering,
     /// Ends the watch over the connection with its last user.
     _watch: Option<Arc<DropGuard>>,
 }
@@ -188,7 +188,7 @@ impl Redis {
         let client = connect::client(url, patience)?;
         let link = connect::Link::open(client.clone()).await?;
         let watch = (patience == Patience::Endless).then(|| Arc::new(connect::watch(link.clone())));
-        Ok(Self { client, link, keys: Keys::new(namespace.clone()), together: Together::default(), _watch: watch })
+        Ok(Self { client, link, keys: Keys::new(namespace.clone()), gathering: Gathering::default(), _watch: watch })
     }
 
     /// Another connection to the same server, for a reader that blocks.
@@ -199,7 +199,7 @@ impl Redis {
         let client = self.client.clone_new();
         client.update_perf_config(connect::reader_timeouts());
         let link = connect::Link::open(client.clone()).await?;
-        Ok(Self { client, link, keys: self.keys.clone(), together: Together::default(), _watch: None })
+        Ok(Self { client, link, keys: self.keys.clone(), gathering: Gathering::default(), _watch: None })
     }
 
     /// Tells when the connection was broken: answers may have been lost, though their commands were sent again.

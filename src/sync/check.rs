@@ -1,6 +1,9 @@
-//! Checking products against MySQL, one by one or all that Redis holds.
+//! Checking many products against MySQL: some that are named, or all that Redis holds.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use futures_util::{StreamExt, stream};
 
@@ -17,18 +20,24 @@ const SCAN_PRODUCTS: u32 = 500;
 /// What came of checking some products.
 #[derive(Debug, Default)]
 pub(super) struct Checks {
-    /// So many could be.
+    /// So many were checked.
     pub(super) done: usize,
-    /// So many could not be, because somebody else held them.
-    failed: usize,
-    /// The first reason why.
-    error: Option<StoreError>,
+    /// So many were not, because somebody else held them. Not among these are those that MySQL does not have, or that cannot be
+    /// checked at all.
+    held: usize,
+    /// Who held the first of them.
+    held_by: Option<StoreError>,
 }
 
-/// Checks these products; one that cannot be checked holds back no other.
+/// Checks these products, some at a time; one that cannot be checked holds back no other.
+///
+/// # Errors
+/// That a store cannot be reached, once the checks that had begun are over: none is cut off in its transaction.
 pub(super) async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Result<Checks, StoreError> {
     let shared = Arc::new(stores.clone());
-    let checks = products.into_iter().map(|product| {
+    let (gives_up, mut unreachable) = (AtomicBool::new(false), None);
+    let wanted = products.into_iter().take_while(|_| !gives_up.load(Ordering::Relaxed));
+    let checks = wanted.map(|product| {
         let stores = Arc::clone(&shared);
         async move { (product, stores.check(product).await) }
     });
@@ -47,18 +56,18 @@ pub(super) async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Res
             Err(error) => error,
         };
         if error.is_passing() && !error.is_contended() {
-            return Err(error);
-        }
-        if !error.is_contended() {
+            gives_up.store(true, Ordering::Relaxed);
+            unreachable.get_or_insert(error);
+        } else if !error.is_contended() {
             // It may never be: that must not hold back the record of all others.
             tracing::warn!(%product, %error, "cannot be checked; see `restock-cli verify`");
-            continue;
+        } else {
+            tracing::debug!(%product, %error, "somebody else holds it; checked again later");
+            all.held += 1;
+            all.held_by.get_or_insert(error);
         }
-        tracing::debug!(%product, %error, "somebody else holds it; checked again later");
-        all.failed += 1;
-        all.error.get_or_insert(error);
     }
-    Ok(all)
+    unreachable.map_or(Ok(all), Err)
 }
 
 /// Checks every product that Redis holds, so that all that MySQL has otherwise is logged again; returns how many.
@@ -68,19 +77,19 @@ pub(super) async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Res
 /// visit its ended rounds, so the caller must come back before it relies on MySQL having them.
 pub(super) async fn check_all(stores: &Stores, partition: Partition) -> Result<usize, StoreError> {
     // Not by the time of their last change: who changes meanwhile must be seen too.
-    let (mut cursor, mut checked, mut failed, mut first) = ("0".to_owned(), 0, 0, None);
+    let (mut cursor, mut checked, mut held, mut held_by) = ("0".to_owned(), 0, 0, None);
     loop {
         let (next, products) = stores.redis.scan_products(partition, &cursor, SCAN_PRODUCTS).await?;
         let page = check_each(stores, products).await?;
         checked += page.done;
-        failed += page.failed;
-        first = first.or(page.error);
+        held += page.held;
+        held_by = held_by.or(page.held_by);
         if next == "0" {
             break;
         }
         cursor = next;
     }
-    let Some(error) = first else { return Ok(checked) };
-    tracing::warn!(%partition, checked, failed, "not all that Redis holds could be checked; all of it is checked again");
+    let Some(error) = held_by else { return Ok(checked) };
+    tracing::warn!(%partition, checked, held, "not all that Redis holds could be checked; all of it is checked again");
     Err(error)
 }

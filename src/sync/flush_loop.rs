@@ -21,8 +21,8 @@ use crate::{ids::Partition, meter::Pulse, redis::Redis, stores::StoreError};
 /// So what is left for the end is little where much is done, and where little is done a round that begins and ends between
 /// two looks is written once.
 const MUCH_ENTRIES: u64 = 40;
-/// How often the log is looked at in a pause, at its equal parts; one part is the shortest pause.
-const LOOKS: u32 = 5;
+/// Parts of a pause, of the same length, between which the log is looked at; one part is the shortest pause.
+const PARTS: u32 = 5;
 
 /// Flushes until the stop, and then until nothing is left; or until the lead is lost, which is what its errors mean.
 /// `ready` is told when the log is known to be the one that MySQL follows.
@@ -75,14 +75,14 @@ pub(super) async fn flush_loop(
     }
 }
 
-/// Waits for the interval, or until there is much in the log, or something and no more comes, or Redis does not answer: the
+/// Waits for the interval, or until there is much in the log, or something and it does not grow, or Redis does not answer: the
 /// flush that follows tells.
 async fn pause(redis: &Redis, partition: Partition, interval: Duration) {
     let (begun, mut growth) = (Instant::now(), Growth::default());
-    for part in 1..LOOKS {
-        sleep_until(begun + interval * part / LOOKS).await;
+    for part in 1..PARTS {
+        sleep_until(begun + interval * part / PARTS).await;
         match redis.log_length(partition).await {
-            Ok(entries) if growth.is_worth_waiting(entries) => {}
+            Ok(entries) if growth.look(entries) => {}
             Ok(_) | Err(_) => return,
         }
     }
@@ -96,8 +96,8 @@ struct Growth {
 }
 
 impl Growth {
-    /// Whether the log is better written later: while it is empty, or grows and is not much yet.
-    fn is_worth_waiting(&mut self, entries: u64) -> bool {
+    /// Takes one look, and says whether the log is better written later: while it is empty, or grows and is not much yet.
+    fn look(&mut self, entries: u64) -> bool {
         let grows = entries > self.before;
         self.before = entries;
         entries == 0 || (grows && entries < MUCH_ENTRIES)
@@ -111,7 +111,7 @@ mod tests {
     /// At which look of these the pause ends.
     fn ends_at(looks: &[u64]) -> Option<usize> {
         let mut growth = Growth::default();
-        looks.iter().position(|entries| !growth.is_worth_waiting(*entries))
+        looks.iter().position(|entries| !growth.look(*entries))
     }
 
     #[test]

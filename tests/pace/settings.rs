@@ -93,6 +93,13 @@ async fn a_channel_is_served_when_it_is_enabled_and_its_rounds_end_when_it_is_di
     shop.receiver.wait_for(50).await;
 
     set(&shop, "channels", "webhook,file").await;
+    // A round of before has no lane of a channel that is enabled after.
+    until("Redis goes by the new channels", || async {
+        let everywhere =
+            shop.stores.redis.mirrored_everywhere().await.expect("Redis answers").expect("they are mirrored");
+        everywhere.iter().all(|(_, channels)| channels.len() == 2)
+    })
+    .await;
     shop.cli(&["enqueue", "43"]).await;
     until("the new channel is served", || async { std::fs::metadata(&written).is_ok_and(|file| file.len() > 0) }).await;
     assert_eq!(status_of(&shop, 42, "file").await, None, "a round that ran before has one lane");

@@ -29,12 +29,8 @@ impl Hold {
     /// # Errors
     /// As any call.
     pub async fn finish(&mut self, finish: &Finish) -> Result<bool, RedisError> {
-        let mut args = self.next_settling_call(&finish.settlement);
-        args.push(finish.settlement.people());
-        args.extend([finish.status.to_string(), finish.reason.clone(), text(finish.blocked_user)]);
-        let k = &self.keys;
-        let keys = [&k.lane, &k.around.log, &k.around.jobs, &k.around.again].map(Clone::clone).to_vec();
-        let reply = self.insist(&SCRIPT, keys, args).await?;
+        let more = [finish.status.to_string(), finish.reason.clone(), text(finish.blocked_user)];
+        let reply = self.settle_last(&SCRIPT, &finish.settlement, more).await?;
         match reply.verdict() {
             "finished" => Ok(true),
             "lost" => Ok(false),

@@ -48,6 +48,21 @@ impl Hold {
         args
     }
 
+    /// `release` and `finish`: settles for the last time, by a script that takes these arguments after the people.
+    pub(super) async fn settle_last<const MORE: usize>(
+        &mut self,
+        script: &'static Script,
+        settlement: &Settlement,
+        more: [String; MORE],
+    ) -> Result<Reply, RedisError> {
+        let mut args = self.next_settling_call(settlement);
+        args.push(settlement.people());
+        args.extend(more);
+        let k = &self.keys;
+        let keys = [&k.lane, &k.around.log, &k.around.jobs, &k.around.again].map(Clone::clone).to_vec();
+        self.insist(script, keys, args).await
+    }
+
     /// Makes a call until Redis answers it.
     pub(super) async fn insist(
         &self,

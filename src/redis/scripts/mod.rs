@@ -9,6 +9,7 @@ mod enqueue;
 mod evict;
 mod finish;
 mod forget;
+mod gather;
 mod hold;
 mod hydrate;
 mod joint;
@@ -44,6 +45,7 @@ pub use cancel::Canceled;
 pub use enqueue::{Enqueue, Enqueued, channel_list};
 pub use evict::{Evict, Evicted};
 pub use finish::Finish;
+pub(super) use gather::Gathering;
 pub use hold::{Hold, Settlement};
 pub use hydrate::{Hydrate, Hydrated, LaneRecord};
 pub use pause::Paused;
@@ -57,7 +59,6 @@ pub use resume::{Before, Resumed, Skip};
 pub use stock::{StockChange, StockChanged, StockSet};
 pub(super) use take::Given;
 pub use take::Places;
-pub(super) use together::Together;
 pub use trim::ReadFrom;
 
 /// How many KEYS or ARGV a script takes: so many, and so many more for each channel.

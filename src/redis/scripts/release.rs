@@ -30,11 +30,7 @@ impl Hold {
     /// # Errors
     /// As any call.
     pub async fn release(&mut self, settlement: &Settlement) -> Result<Released, RedisError> {
-        let mut args = self.next_settling_call(settlement);
-        args.push(settlement.people());
-        let k = &self.keys;
-        let keys = [&k.lane, &k.around.log, &k.around.jobs, &k.around.again].map(Clone::clone).to_vec();
-        let reply = self.insist(&SCRIPT, keys, args).await?;
+        let reply = self.settle_last(&SCRIPT, settlement, []).await?;
         match reply.verdict() {
             "released" => Ok(Released::Queued),
             "canceled" => Ok(Released::Canceled),
