@@ -18,5 +18,6 @@ cargo build --quiet --example with_servers &&
 tested=$?
 wait "$model"
 modelled=$?
+trap 'rm -f "$model_log"' EXIT
 cat "$model_log"
 exit $((tested != 0 || modelled != 0))

@@ -137,8 +137,11 @@ impl Action {
         use Action::*;
         let mut state = before.clone();
         if let Some(times) = self.budget(&mut state.left) {
+            if *times == 0 {
+                return None;
+            }
             // What is saved is lost by a restart, which is what counts.
-            *times = times.checked_sub(u8::from(self != SaveRedis))?;
+            *times -= u8::from(self != SaveRedis);
         }
         match self {
             Request(request) => {

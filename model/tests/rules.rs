@@ -8,6 +8,9 @@ use std::collections::HashSet;
 use restock_model::{Faults, Protocol, Rule};
 use search::{NONE, search, small};
 
+/// Without `AdoptUnbegun` a promise breaks three steps before.
+const ADOPTED_BY: usize = 26;
+
 /// Bounds within which the lack of the rule shows, and nothing breaks with it.
 fn bounds(rule: Rule) -> Protocol {
     let freeze = Faults { freezes: 1, ..NONE };
@@ -36,7 +39,8 @@ fn bounds(rule: Rule) -> Protocol {
     });
     protocol.people = 1;
     match rule {
-        Rule::Waiting | Rule::OneEntry | Rule::Aged | Rule::AdoptUnbegun => protocol.requests = 2,
+        Rule::Waiting | Rule::OneEntry => protocol.requests = 2,
+        Rule::Aged | Rule::AdoptUnbegun => (protocol.requests, protocol.window) = (2, 1),
         Rule::ExpectedCursor => (protocol.people, protocol.window) = (2, 1),
         Rule::GoOn => (protocol.requests, protocol.people) = (2, 2),
         Rule::Position => (protocol.flushers, protocol.workers) = (2, 1),
@@ -75,20 +79,24 @@ fn bounds(rule: Rule) -> Protocol {
     protocol
 }
 
-/// With all rules, within these bounds too, nothing breaks. Those of `AdoptUnbegun` are by far the most states: a round that was
-/// accepted and recorded in the tail that Redis lost is begun, though the holder of the lane goes on before the product is
-/// checked, and Redis' lane is then no older than MySQL's.
+/// How many steps deep is searched: to the end where there is none. The bounds of these two have ten times the states of all
+/// others together, so here some steps beyond the shortest way on which a promise breaks without them; `make model` goes to their end.
+fn depth(rule: Rule) -> Option<usize> {
+    matches!(rule, Rule::Aged | Rule::AdoptUnbegun).then_some(ADOPTED_BY)
+}
+
+/// With all rules, within the same bounds, nothing breaks.
 #[test]
 fn without_any_one_of_the_rules_a_promise_is_broken() {
     let unbroken: Vec<Rule> = Rule::ALL
         .into_iter()
-        .filter(|rule| search(Protocol { without: Some(*rule), ..bounds(*rule) }).1.is_none())
+        .filter(|rule| search(Protocol { without: Some(*rule), ..bounds(*rule) }, depth(*rule)).1.is_none())
         .collect();
     // Some rules share their bounds.
     let mut searched: HashSet<String> = HashSet::new();
     for rule in Rule::ALL {
         if searched.insert(format!("{:?}", bounds(rule))) {
-            assert_eq!(search(bounds(rule)).1, None, "with all rules, within the bounds for {rule:?}");
+            assert_eq!(search(bounds(rule), depth(rule)).1, None, "with all rules, within the bounds for {rule:?}");
         }
     }
     assert_eq!(unbroken, [], "nothing breaks without these rules");

@@ -25,14 +25,14 @@ pub(super) struct Checks {
     /// So many were not, because somebody else held them. Not among these are those that MySQL does not have, or that cannot be
     /// checked at all.
     held: usize,
-    /// Who held the first of them.
-    held_by: Option<StoreError>,
+    /// What the first of them said.
+    first_error: Option<StoreError>,
 }
 
 /// Checks these products, some at a time; one that cannot be checked holds back no other.
 ///
 /// # Errors
-/// That a store cannot be reached, once the checks that had begun are over: none is cut off in its transaction.
+/// That a store cannot be reached, once the checks beside it are over: none is cut off in its transaction by another's error.
 pub(super) async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Result<Checks, StoreError> {
     let shared = Arc::new(stores.clone());
     let (gives_up, mut unreachable) = (AtomicBool::new(false), None);
@@ -64,7 +64,7 @@ pub(super) async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Res
         } else {
             tracing::debug!(%product, %error, "somebody else holds it; checked again later");
             all.held += 1;
-            all.held_by.get_or_insert(error);
+            all.first_error.get_or_insert(error);
         }
     }
     unreachable.map_or(Ok(all), Err)
@@ -77,19 +77,19 @@ pub(super) async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Res
 /// visit its ended rounds, so the caller must come back before it relies on MySQL having them.
 pub(super) async fn check_all(stores: &Stores, partition: Partition) -> Result<usize, StoreError> {
     // Not by the time of their last change: who changes meanwhile must be seen too.
-    let (mut cursor, mut checked, mut held, mut held_by) = ("0".to_owned(), 0, 0, None);
+    let (mut cursor, mut checked, mut held, mut first_error) = ("0".to_owned(), 0, 0, None);
     loop {
         let (next, products) = stores.redis.scan_products(partition, &cursor, SCAN_PRODUCTS).await?;
         let page = check_each(stores, products).await?;
         checked += page.done;
         held += page.held;
-        held_by = held_by.or(page.held_by);
+        first_error = first_error.or(page.first_error);
         if next == "0" {
             break;
         }
         cursor = next;
     }
-    let Some(error) = held_by else { return Ok(checked) };
+    let Some(error) = first_error else { return Ok(checked) };
     tracing::warn!(%partition, checked, held, "not all that Redis holds could be checked; all of it is checked again");
     Err(error)
 }

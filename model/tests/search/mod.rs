@@ -40,11 +40,13 @@ pub fn small(faults: Faults) -> Protocol {
     }
 }
 
-/// The number of states seen, and the promise that is broken with the shortest way there.
-pub fn search(protocol: Protocol) -> (usize, Option<(&'static str, String)>) {
+/// The number of states seen, and the promise that is broken with the shortest way there. To the end, or as many steps deep.
+pub fn search(protocol: Protocol, depth: Option<usize>) -> (usize, Option<(&'static str, String)>) {
     let started = Instant::now();
     let without = protocol.without;
-    let checker = protocol.checker().threads(2).finish_when(HasDiscoveries::Any).spawn_bfs().join();
+    let builder = protocol.checker().threads(2).finish_when(HasDiscoveries::Any);
+    let builder = depth.into_iter().fold(builder, |builder, depth| builder.target_max_depth(depth));
+    let checker = builder.spawn_bfs().join();
     let found = checker.discoveries().into_iter().min_by_key(|(_, path)| path.clone().into_actions().len());
     let states = checker.unique_state_count();
     let found = found.map(|(promise, path)| {
@@ -52,7 +54,7 @@ pub fn search(protocol: Protocol) -> (usize, Option<(&'static str, String)>) {
         (promise, format!("broken: {promise}\n{}", actions.join("\n")))
     });
     let rule = without.map_or_else(String::new, |rule| format!("without {rule:?}: "));
-    println!("{rule}{states} states in {:.1} s", started.elapsed().as_secs_f64());
+    println!("{rule}{states} states, depth {}, in {:.1} s", checker.max_depth(), started.elapsed().as_secs_f64());
     if let Some((_, trace)) = &found {
         println!("{trace}");
     }
@@ -61,7 +63,7 @@ pub fn search(protocol: Protocol) -> (usize, Option<(&'static str, String)>) {
 
 /// Every promise holds in every reachable state.
 pub fn holds(protocol: Protocol) {
-    let (states, found) = search(protocol);
+    let (states, found) = search(protocol, None);
     assert!(states > 100, "only {states} states");
     if let Some((_, trace)) = found {
         panic!("{trace}");

@@ -1,8 +1,8 @@
 //! Where calls gather until one is made of them: a call costs Redis more than most of what a call does.
 //!
 //! While one is under way, the next gather: until that is answered, or until they are as many as one may have. Who comes alone
-//! waits for none but those who can ask at the same moment. In a call they stand in the order in which they came; two that are
-//! under way may pass each other.
+//! waits for none but those who can ask at the same moment. They go in the order in which they came; two calls that are under way
+//! may pass each other.
 
 use std::{
     fmt, mem,
@@ -67,10 +67,8 @@ impl Queue {
         }
         let mut bytes = 0;
         let fits = |call: &&Waiting| {
-            bytes + call.own.len() <= BYTES_MAX && {
-                bytes += call.own.len();
-                true
-            }
+            bytes += call.own.len();
+            bytes <= BYTES_MAX
         };
         let count = self.waiting.iter().take(CALLS_MAX).take_while(fits).count().max(1);
         let taken: Vec<Waiting> = if count >= self.waiting.len() {
@@ -101,11 +99,13 @@ impl Gathering {
         M: Fn(Vec<Waiting>) -> F,
         F: Future<Output = ()>,
     {
+        let mut maker = Maker { gathering: &self, kind: &kind, has_ended: false };
         loop {
             // Lanes that were answered together are about to ask together: those that can, do so first.
             tokio::task::yield_now().await;
             let calls = self.take(&kind);
             if calls.is_empty() {
+                maker.has_ended = true;
                 return;
             }
             make(calls).await;
@@ -136,12 +136,33 @@ impl Gathering {
         let Some(at) = queues.iter().position(|queue| queue.kind == *kind) else { return Vec::new() };
         let taken = queues[at].take();
         if taken.is_empty() {
-            queues[at].makers -= 1;
-            if queues[at].makers == 0 {
-                queues.swap_remove(at);
-            }
+            Self::end_maker(&mut queues, at);
         }
         taken
+    }
+
+    /// Whoever waits in a queue without a maker is told that the call was given up.
+    fn end_maker(queues: &mut Vec<Queue>, at: usize) {
+        queues[at].makers -= 1;
+        if queues[at].makers == 0 {
+            queues.swap_remove(at);
+        }
+    }
+}
+
+/// A maker at work: one that panics leaves no queue behind that waits for it.
+struct Maker<'a> {
+    gathering: &'a Gathering,
+    kind: &'a Kind,
+    has_ended: bool,
+}
+
+impl Drop for Maker<'_> {
+    fn drop(&mut self) {
+        let mut queues = self.gathering.queues();
+        if let Some(at) = queues.iter().position(|queue| queue.kind == *self.kind).filter(|_| !self.has_ended) {
+            Gathering::end_maker(&mut queues, at);
+        }
     }
 }
 
@@ -231,21 +252,32 @@ mod tests {
         add(1);
         assert_eq!(begins.recv().await, Some((1, 1)));
         add(CALLS_MAX - 1);
-        // Of this runtime of one thread all others have had their turn then.
-        tokio::task::yield_now().await;
-        assert!(begins.try_recv().is_err(), "they are not a full call");
+        assert_eq!(gathering.queues()[0].makers, 1, "they are not a full call");
         add(1);
         assert_eq!(begins.recv().await, Some((CALLS_MAX, 2)));
         add(CALLS_MAX + 5);
-        tokio::task::yield_now().await;
-        assert!(begins.try_recv().is_err(), "two are under way");
+        assert_eq!(gathering.queues()[0].makers, 2, "two are under way");
         gate.add_permits(1);
         assert_eq!(begins.recv().await, Some((CALLS_MAX, 2)));
         gate.add_permits(2);
         assert_eq!(begins.recv().await, Some((5, 1)), "what is left goes when none is under way");
-        gate.add_permits(1);
-        while !gathering.queues().is_empty() {
-            tokio::task::yield_now().await;
-        }
+    }
+
+    #[tokio::test]
+    async fn a_maker_that_panics_leaves_nobody_waiting() {
+        let gathering = Gathering::default();
+        let (answer, answered) = oneshot::channel();
+        assert!(gathering.push(&kind(), call(1)));
+        let (queues, late) = (gathering.clone(), Mutex::new(Some(Waiting { answer, ..call(1) })));
+        let make = move |_| {
+            let late = late.lock().expect("nobody else has it").take().expect("one call is made");
+            assert!(!queues.push(&kind(), late), "it gathers for the maker that there is");
+            async { panic!("as the client might") }
+        };
+        tokio::spawn(gathering.clone().make_all(kind(), make)).await.expect_err("it panics");
+        let told =
+            tokio::time::timeout(std::time::Duration::from_secs(5), answered).await.expect("nobody waits for ever");
+        assert!(told.is_err(), "who gathered meanwhile is told that the call was given up");
+        assert_eq!(push(&gathering, 1, 1), [0], "the next one gets a maker");
     }
 }
