@@ -6,6 +6,7 @@ use fred::{
     interfaces::{ClientLike, HashesInterface, KeysInterface, StreamsInterface},
     types::{ClusterHash, CustomCommand, Value},
 };
+use futures_util::stream::{Stream, try_unfold};
 
 use super::{
     Redis, RedisError,
@@ -104,21 +105,23 @@ impl Redis {
         }))
     }
 
-    /// A step through the products that Redis holds: the next cursor, `0` after the last step, and some of them. Who is
-    /// there from the first step to the last is seen at least once.
+    /// The products that Redis holds, page by page. Who is there from the first page to the last is seen at least once.
     ///
     /// # Errors
-    /// As any call.
-    pub async fn scan_products(
+    /// As any call: that page's, and the last.
+    pub fn scan_products(
         &self,
         partition: Partition,
-        cursor: &str,
         count: u32,
-    ) -> Result<(String, Vec<ProductId>), RedisError> {
-        let scan = CustomCommand::new_static("ZSCAN", ClusterHash::FirstKey, false);
-        let args = vec![self.keys.products(partition), cursor.to_owned(), "COUNT".to_owned(), count.to_string()];
-        let (next, flat): (String, Vec<String>) = self.client.custom(scan, args).await?;
-        Ok((next, flat.iter().step_by(2).filter_map(|id| id.parse().ok()).collect()))
+    ) -> impl Stream<Item = Result<Vec<ProductId>, RedisError>> {
+        try_unfold(Some("0".to_owned()), move |cursor| async move {
+            let Some(cursor) = cursor else { return Ok(None) };
+            let scan = CustomCommand::new_static("ZSCAN", ClusterHash::FirstKey, false);
+            let args = vec![self.keys.products(partition), cursor, "COUNT".to_owned(), count.to_string()];
+            let (next, flat): (String, Vec<String>) = self.client.custom(scan, args).await?;
+            let products = flat.iter().step_by(2).filter_map(|id| id.parse().ok()).collect();
+            Ok(Some((products, (next != "0").then_some(next))))
+        })
     }
 
     /// How many entries a job stream holds.

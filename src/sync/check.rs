@@ -1,11 +1,14 @@
 //! Checking many products against MySQL: some that are named, or all that Redis holds.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     ids::{Partition, ProductId},
@@ -76,18 +79,14 @@ pub(super) async fn check_each(stores: &Stores, products: Vec<ProductId>) -> Res
 /// Those of the stores; also when a product was held by somebody else, once all others were checked: nothing else would ever
 /// visit its ended rounds, so the caller must come back before it relies on MySQL having them.
 pub(super) async fn check_all(stores: &Stores, partition: Partition) -> Result<usize, StoreError> {
+    let (mut checked, mut held, mut first_error) = (0, 0, None);
     // Not by the time of their last change: who changes meanwhile must be seen too.
-    let (mut cursor, mut checked, mut held, mut first_error) = ("0".to_owned(), 0, 0, None);
-    loop {
-        let (next, products) = stores.redis.scan_products(partition, &cursor, SCAN_PRODUCTS).await?;
+    let mut pages = pin!(stores.redis.scan_products(partition, SCAN_PRODUCTS));
+    while let Some(products) = pages.try_next().await? {
         let page = check_each(stores, products).await?;
         checked += page.done;
         held += page.held;
         first_error = first_error.or(page.first_error);
-        if next == "0" {
-            break;
-        }
-        cursor = next;
     }
     let Some(error) = first_error else { return Ok(checked) };
     tracing::warn!(%partition, checked, held, "not all that Redis holds could be checked; all of it is checked again");

@@ -17,12 +17,16 @@ use super::{
 };
 use crate::{ids::Partition, meter::Pulse, redis::Redis, stores::StoreError};
 
-/// With so many entries in the log the pause ends, and with fewer as soon as no more come; else it ends with the interval.
-/// So what is left for the end is little where much is done, and where little is done a round that begins and ends between
-/// two looks is written once.
+/// With so many entries in the log a pause of [`PARTS_ENOUGH`] suffices, and with fewer it ends as soon as no more come; else it
+/// ends with the interval. So what is left for the end is little where much is done, and where little is done what comes
+/// soon after each other is written once.
 const MUCH_ENTRIES: u64 = 40;
-/// Parts of a pause, of the same length, between which the log is looked at; one part is the shortest pause.
-const PARTS: u32 = 5;
+/// Parts of a pause, of the same length: it ends after one of them.
+const PARTS: u32 = 25;
+/// After so many of them the next look is due, while nothing has come; else after each.
+const PARTS_AT_REST: u32 = 5;
+/// After so many of them much is enough.
+const PARTS_ENOUGH: u32 = 10;
 
 /// Flushes until the stop, and then until nothing is left; or until the lead is lost, which is what its errors mean.
 /// `ready` is told when the log is known to be the one that MySQL follows.
@@ -79,28 +83,40 @@ pub(super) async fn flush_loop(
 /// flush that follows tells.
 async fn pause(redis: &Redis, partition: Partition, interval: Duration) {
     let (begun, mut growth) = (Instant::now(), Growth::default());
-    for part in 1..PARTS {
-        sleep_until(begun + interval * part / PARTS).await;
+    loop {
+        let parts = growth.next_look();
+        sleep_until(begun + interval * parts / PARTS).await;
+        if parts >= PARTS {
+            return;
+        }
         match redis.log_length(partition).await {
             Ok(entries) if growth.look(entries) => {}
             Ok(_) | Err(_) => return,
         }
     }
-    sleep_until(begun + interval).await;
 }
 
 /// What the looks of one pause have seen of the log.
 #[derive(Debug, Default)]
 struct Growth {
-    before: u64,
+    /// Parts of the pause that are over.
+    parts: u32,
+    before: Option<u64>,
 }
 
 impl Growth {
+    /// Goes on to the next look, and says how many parts are over by then.
+    fn next_look(&mut self) -> u32 {
+        let step = if self.before == Some(0) { PARTS_AT_REST } else { 1 };
+        self.parts = PARTS.min(self.parts + step);
+        self.parts
+    }
+
     /// Takes one look, and says whether the log is better written later: while it is empty, or grows and is not much yet.
     fn look(&mut self, entries: u64) -> bool {
-        let grows = entries > self.before;
-        self.before = entries;
-        entries == 0 || (grows && entries < MUCH_ENTRIES)
+        let grows = self.before.is_none_or(|before| entries > before);
+        self.before = Some(entries);
+        entries == 0 || (grows && (entries < MUCH_ENTRIES || self.parts < PARTS_ENOUGH))
     }
 }
 
@@ -108,22 +124,38 @@ impl Growth {
 mod tests {
     use super::*;
 
-    /// At which look of these the pause ends.
-    fn ends_at(looks: &[u64]) -> Option<usize> {
+    /// After how many parts the pause ends by these looks.
+    fn ends_after(looks: &[u64]) -> Option<u32> {
         let mut growth = Growth::default();
-        looks.iter().position(|entries| !growth.look(*entries))
+        looks.iter().find_map(|entries| {
+            let parts = growth.next_look();
+            (!growth.look(*entries)).then_some(parts)
+        })
     }
 
     #[test]
     fn a_pause_goes_on_while_nothing_comes_or_more_and_more() {
-        assert_eq!(ends_at(&[0, 0, 0, 0]), None);
-        assert_eq!(ends_at(&[0, 1, 2, MUCH_ENTRIES - 1]), None);
+        assert_eq!(ends_after(&[0, 0, 0, 0]), None);
+        assert_eq!(ends_after(&[0, 1, 2, MUCH_ENTRIES - 1]), None);
+        assert_eq!(ends_after(&[1, 2, 3, MUCH_ENTRIES]), None, "what comes so fast is much more soon");
     }
 
     #[test]
     fn a_pause_ends_when_no_more_comes_or_it_is_much() {
-        assert_eq!(ends_at(&[0, 3, 3, 4]), Some(2));
-        assert_eq!(ends_at(&[5, 4]), Some(1), "another leader wrote some of it");
-        assert_eq!(ends_at(&[0, MUCH_ENTRIES]), Some(1));
+        assert_eq!(ends_after(&[3, 3]), Some(2));
+        assert_eq!(ends_after(&[0, 3, 3]), Some(1 + PARTS_AT_REST + 1));
+        assert_eq!(ends_after(&[5, 4]), Some(2), "another leader wrote some of it");
+        assert_eq!(ends_after(&[1, 2, 3, 4, 5, 6, 7, 8, 9, MUCH_ENTRIES]), Some(PARTS_ENOUGH));
+        assert_eq!(ends_after(&[0, 0, MUCH_ENTRIES]), Some(1 + 2 * PARTS_AT_REST));
+    }
+
+    #[test]
+    fn nothing_is_looked_at_often() {
+        let (mut growth, mut looks) = (Growth::default(), 0);
+        while growth.next_look() < PARTS {
+            assert!(growth.look(0));
+            looks += 1;
+        }
+        assert_eq!(looks, 5);
     }
 }

@@ -3,7 +3,12 @@
 //! MySQL is read first: state only gets newer, so a Redis that is older than what MySQL was a moment ago is behind. A
 //! Redis that is newer is not flushed yet, or its change was lost: which of the two is known once the log is flushed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
+};
+
+use futures_util::TryStreamExt;
 
 use super::{
     Finding, Kind, Mend, PAGE_PRODUCTS, Report, Subject, Verifier,
@@ -49,18 +54,13 @@ impl Verifier {
     /// Every product that Redis holds, and every one with an open round.
     pub(super) async fn check_lanes_of(&self, partition: Partition, report: &mut Report) -> Result<(), StoreError> {
         let mut done: BTreeSet<ProductId> = BTreeSet::new();
-        let mut cursor = "0".to_owned();
-        loop {
-            let (next, products) = self.stores.redis.scan_products(partition, &cursor, PAGE_PRODUCTS).await?;
+        let mut pages = pin!(self.stores.redis.scan_products(partition, PAGE_PRODUCTS));
+        while let Some(products) = pages.try_next().await? {
             for product in products {
                 if done.insert(product) {
                     self.check_live(product, report).await?;
                 }
             }
-            if next == "0" {
-                break;
-            }
-            cursor = next;
         }
         let mut after = 0_i64;
         loop {
