@@ -3,6 +3,7 @@
 -- Invariant: `go` is answered only while stock is above zero, nothing asks the round to stop and the caller
 -- holds the lane; a round that ends does so in this same call, with its entry gone and the next round queued.
 --
+-- include shared/server.lua
 -- include shared/lane.lua
 -- include shared/round.lua
 -- include shared/hold.lua

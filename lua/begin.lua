@@ -3,6 +3,7 @@
 -- Invariant: one hand: a live lease is never taken away, whoever the entry is pending for. Only the first begin
 -- of a round fixes `upto`.
 --
+-- include shared/server.lua
 -- include shared/lane.lua
 -- include shared/round.lua
 -- include shared/product.lua
@@ -99,12 +100,10 @@ if owned then
   put(lane, 'attempts', whole(count(lane, 'attempts') + 1))
 end
 put(lane, 'token', ARGV[1])
-put(lane, 'was_token', '')
 put(lane, 'owner', ARGV[6])
 put(lane, 'lease_until', whole(now_ms + tonumber(ARGV[7])))
 put(lane, 'lease_ms', ARGV[7])
-reset(lane, 'seq')
-put(lane, 'reply', '')
+put(lane, 'call', '')
 put(lane, 'stopping', '')
 if first then
   if ARGV[4] == '1' then

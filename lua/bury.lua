@@ -3,6 +3,7 @@
 -- Invariant: an entry leaves its stream only in the call that writes it to the dead stream; the same one is not buried
 -- twice, whoever received it.
 --
+-- include shared/server.lua
 -- include shared/lane.lua
 --
 -- KEYS[1] {ns:P}:jobs:<channel> or {ns:P}:jobs:<channel>:again   stream

@@ -3,6 +3,7 @@
 -- Invariant: a held lane is only told: its owner settles what is in flight and ends it. A round that waits was
 -- never begun and is ended at once.
 --
+-- include shared/server.lua
 -- include shared/lane.lua
 -- include shared/round.lua
 -- include shared/product.lua

@@ -2,6 +2,7 @@
 --
 -- Invariant: a key counts once per product; a lane has at most one live entry and at most one waiting round.
 --
+-- include shared/server.lua
 -- include shared/lane.lua
 -- include shared/round.lua
 -- include shared/product.lua

@@ -2,7 +2,7 @@
 --
 -- Invariant: nothing is forgotten that MySQL does not hold: the stamps must be those that the caller read there.
 --
--- include shared/lane.lua
+-- include shared/server.lua
 --
 -- KEYS[1] {ns:P}:product:<id>  hash
 -- KEYS[2] {ns:P}:products      zset

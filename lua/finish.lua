@@ -2,6 +2,7 @@
 --
 -- Invariant: the cursor stays behind the last person settled, so that `resume` tries the next one first.
 --
+-- include shared/server.lua
 -- include shared/lane.lua
 -- include shared/round.lua
 -- include shared/hold.lua

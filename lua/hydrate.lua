@@ -5,6 +5,7 @@
 -- entry. What Redis keeps and MySQL has otherwise is logged again. A product that Redis holds from before a restart
 -- gets another tag: changes after the one that it has may have been lost. One that Redis does not hold has MySQL's.
 --
+-- include shared/server.lua
 -- include shared/lane.lua
 -- include shared/round.lua
 -- include shared/product.lua

@@ -3,6 +3,7 @@
 -- Invariant: a held lane is only told: its owner settles what is in flight and parks it. A paused lane that nobody
 -- holds has no entry; a lane that is let go on and is open has one.
 --
+-- include shared/server.lua
 -- include shared/lane.lua
 -- include shared/round.lua
 -- include shared/product.lua

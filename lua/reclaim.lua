@@ -3,6 +3,7 @@
 -- Invariant: an owner that renews its lease keeps the lane, unless the caller asks for less silence than that. What
 -- stands for the lane is replaced in this same call, so that the old entry, whoever has it, takes nothing any more.
 --
+-- include shared/server.lua
 -- include shared/lane.lua
 -- include shared/round.lua
 --
@@ -68,7 +69,7 @@ end
 log_begun(lane)
 free_lease(lane)
 -- The old owner is not answered from the lane's memory either.
-put(lane, 'was_token', '')
+put(lane, 'call', '')
 put(lane, 'stopping', '')
 if owned then
   lane.late[1] = { 'SPUBLISH', KEYS[4], lane.fields.product }

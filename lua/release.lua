@@ -3,6 +3,7 @@
 -- Invariant: the lane never stands without an entry while its round is open and not paused; the next person's
 -- tries are kept, so that a release does not start a new retry budget.
 --
+-- include shared/server.lua
 -- include shared/lane.lua
 -- include shared/round.lua
 -- include shared/hold.lua

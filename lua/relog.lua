@@ -2,6 +2,7 @@
 --
 -- Invariant: only repeats what Redis holds; the versions rise, so that MySQL takes it.
 --
+-- include shared/server.lua
 -- include shared/lane.lua
 -- include shared/round.lua
 -- include shared/product.lua

@@ -2,6 +2,7 @@
 --
 -- Invariant: only the holder prolongs its lease; the pending entry's idle time starts anew with it.
 --
+-- include shared/server.lua
 -- include shared/lane.lua
 -- include shared/round.lua
 -- include shared/hold.lua

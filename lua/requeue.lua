@@ -2,6 +2,7 @@
 --
 -- Invariant: the lane keeps its one entry, and a hold is not touched: who reads the new entry waits for its lease.
 --
+-- include shared/server.lua
 -- include shared/lane.lua
 --
 -- KEYS[1] {ns:P}:lane:<id>:<channel>  hash

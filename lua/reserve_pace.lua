@@ -6,7 +6,7 @@
 -- second has more starts than that. A moment that was not used counts for nobody once it is back: what a stall cost
 -- is made up for as long as its second has room.
 --
--- include shared/lane.lua
+-- include shared/server.lua
 --
 -- KEYS[1] {ns}:pace:total      hash
 -- KEYS[2] {ns}:pace:<channel>  hash
@@ -132,7 +132,7 @@ local function save_pace(pace)
   for cell = oldest, pace.last do
     cells[#cells + 1] = whole(pace.counts[cell] or 0)
   end
-  redis.call('HSET', pace.key, 'run', run, 'from', whole(pace.from), 'due', whole(pace.due_us), 'base', whole(oldest),
+  redis.call('HSET', pace.key, 'run', run, 'from', whole(pace.from), 'due', whole(math.floor(pace.due_us + 0.5)), 'base', whole(oldest),
     'cells', table.concat(cells, ','))
 end
 

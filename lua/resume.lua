@@ -3,6 +3,7 @@
 -- Invariant: only the lane's last round, only with stock; only when it was cut short, unless its FAILED are told again.
 -- With a person to skip, they are settled in the same call, and only if they are still the next.
 --
+-- include shared/server.lua
 -- include shared/lane.lua
 -- include shared/round.lua
 -- include shared/product.lua

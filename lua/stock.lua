@@ -5,7 +5,7 @@
 -- No tag comes again while Redis keeps its data, nor after a restart that lost the last of it; one that lost all begins
 -- with the state that MySQL has.
 --
--- include shared/lane.lua
+-- include shared/server.lua
 -- include shared/product.lua
 --
 -- KEYS[1] {ns:P}:product:<id>  hash

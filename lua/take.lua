@@ -2,6 +2,7 @@
 --
 -- Invariant: what was given is in the reply, whatever fails after it; an error means that nothing was given.
 --
+-- include shared/server.lua
 -- include shared/lane.lua
 --
 -- KEYS[1] {ns:P}:jobs:<channel>       stream

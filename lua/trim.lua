@@ -3,7 +3,7 @@
 -- Invariant: nothing is deleted that the caller has not read. The server is what it was when the log was read, and the log
 -- begins with the first entry read: so what stands there up to the last one is what was read, since ids only grow.
 --
--- include shared/lane.lua
+-- include shared/server.lua
 --
 -- KEYS[1] {ns:P}:log   stream
 -- KEYS[2] {ns:P}:meta  hash

@@ -19,7 +19,7 @@ local function answer()
 end
 
 local replies = {}
-gone_together = {}
+together = { gone = {} }
 local each = '^' .. string.rep('([^|]*)|', own - 1) .. '()'
 local key, call = 0, 1
 for calls in string.gmatch(all_args[1], '%d+') do
@@ -41,7 +41,7 @@ for calls in string.gmatch(all_args[1], '%d+') do
     replies[call - 1] = reply
   end
 end
-for stream, ids in pairs(gone_together) do
+for stream, ids in pairs(together.gone) do
   if not delete_entries(stream, ids) then
     -- A lane that somebody has changed by hand must not keep the entries of others.
     for _, id in ipairs(ids) do

@@ -8,29 +8,28 @@ local function remembered(text)
   return string.sub(text, 1, 1) == '[' and cjson.decode(text) or { text }
 end
 
+-- How many calls the lane's hold has made.
+local function calls_made(lane)
+  return tonumber(string.match(lane.fields.call, '^%S+ (%d+) ') or 0)
+end
+
 -- Returns nil when the call may go on, else the reply to give.
 local function check_hold(lane)
   local token, seq, cursor = ARGV[1], ARGV[2], ARGV[3]
-  local current = lane.fields.token == token
-  if token == '' or not (current or lane.fields.was_token == token) then
-    return { 'lost' }
+  local named = token .. ' ' .. seq .. ' '
+  if token ~= '' and string.sub(lane.fields.call, 1, #named) == named then
+    return remembered(string.sub(lane.fields.call, #named + 1))
   end
-  if lane.fields.seq == seq and lane.fields.reply ~= '' then
-    return remembered(lane.fields.reply)
-  end
-  if lane.fields.status ~= 'IN_PROGRESS' or not is_sound(lane) then
-    return { 'lost' }
-  end
-  if not current or count(lane, 'seq') + 1 ~= tonumber(seq) or lane.fields[position(lane)] ~= cursor then
+  if token == '' or lane.fields.token ~= token or lane.fields.status ~= 'IN_PROGRESS' or not is_sound(lane)
+    or calls_made(lane) + 1 ~= tonumber(seq) or lane.fields[position(lane)] ~= cursor then
     return { 'lost' }
   end
   return nil
 end
 
--- Remembers the reply of this call, writes everything, and gives the reply.
+-- Remembers the reply of this call, `token seq reply`, writes everything, and gives the reply. The next hold of the lane forgets it.
 local function answer_hold(lane, reply)
-  put(lane, 'seq', ARGV[2])
-  put(lane, 'reply', reply[2] and cjson.encode(reply) or reply[1])
+  put(lane, 'call', ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. (reply[2] and cjson.encode(reply) or reply[1]))
   save(lane)
   return reply
 end

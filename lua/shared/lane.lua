@@ -4,67 +4,13 @@
 
 local GROUP = 'workers'
 
-local now_text, now_number
-
--- One moment for the whole call.
-local function now()
-  if not now_text then
-    local t = redis.call('TIME')
-    now_text = t[1] .. string.rep('0', 6 - #t[2]) .. t[2]
-    now_number = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
-  end
-  return now_text, now_number
-end
-
-local function whole(number)
-  return string.format('%.0f', number)
-end
-
-local log_lengths = {}
-
--- How many entries a log has, as the first call of a script found it.
-local function log_length(log)
-  log_lengths[log] = log_lengths[log] or redis.call('XLEN', log)
-  return log_lengths[log]
-end
-
-local this_run
-
--- Names the server's present time as a primary. The run alone would not do: one that was replaced, copied its successor
--- and takes over from that again may hold less than when it was last a primary, and was not started anew.
-local function server_run()
-  if this_run then
-    return this_run
-  end
-  local info = redis.call('INFO', 'server', 'replication')
-  local _, run = string.find(info, 'run_id:', 1, true)
-  local _, copied = string.find(info, 'master_replid:', 1, true)
-  this_run = string.match(info, '^%w+', run + 1) .. '-' .. (copied and string.match(info, '^%w+', copied + 1) or '')
-  return this_run
-end
-
--- Names and values that follow each other, as a table, over what it holds.
-local function by_name(flat, fields)
-  fields = fields or {}
-  for i = 1, #flat, 2 do
-    fields[flat[i]] = flat[i + 1]
-  end
-  return fields
-end
-
--- Reads a hash, over what the table holds.
-local function read_hash(key, fields)
-  return by_name(redis.call('HGETALL', key), fields)
-end
-
 -- All fields of a lane: what the hash does not have is empty. And so the table has room for what it does have, and is not
 -- copied each time it grows.
 local function no_fields()
   return { product = '', channel = '', epoch = '', version = '', round = '', status = '', reason = '', from = '', cursor = '',
     upto = '', ahead = '', last_user = '', blocked_user = '', sent = '', skipped = '', failed = '', unknown = '',
     queued_at = '', started_at = '', ended_at = '', retry_of = '', retry_cursor = '', tries = '', tried_at = '',
-    attempts = '', token = '', was_token = '', owner = '', lease_until = '', lease_ms = '', seq = '', reply = '',
-    stopping = '', cancel = '', paused = '', entry = '', waiting = '', waiting_at = '', trace = '', waiting_trace = '' }
+    attempts = '', token = '', owner = '', lease_until = '', lease_ms = '', call = '', stopping = '', cancel = '', paused = '', entry = '', waiting = '', waiting_at = '', trace = '', waiting_trace = '' }
 end
 
 -- A table with room for as many values: one that grows by itself is copied again and again.
@@ -73,9 +19,36 @@ local function room()
     nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil }
 end
 
+-- What a script that several calls share keeps for all of them: the lane, whose tables the next call takes, since each costs more to
+-- make and to drop than most of what is done with it; and the entries that are done with, by stream: all go at the end.
+local together
+
+-- Takes back what the lane before has left in the tables.
+local function clear(lane)
+  local fields, read, writes = lane.fields, lane.read, lane.writes
+  for i = 1, #read, 2 do
+    fields[read[i]] = ''
+  end
+  for i = 1, lane.written, 2 do
+    fields[writes[i]] = ''
+  end
+end
+
 local function open_lane(key, jobs, again, log)
-  return { key = key, jobs = jobs, again = again, log = log, fields = read_hash(key, no_fields()), writes = room(), written = 0,
-    gone = {}, late = {} }
+  local lane = together and together.lane
+  if lane then
+    clear(lane)
+  else
+    lane = { fields = no_fields(), writes = room() }
+  end
+  lane.key, lane.jobs, lane.again, lane.log = key, jobs, again, log
+  lane.read, lane.written, lane.gone, lane.late = {}, 0, {}, {}
+  if together then
+    together.lane = lane
+  end
+  lane.read = redis.call('HGETALL', key)
+  by_name(lane.read, lane.fields)
+  return lane
 end
 
 local function count(lane, field)
@@ -144,9 +117,6 @@ local function leave_retry(lane)
   put(lane, 'retry_cursor', '')
 end
 
--- The entries that a script which several calls share has done with, by stream: all of them go at its end.
-local gone_together
-
 -- Whether Redis took all of these for ids.
 local function delete_entries(stream, ids)
   redis.pcall('XACK', stream, GROUP, unpack(ids))
@@ -156,10 +126,10 @@ end
 local function delete_gone(lane)
   for _, entry in ipairs(lane.gone) do
     local stream, id = entry[1], entry[2]
-    if gone_together then
-      local ids = gone_together[stream] or {}
+    if together then
+      local ids = together.gone[stream] or {}
       ids[#ids + 1] = id
-      gone_together[stream] = ids
+      together.gone[stream] = ids
     else
       delete_entries(stream, { id })
     end

@@ -53,7 +53,7 @@ end
 -- logged: under the version that it got then, so that none is used for it which a later state has too.
 local function log_begun(lane)
   local f = lane.fields
-  if f.token ~= '' and count(lane, 'seq') == 0 and f.waiting == '' and f.cursor == f.from and is_sound(lane) then
+  if f.token ~= '' and f.call == '' and f.waiting == '' and f.cursor == f.from and is_sound(lane) then
     log_as_it_is(lane)
   end
 end
@@ -88,9 +88,9 @@ local function queue_round(lane, round, queued_at)
   end
 end
 
--- Owner and end of the lease stay as they were: they are nobody's without a token.
+-- Owner and end of the lease stay as they were: they are nobody's without a token. So does the last call, for whoever makes
+-- it once more.
 local function free_lease(lane)
-  put(lane, 'was_token', lane.fields.token)
   put(lane, 'token', '')
 end
 

@@ -17,9 +17,9 @@ local function settle(lane, people)
   end
   local settled = 0
   for i, field in ipairs(OUTCOMES) do
-    local more = tonumber(ARGV[5 + i])
-    settled = settled + more
-    if more > 0 then
+    if ARGV[5 + i] ~= '0' then
+      local more = tonumber(ARGV[5 + i])
+      settled = settled + more
       put(lane, field, whole(count(lane, field) + more))
     end
   end

@@ -208,7 +208,7 @@ fn view(fields: &HashMap<String, String>) -> Result<Option<LaneView>, RedisError
             unknown: fields.count("unknown")?,
         },
         stamp: Stamp { epoch: fields.count("epoch")?, version: fields.count("version")? },
-        is_fresh_hold: is_held && fields.count("seq")? == 0,
+        is_fresh_hold: is_held && fields.get::<String>("call")?.is_none(),
         owner: if is_held { fields.get("owner")? } else { None },
         lease_until_ms: if is_held { fields.count("lease_until")? } else { 0 },
         token,

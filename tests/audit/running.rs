@@ -79,7 +79,7 @@ async fn a_hold_without_a_call_is_no_finding_and_one_whose_call_was_not_logged_i
     shop.found(&[Kind::LaneUnrecorded]).await;
     shop.redis_command(&format!("HSET {key} version 2")).await;
     shop.found(&[]).await;
-    shop.redis_command(&format!("HSET {key} seq 1")).await;
+    shop.redis_command(&format!("HSET {key} call \"t 1 go\"")).await;
     shop.found(&[Kind::LaneUnrecorded]).await;
 }
 

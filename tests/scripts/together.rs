@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use restock::{
     ids::{LaneId, Partition, ProductId, Round},
+    outcome::Outcome,
     redis::{
         RedisError,
         jobs::{Entry, Jobs},
@@ -124,14 +125,51 @@ async fn lanes_of_two_partitions_that_ask_in_turns_get_their_own_answers() {
     }
 }
 
+/// The tables of one lane are taken for the next, in what is read of it and in what is written.
+#[tokio::test]
+async fn what_one_lane_has_is_nothing_of_the_next() {
+    let bench = Bench::open().await;
+    let mut entries = queued(&bench).await;
+    for entry in entries.iter().step_by(4) {
+        bench.raw(&format!("HSET {} paused 1", bench.redis.keys().lane(P0, &entry.lane))).await;
+    }
+    let begun = join_all(entries.iter().map(|entry| begin(&bench, entry))).await;
+    let mut held = Vec::new();
+    for (at, reply) in begun.into_iter().enumerate() {
+        match reply.expect("Redis answers") {
+            BeginReply::Go(begun) if at % 4 > 0 => held.push((at, begun)),
+            other => assert!(at % 4 == 0 && matches!(other, BeginReply::Paused), "{at}: {other:?}"),
+        }
+    }
+    let outcome = |at: usize| if at.is_multiple_of(2) { Outcome::Failed } else { Outcome::Sent };
+    let advances = held.iter_mut().map(|(at, begun)| {
+        let mut people = told([entries[*at].lane.product.0]);
+        people[0].outcome = outcome(*at);
+        begun.hold.advance(&Advance { exhausted: true, ..advance_of(up_to(people)) })
+    });
+    let calls: Vec<_> = advances.collect();
+    for answer in join_all(calls.iter().map(|call| call.call())).await {
+        assert_eq!(answer.expect("Redis answers"), Advanced::Completed);
+    }
+    let log = bench.raw(&format!("XRANGE {} - +", bench.redis.keys().log(P0))).await;
+    for (at, entry) in entries.drain(..).enumerate().filter(|(at, _)| at % 4 > 0) {
+        let state = format!("{}|webhook|1|COMPLETED|", entry.lane.product);
+        let line = log.lines().find(|line| line.starts_with(&state)).expect("its end is logged");
+        let counts = if outcome(at) == Outcome::Failed { "|0,0,1,0|" } else { "|1,0,0,0|" };
+        assert!(line.contains(counts), "{line}");
+    }
+}
+
 #[tokio::test]
 async fn what_somebody_wrote_into_a_lane_as_its_answer_keeps_no_other_from_its_own() {
     let bench = Bench::open().await;
     let entries = queued(&bench).await;
     let mut begun: Vec<_> =
         join_all(entries.iter().map(|entry| begin(&bench, entry))).await.into_iter().map(taken).collect();
-    let key = bench.redis.keys().lane(P0, &entries[7].lane);
-    bench.raw(&format!("HSET {key} seq 1 reply [true]")).await;
+    let lane = &entries[7].lane;
+    let held = bench.redis.read_lanes(P0, std::slice::from_ref(lane)).await.expect("Redis answers").remove(0);
+    let (key, token) = (bench.redis.keys().lane(P0, lane), held.and_then(|view| view.token).expect("it is held"));
+    bench.raw(&format!("HSET {key} call \"{token} 1 [true]\"")).await;
     let advances = begun.iter_mut().map(|begun| begun.hold.advance(&advance_of(Settlement::default())));
     let calls: Vec<_> = advances.collect();
     for (at, answer) in join_all(calls.iter().map(|call| call.call())).await.into_iter().enumerate() {

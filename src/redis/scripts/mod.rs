@@ -138,7 +138,8 @@ impl Script {
     }
 }
 
-const SHARED: [(&str, &str); 5] = [
+const SHARED: [(&str, &str); 6] = [
+    ("shared/server.lua", include_str!("../../../lua/shared/server.lua")),
     ("shared/lane.lua", include_str!("../../../lua/shared/lane.lua")),
     ("shared/round.lua", include_str!("../../../lua/shared/round.lua")),
     ("shared/hold.lua", include_str!("../../../lua/shared/hold.lua")),
