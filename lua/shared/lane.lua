@@ -39,10 +39,10 @@ local function open_lane(key, jobs, again, log)
   if lane then
     clear(lane)
   else
-    lane = { fields = no_fields(), writes = room() }
+    lane = { fields = no_fields(), writes = room(), read = {} }
   end
   lane.key, lane.jobs, lane.again, lane.log = key, jobs, again, log
-  lane.read, lane.written, lane.gone, lane.late = {}, 0, {}, {}
+  lane.written, lane.gone, lane.late = 0, {}, {}
   if together then
     together.lane = lane
   end
