@@ -92,7 +92,7 @@ for i = 0, (#KEYS - 3) / 3 - 1 do
     if lane.fields.status == '' or older(lane.fields, tonumber(state.epoch), tonumber(state.version)) then
       installed = installed + 1
       drop_entry(lane)
-      free_lease(lane)
+      revoke(lane)
       for field, value in pairs(state) do
         put(lane, field, value)
       end

@@ -67,9 +67,7 @@ if ARGV[3] == '1' then
   return reply
 end
 log_begun(lane)
-free_lease(lane)
--- The old owner is not answered from the lane's memory either.
-put(lane, 'call', '')
+revoke(lane)
 put(lane, 'stopping', '')
 if owned then
   lane.late[1] = { 'SPUBLISH', KEYS[4], lane.fields.product }

@@ -178,7 +178,7 @@ else
     for _, pace in ipairs(limited) do
       at_us = math.max(at_us, pace.due_us - CREDIT_US, pace.from * CELL_US)
     end
-    reply = { 'wait', whole(at_us - horizon_us) }
+    reply = { 'wait', whole(math.ceil(at_us - horizon_us)) }
   end
 end
 save_pace(total)

@@ -7,10 +7,11 @@ local GROUP = 'workers'
 -- All fields of a lane: what the hash does not have is empty. And so the table has room for what it does have, and is not
 -- copied each time it grows.
 local function no_fields()
-  return { product = '', channel = '', epoch = '', version = '', round = '', status = '', reason = '', from = '', cursor = '',
-    upto = '', ahead = '', last_user = '', blocked_user = '', sent = '', skipped = '', failed = '', unknown = '',
-    queued_at = '', started_at = '', ended_at = '', retry_of = '', retry_cursor = '', tries = '', tried_at = '',
-    attempts = '', token = '', owner = '', lease_until = '', lease_ms = '', call = '', stopping = '', cancel = '', paused = '', entry = '', waiting = '', waiting_at = '', trace = '', waiting_trace = '' }
+  return { product = '', channel = '', epoch = '', version = '', round = '', status = '', reason = '', from = '',
+    cursor = '', upto = '', ahead = '', last_user = '', blocked_user = '', sent = '', skipped = '', failed = '',
+    unknown = '', queued_at = '', started_at = '', ended_at = '', retry_of = '', retry_cursor = '', tries = '',
+    tried_at = '', attempts = '', token = '', owner = '', lease_until = '', lease_ms = '', call = '', stopping = '',
+    cancel = '', paused = '', entry = '', waiting = '', waiting_at = '', trace = '', waiting_trace = '' }
 end
 
 -- A table with room for as many values: one that grows by itself is copied again and again.

@@ -94,6 +94,12 @@ local function free_lease(lane)
   put(lane, 'token', '')
 end
 
+-- Takes the lane from whoever holds it, who is not answered from its memory either.
+local function revoke(lane)
+  free_lease(lane)
+  put(lane, 'call', '')
+end
+
 -- Ends the current round and, when a newer one waits, queues that with an entry of its own. A round that had been
 -- completed stays so when telling its FAILED again is cut short: the next one starts at the first.
 local function end_round(lane, status, reason, people, now_us)

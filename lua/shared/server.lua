@@ -12,7 +12,8 @@ local function now()
   return now_text, now_number
 end
 
--- A number without a fraction as text; any way that could show one takes C four times as long.
+-- A number without a fraction as text, by way of a C long, which has 64 bits wherever servers run: the way by a double takes
+-- four times as long.
 local function whole(number)
   return string.format('%d', number)
 end

@@ -108,7 +108,7 @@ impl Redis {
     /// The products that Redis holds, page by page. Who is there from the first page to the last is seen at least once.
     ///
     /// # Errors
-    /// As any call: that page's, and the last.
+    /// As any call; an error is the last item.
     pub fn scan_products(
         &self,
         partition: Partition,

@@ -17,16 +17,16 @@ use super::{
 };
 use crate::{ids::Partition, meter::Pulse, redis::Redis, stores::StoreError};
 
-/// With so many entries in the log a pause of [`PARTS_ENOUGH`] suffices, and with fewer it ends as soon as no more come; else it
-/// ends with the interval. So what is left for the end is little where much is done, and where little is done what comes
-/// soon after each other is written once.
+/// With so many entries in the log a pause of [`PARTS_ENOUGH`] suffices while more come. It ends at once when something has come
+/// that no more follows, and else with the interval. So what is left for the end is little where much is done, and where
+/// little is done what comes soon after each other is written once.
 const MUCH_ENTRIES: u64 = 40;
-/// Parts of a pause, of the same length: it ends after one of them.
-const PARTS: u32 = 25;
+/// Parts of an interval, of the same length. Two of them are the shortest pause.
+const PARTS: u32 = 10;
 /// After so many of them the next look is due, while nothing has come; else after each.
-const PARTS_AT_REST: u32 = 5;
+const PARTS_AT_REST: u32 = 2;
 /// After so many of them much is enough.
-const PARTS_ENOUGH: u32 = 5;
+const PARTS_ENOUGH: u32 = 2;
 
 /// Flushes until the stop, and then until nothing is left; or until the lead is lost, which is what its errors mean.
 /// `ready` is told when the log is known to be the one that MySQL follows.
@@ -137,7 +137,7 @@ mod tests {
     fn a_pause_goes_on_while_nothing_comes_or_more_and_more() {
         assert_eq!(ends_after(&[0, 0, 0, 0]), None);
         assert_eq!(ends_after(&[0, 1, 2, MUCH_ENTRIES - 1]), None);
-        assert_eq!(ends_after(&[1, 2, 3, MUCH_ENTRIES]), None, "what comes so fast is much more soon");
+        assert_eq!(ends_after(&[MUCH_ENTRIES]), None, "what comes so fast is much more soon");
     }
 
     #[test]
@@ -145,12 +145,13 @@ mod tests {
         assert_eq!(ends_after(&[3, 3]), Some(2));
         assert_eq!(ends_after(&[0, 3, 3]), Some(1 + PARTS_AT_REST + 1));
         assert_eq!(ends_after(&[5, 4]), Some(2), "another leader wrote some of it");
-        assert_eq!(ends_after(&[1, 2, 3, 4, MUCH_ENTRIES]), Some(PARTS_ENOUGH));
+        assert_eq!(ends_after(&[1, MUCH_ENTRIES]), Some(PARTS_ENOUGH));
+        assert_eq!(ends_after(&[1, 2, 3, MUCH_ENTRIES]), Some(4));
         assert_eq!(ends_after(&[0, MUCH_ENTRIES]), Some(1 + PARTS_AT_REST));
     }
 
     #[test]
-    fn nothing_is_looked_at_often() {
+    fn an_empty_log_is_looked_at_five_times() {
         let (mut growth, mut looks) = (Growth::default(), 0);
         while growth.next_look() < PARTS {
             assert!(growth.look(0));

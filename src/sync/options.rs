@@ -7,7 +7,7 @@ use clap::Args;
 /// How `restock-flusher` works.
 #[derive(Debug, Clone, Args)]
 pub struct FlusherOptions {
-    /// The longest pause between writes, in ms; a fifth where much is logged, two where no more comes
+    /// The longest pause between writes, in ms; a fifth where much is logged, three tenths at most where no more comes
     // A minute at most keeps MySQL within reach of what people read.
     #[arg(long, env = "RESTOCK_FLUSH_INTERVAL_MS", default_value_t = 500, value_name = "MS")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=60_000))]
@@ -19,7 +19,7 @@ pub struct FlusherOptions {
 }
 
 impl FlusherOptions {
-    /// The longest pause between writes; a fifth of it where much is logged, two where no more comes.
+    /// The longest pause between writes; a fifth of it where much is logged, three tenths at most where no more comes.
     #[must_use]
     pub fn flush_interval(&self) -> Duration {
         Duration::from_millis(self.flush_interval_ms)

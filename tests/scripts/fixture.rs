@@ -87,6 +87,10 @@ impl Bench {
 
     pub(crate) async fn hydrate(&self, stock: i64, epoch: u64) -> Hydrated {
         let record = LaneRecord { channel: webhook(), current: None, waiting: None, stamp: Stamp::default() };
+        self.hydrate_with(stock, epoch, record).await
+    }
+
+    pub(crate) async fn hydrate_with(&self, stock: i64, epoch: u64, record: LaneRecord) -> Hydrated {
         let hydrate = Hydrate {
             partition: P0,
             product: PRODUCT,

@@ -4,13 +4,13 @@ use restock::{
     ids::{Round, UserId},
     redis::jobs::Line,
     redis::scripts::{
-        Advance, Advanced, Begin, BeginReply, Enqueued, Finish, FirstLook, Places, Released, Renew, Settlement,
-        StockChange, StockChanged, Stop, random_hex,
+        Advance, Advanced, Begin, BeginReply, Enqueued, Finish, FirstLook, Hydrated, LaneRecord, Places, Released,
+        Renew, Settlement, StockChange, StockChanged, Stop, random_hex,
     },
-    round::Status,
+    round::{Stamp, Status},
 };
 
-use super::fixture::{Bench, P0, PRODUCT, advance, advance_of, lane, place, told, up_to};
+use super::fixture::{Bench, P0, PRODUCT, advance, advance_of, lane, place, told, up_to, webhook};
 
 const RENEW: Renew<'_> = Renew { claim_idle_ms: 60_000, consumer: "tester", tries: 2, tried_us: Some(7) };
 
@@ -184,6 +184,20 @@ async fn begin_asks_for_a_check_of_a_product_that_is_absent_or_aged() {
     assert!(matches!(bench.begin_when_free(&entry, 1).await, BeginReply::Unchecked));
     bench.raw(&format!("DEL {}", bench.redis.keys().product(P0, PRODUCT))).await;
     assert!(matches!(bench.begin_when_free(&entry, 1).await, BeginReply::Unchecked));
+}
+
+/// As after a fail-over that lost what MySQL has.
+#[tokio::test]
+async fn whoever_held_a_lane_that_was_installed_anew_is_not_answered_from_its_memory() {
+    let (bench, mut begun) = Bench::held().await;
+    let call = begun.hold.advance(&advance_of(up_to(told([1]))));
+    assert_eq!(call.call().await.expect("Redis answers"), Advanced::Go);
+    let view = bench.view().await;
+    let stamp = Stamp { version: view.stamp.version + 1, ..view.stamp };
+    let record = LaneRecord { channel: webhook(), current: Some(view.state(&lane())), waiting: None, stamp };
+    assert_eq!(bench.hydrate_with(10, 2, record).await, Hydrated::Done(1));
+    assert_eq!(bench.view().await.token, None);
+    assert_eq!(call.call().await.expect("Redis answers"), Advanced::Lost);
 }
 
 #[tokio::test]

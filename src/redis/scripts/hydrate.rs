@@ -126,8 +126,6 @@ fn fields(record: &LaneRecord) -> String {
         ("tried_at", String::new()),
         ("stopping", String::new()),
         ("cancel", String::new()),
-        ("was_token", String::new()),
-        ("reply", String::new()),
     ]);
     serde_json::to_string(&fields).unwrap_or_default()
 }
