@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use restock::{
-    cli::{arguments, service},
+    cli::{
+        arguments,
+        service::{self, Threads},
+    },
     config::{Backends, Logging},
     meter::Role,
     mysql::connect_lazily,
@@ -26,16 +29,17 @@ struct Command {
     logging: Logging,
     #[command(flatten)]
     observing: Observing,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let Command { backends, options, logging, observing } = arguments::parse();
+fn main() -> ExitCode {
+    let Command { backends, options, logging, observing, threads } = arguments::parse();
     let flushing = async |stop, observer| flush(&backends, &options, stop, observer).await;
-    service::run("restock-flusher", &backends, &logging, (Role::Flusher, &observing), flushing).await
+    threads.run(service::run("restock-flusher", &backends, &logging, (Role::Flusher, &observing), flushing))
 }
 
 async fn flush(

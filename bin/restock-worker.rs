@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use restock::{
     channel::ChannelOptions,
-    cli::{arguments, service},
+    cli::{
+        arguments,
+        service::{self, Threads},
+    },
     config::{Backends, Logging},
     meter::Role,
     mysql::connect_lazily,
@@ -33,16 +36,17 @@ struct Command {
     channels: ChannelOptions,
     #[command(flatten)]
     observing: Observing,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let Command { backends, worker, channels, logging, observing } = arguments::parse();
+fn main() -> ExitCode {
+    let Command { backends, worker, channels, logging, observing, threads } = arguments::parse();
     let working = async |stop, observer| work(&backends, worker, channels, stop, observer).await;
-    service::run("restock-worker", &backends, &logging, (Role::Worker, &observing), working).await
+    threads.run(service::run("restock-worker", &backends, &logging, (Role::Worker, &observing), working))
 }
 
 async fn work(

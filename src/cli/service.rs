@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use chrono::Utc;
+use clap::Args;
 use serde_json::json;
+use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use super::{exit::Failure, output};
@@ -15,6 +17,31 @@ use crate::{
     observe::{Observer, Observing},
     stop, trace,
 };
+
+/// How many threads a program works with. They wait for Redis, MySQL and receivers far more than they compute: one does it with
+/// less than two, which wake each other for every answer. More are for work that fills one, as TLS to many receivers.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Threads {
+    /// Threads that work: more only where one is busy all the time
+    #[arg(long, env = "RESTOCK_THREADS", default_value_t = 1, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    threads: u16,
+}
+
+impl Threads {
+    /// Runs a whole program.
+    ///
+    /// # Panics
+    /// When the system gives this process no thread or no descriptor to wait with.
+    pub fn run(self, program: impl Future<Output = ExitCode>) -> ExitCode {
+        let mut runtime = match self.threads {
+            1 => Builder::new_current_thread(),
+            _ => Builder::new_multi_thread(),
+        };
+        let runtime = runtime.worker_threads(self.threads.into()).enable_all().build();
+        runtime.expect("a process may start threads and wait for descriptors").block_on(program)
+    }
+}
 
 /// Prepares this process, shows what it does where that is wanted, runs its work with a token that SIGTERM and SIGINT cancel,
 /// and says how it ended: the codes are those of `restock-cli`, the reason is one line on stderr in the form of the log,
@@ -47,4 +74,36 @@ pub async fn run(
         }
     });
     failure.code.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Parser, error::ErrorKind};
+    use tokio::runtime::Handle;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        threads: Threads,
+    }
+
+    fn workers(arguments: &[&str]) -> Result<usize, ErrorKind> {
+        let Command { threads } =
+            Command::try_parse_from([&["program"], arguments].concat()).map_err(|error| error.kind())?;
+        let mut workers = 0;
+        threads.run(async {
+            workers = tokio::spawn(async { Handle::current().metrics().num_workers() }).await.expect("no panic");
+            ExitCode::SUCCESS
+        });
+        Ok(workers)
+    }
+
+    #[test]
+    fn a_program_works_with_one_thread_or_as_many_as_it_is_told() {
+        assert_eq!(workers(&[]), Ok(1));
+        assert_eq!(workers(&["--threads", "3"]), Ok(3));
+        assert_eq!(workers(&["--threads", "0"]), Err(ErrorKind::ValueValidation));
+    }
 }
