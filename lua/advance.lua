@@ -85,7 +85,7 @@ if stop ~= '' and ARGV[13] == '0' then
   return answer_hold(lane, { stop })
 end
 
-put(lane, 'lease_until', whole(now_ms + tonumber(ARGV[16])))
+prolong(lane, now_ms, ARGV[16])
 if news then
   log_round(lane, people)
 else

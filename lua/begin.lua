@@ -6,6 +6,7 @@
 -- include shared/server.lua
 -- include shared/lane.lua
 -- include shared/round.lua
+-- include shared/begun.lua
 -- include shared/product.lua
 --
 -- KEYS[1] {ns:P}:lane:<id>:<channel>  hash
@@ -39,36 +40,24 @@
 -- Cost: O(1).
 
 local stock, run = unpack(redis.call('HMGET', KEYS[2], 'stock', 'run'))
-local distrusted = distrust({ stock = stock, run = run })
+local distrusted = distrust(stock, run)
 if distrusted then
   return { distrusted }
 end
 local lane = open_lane(KEYS[1], KEYS[4], KEYS[5], KEYS[3])
 local now_us, now_ms = now()
 
-local function may_start()
-  return tonumber(stock) > 0 and lane.fields.cancel == '' and lane.fields.paused ~= '1'
-    and log_length(KEYS[3]) < tonumber(ARGV[9])
-end
-
-local function held(starts)
-  local ahead = is_retrying(lane) and '' or lane.fields.ahead
-  return { 'go', lane.fields.round, lane.fields.from, lane.fields[position(lane)], lane.fields.upto, ahead,
-    lane.fields.tries, lane.fields.tried_at, lane.fields.retry_of, lane.fields.epoch, lane.fields.version,
-    starts and '1' or '', trace_of(lane) }
-end
-
 if lane.fields.entry ~= ARGV[5] or not is_open(lane) or not is_sound(lane) then
   delete_entry(lane, ARGV[5])
   save(lane)
   return { 'stale' }
 end
-if lane.fields.token == ARGV[1] then
-  return held(may_start())
+if is_held_by(lane, ARGV[1]) then
+  return begun(lane, may_start(lane, stock, KEYS[3], ARGV[9]))
 end
-local owned = lane.fields.token ~= ''
-if is_held(lane, now_ms) then
-  return { 'busy', whole(count(lane, 'lease_until') - now_ms) }
+local owned = lane.fields.hold ~= ''
+if owned and is_leased(lane, now_ms) then
+  return { 'busy', whole(lease_left(lane, now_ms)) }
 end
 if lane.fields.cancel ~= '' then
   end_round(lane, 'CANCELED_BY_ADMIN', lane.fields.cancel, '', now_us)
@@ -99,10 +88,7 @@ end
 if owned then
   put(lane, 'attempts', whole(count(lane, 'attempts') + 1))
 end
-put(lane, 'token', ARGV[1])
-put(lane, 'owner', ARGV[6])
-put(lane, 'lease_until', whole(now_ms + tonumber(ARGV[7])))
-put(lane, 'lease_ms', ARGV[7])
+hold(lane, ARGV[1], now_ms, ARGV[7], ARGV[6])
 put(lane, 'call', '')
 put(lane, 'stopping', '')
 if first then
@@ -114,7 +100,7 @@ if first then
   put(lane, 'upto', ARGV[2])
   put(lane, 'started_at', now_us)
 end
-local starts = may_start()
+local starts = may_start(lane, stock, KEYS[3], ARGV[9])
 if first or lane.fields.status ~= 'IN_PROGRESS' or is_retrying(lane) then
   -- Who tells the FAILED again waits until MySQL has this round at this version: a round that waits raises it too.
   put(lane, 'status', 'IN_PROGRESS')
@@ -125,4 +111,4 @@ if first or lane.fields.status ~= 'IN_PROGRESS' or is_retrying(lane) then
   -- Else the first call of this hold does: that most often carries the round's end, and MySQL is told of both at once.
 end
 save(lane)
-return held(starts)
+return begun(lane, starts)

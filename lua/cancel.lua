@@ -28,7 +28,8 @@ local before = redis.call('GET', KEYS[6])
 if before then
   return cjson.decode(before)
 end
-local refusal = distrust(read_hash(KEYS[7]))
+local product = read_hash(KEYS[7])
+local refusal = distrust(product.stock, product.run)
 if refusal then
   return { refusal }
 end
@@ -45,9 +46,9 @@ if lane.fields.waiting ~= '' then
   put(lane, 'waiting', '')
 end
 local reply
-if is_held(lane, now_ms) then
+if is_leased(lane, now_ms) then
   put(lane, 'cancel', ARGV[1])
-  lane.late[1] = { 'SPUBLISH', KEYS[5], lane.fields.product }
+  lane.late = { 'SPUBLISH', KEYS[5], lane.fields.product }
   reply = { 'told', round }
 else
   end_round(lane, 'CANCELED_BY_ADMIN', ARGV[1], '', now_us)

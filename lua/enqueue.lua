@@ -45,7 +45,7 @@ if seen and not keyed then
   end
 end
 local product = read_hash(KEYS[1])
-local refusal = distrust(product)
+local refusal = distrust(product.stock, product.run)
 if refusal then
   return { refusal }
 end

@@ -23,7 +23,7 @@
 -- Cost: O(channels).
 
 local product = read_hash(KEYS[1])
-local refusal = distrust(product)
+local refusal = distrust(product.stock, product.run)
 if refusal then
   return { refusal }
 end
@@ -40,10 +40,10 @@ for at = 5, #KEYS, 3 do
     put(lane, 'paused', ARGV[2])
     if is_open(lane) then
       open = open + 1
-      if is_held(lane, now_ms) then
+      if is_leased(lane, now_ms) then
         held = held + 1
         if ARGV[2] == '1' then
-          lane.late[1] = { 'SPUBLISH', KEYS[4], ARGV[1] }
+          lane.late = { 'SPUBLISH', KEYS[4], ARGV[1] }
         end
       elseif ARGV[2] == '1' then
         park(lane, '')

@@ -33,18 +33,17 @@ local round = lane.fields.round
 if lane.fields.status == '' then
   return { 'absent' }
 end
-local owned = lane.fields.token ~= ''
+local owned = lane.fields.hold ~= ''
 if not is_open(lane) or (lane.fields.paused == '1' and not owned) then
   return { 'closed' }
 end
 
 local _, now_ms = now()
-local owner, silent_ms, least_ms = owned and lane.fields.owner or '', nil, tonumber(ARGV[2])
+local owner, silent_ms, least_ms = '', nil, tonumber(ARGV[2])
 if owned then
   -- The lease runs anew with each call of its owner.
-  local lease_ms = count(lane, 'lease_ms')
-  silent_ms = now_ms - (count(lane, 'lease_until') - lease_ms)
-  least_ms = lease_ms / 2
+  local _, ends, length, holder = read_hold(lane)
+  owner, silent_ms, least_ms = holder or '', now_ms - ((tonumber(ends) or 0) - (tonumber(length) or 0)), (tonumber(length) or 0) / 2
 else
   if has_live_entry(lane) then
     local stream, id = locate(lane, lane.fields.entry)
@@ -70,7 +69,7 @@ log_begun(lane)
 revoke(lane)
 put(lane, 'stopping', '')
 if owned then
-  lane.late[1] = { 'SPUBLISH', KEYS[4], lane.fields.product }
+  lane.late = { 'SPUBLISH', KEYS[4], lane.fields.product }
 end
 drop_entry(lane)
 add_entry(lane, lane.fields.started_at == '' and 'j' or 'a')

@@ -29,12 +29,12 @@ if refusal then
   return refusal
 end
 local _, now_ms = now()
-put(lane, 'lease_until', whole(now_ms + tonumber(ARGV[4])))
+prolong(lane, now_ms, ARGV[4])
 put(lane, 'tries', ARGV[6])
 put(lane, 'tried_at', ARGV[7])
 log_begun(lane)
 local stream, id = locate(lane, lane.fields.entry)
 if id ~= '' then
-  lane.late[1] = { 'XCLAIM', stream, GROUP, ARGV[5], '0', id, 'IDLE', '0', 'JUSTID' }
+  lane.late = { 'XCLAIM', stream, GROUP, ARGV[5], '0', id, 'IDLE', '0', 'JUSTID' }
 end
 return answer_hold(lane, { 'ok' })

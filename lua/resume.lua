@@ -37,7 +37,7 @@ if done then
   return { 'queued', done }
 end
 local product = read_hash(KEYS[2])
-local refusal = distrust(product)
+local refusal = distrust(product.stock, product.run)
 if refusal then
   return { refusal }
 end

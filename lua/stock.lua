@@ -34,7 +34,7 @@ if done then
   return { 'ok', stock, tag }
 end
 local product = read_hash(KEYS[1])
-local refusal = distrust(product)
+local refusal = distrust(product.stock, product.run)
 if refusal then
   return { refusal }
 end

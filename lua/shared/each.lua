@@ -5,7 +5,8 @@
 -- lanes that come together are made as one; and each KEYS and ARGV is dear to the client, so that there are few.
 --
 -- The script stands above as `run`. Of its KEYS the first two, the lane and the product, are a call's own, and the others,
--- `around` of them, those of its partition and channel. Its ARGV are `own` of a call's own, then those that all calls have.
+-- `around` of them, those of its partition and channel. Its ARGV are `own` of a call's own, then those that all calls have. Both
+-- are the same tables for all calls; `take_own` puts what a call's text has into the first ARGV.
 --
 -- KEYS      for each partition and channel: the keys around its lanes, then lane and product of each call
 -- ARGV[1]   how many calls each partition and channel has, `count,…`
@@ -22,18 +23,20 @@ local replies = {}
 together = { gone = {} }
 local each = '^' .. string.rep('([^|]*)|', own - 1) .. '()'
 local key, call = 0, 1
+for i = 1, common do
+  ARGV[own + i] = all_args[#all_args - common + i]
+end
 for calls in string.gmatch(all_args[1], '%d+') do
-  local first, last = key + 1, key + around
-  key = last
+  for i = 1, around do
+    KEYS[2 + i] = all_keys[key + i]
+  end
+  key = key + around
   for _ = 1, tonumber(calls) do
     call = call + 1
-    KEYS = { all_keys[key + 1], all_keys[key + 2], unpack(all_keys, first, last) }
+    KEYS[1], KEYS[2] = all_keys[key + 1], all_keys[key + 2]
     key = key + 2
-    ARGV = { string.match(all_args[call], each) }
+    take_own(all_args[call], each)
     ARGV[own] = string.sub(all_args[call], ARGV[own])
-    for i = 1, common do
-      ARGV[own + i] = all_args[#all_args - common + i]
-    end
     local done, reply = pcall(answer)
     if not done then
       reply = 'raised|' .. (type(reply) == 'table' and reply.err or tostring(reply))

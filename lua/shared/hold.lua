@@ -20,7 +20,7 @@ local function check_hold(lane)
   if token ~= '' and string.sub(lane.fields.call, 1, #named) == named then
     return remembered(string.sub(lane.fields.call, #named + 1))
   end
-  if token == '' or lane.fields.token ~= token or lane.fields.status ~= 'IN_PROGRESS' or not is_sound(lane)
+  if not is_held_by(lane, token) or lane.fields.status ~= 'IN_PROGRESS' or not is_sound(lane)
     or calls_made(lane) + 1 ~= tonumber(seq) or lane.fields[position(lane)] ~= cursor then
     return { 'lost' }
   end

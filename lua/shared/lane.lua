@@ -10,7 +10,7 @@ local function no_fields()
   return { product = '', channel = '', epoch = '', version = '', round = '', status = '', reason = '', from = '',
     cursor = '', upto = '', ahead = '', last_user = '', blocked_user = '', sent = '', skipped = '', failed = '',
     unknown = '', queued_at = '', started_at = '', ended_at = '', retry_of = '', retry_cursor = '', tries = '',
-    tried_at = '', attempts = '', token = '', owner = '', lease_until = '', lease_ms = '', call = '', stopping = '',
+    tried_at = '', attempts = '', hold = '', call = '', stopping = '',
     cancel = '', paused = '', entry = '', waiting = '', waiting_at = '', trace = '', waiting_trace = '' }
 end
 
@@ -40,10 +40,10 @@ local function open_lane(key, jobs, again, log)
   if lane then
     clear(lane)
   else
-    lane = { fields = no_fields(), writes = room(), read = {} }
+    lane = { fields = no_fields(), writes = room(), read = {}, gone = {} }
   end
   lane.key, lane.jobs, lane.again, lane.log = key, jobs, again, log
-  lane.written, lane.gone, lane.late = 0, {}, {}
+  lane.written, lane.left, lane.late = 0, 0, nil
   if together then
     together.lane = lane
   end
@@ -63,9 +63,9 @@ local function put(lane, field, value)
     return
   end
   fields[field] = value
-  local written = lane.written
-  lane.writes[written + 1] = field
-  lane.writes[written + 2] = value
+  local writes, written = lane.writes, lane.written
+  writes[written + 1] = field
+  writes[written + 2] = value
   lane.written = written + 2
 end
 
@@ -97,9 +97,34 @@ local function is_open(lane)
   return lane.fields.status == 'QUEUED' or lane.fields.status == 'IN_PROGRESS'
 end
 
--- Whether somebody's lease runs.
-local function is_held(lane, now_ms)
-  return lane.fields.token ~= '' and count(lane, 'lease_until') > now_ms
+-- Whoever holds the lane is one field, `token until length owner`, with the end and the length of their lease in ms; empty: nobody.
+local function hold(lane, token, now_ms, length, owner)
+  put(lane, 'hold', token .. ' ' .. whole(now_ms + tonumber(length)) .. ' ' .. length .. ' ' .. owner)
+end
+
+-- Returns its token, end, length and owner; nothing for what nobody who holds a lane writes.
+local function read_hold(lane)
+  return string.match(lane.fields.hold, '^(%S+) (%d+) (%d+) (.*)$')
+end
+
+local function is_held_by(lane, token)
+  return read_hold(lane) == token
+end
+
+-- For how much longer somebody's lease runs, in ms; not above 0 where none does.
+local function lease_left(lane, now_ms)
+  local _, ends = read_hold(lane)
+  return (tonumber(ends) or 0) - now_ms
+end
+
+local function is_leased(lane, now_ms)
+  return lease_left(lane, now_ms) > 0
+end
+
+-- The holder has called: its lease runs anew.
+local function prolong(lane, now_ms, length)
+  local token, _, _, owner = read_hold(lane)
+  hold(lane, token, now_ms, length, owner)
 end
 
 -- While those who FAILED in a round are told again, `retry_of` holds the status that the round had before, and
@@ -125,8 +150,9 @@ local function delete_entries(stream, ids)
 end
 
 local function delete_gone(lane)
-  for _, entry in ipairs(lane.gone) do
-    local stream, id = entry[1], entry[2]
+  local gone = lane.gone
+  for i = 1, lane.left, 2 do
+    local stream, id = gone[i], gone[i + 1]
     if together then
       local ids = together.gone[stream] or {}
       ids[#ids + 1] = id
@@ -137,14 +163,15 @@ local function delete_gone(lane)
   end
 end
 
--- Writes the fields, then makes the calls that may fail and must not undo what was written before.
+-- Writes the fields, then makes the calls that may fail and must not undo what was written before: it deletes the entries that the
+-- lane has left, and makes the call `late`, if there is one.
 local function save(lane)
   if lane.written > 0 then
     redis.call('HSET', lane.key, unpack(lane.writes, 1, lane.written))
   end
   delete_gone(lane)
-  for _, command in ipairs(lane.late) do
-    redis.pcall(unpack(command))
+  if lane.late then
+    redis.pcall(unpack(lane.late))
   end
 end
 
@@ -189,7 +216,9 @@ local function has_live_entry(lane)
 end
 
 local function delete_entry(lane, entry)
-  lane.gone[#lane.gone + 1] = { locate(lane, entry) }
+  local gone, left = lane.gone, lane.left
+  gone[left + 1], gone[left + 2] = locate(lane, entry)
+  lane.left = left + 2
 end
 
 local function drop_entry(lane)
@@ -204,9 +233,10 @@ local TRACES = { 'trace', 'waiting_trace' }
 -- The W3C traceparent of whoever follows the lane's current round, or empty. Each field names its round, so that one that
 -- was left behind is not taken for the present one's.
 local function trace_of(lane)
-  for _, field in ipairs(TRACES) do
-    if lane.fields[field] ~= '' then
-      local round, parent = string.match(lane.fields[field], '^(%d+) (.+)$')
+  for i = 1, #TRACES do
+    local trace = lane.fields[TRACES[i]]
+    if trace ~= '' then
+      local round, parent = string.match(trace, '^(%d+) (.+)$')
       if round and round == lane.fields.round then
         return parent
       end

@@ -1,11 +1,11 @@
 -- Reading and changing a product.
 
 -- 'absent' when Redis does not know it, 'aged' when it was last checked against MySQL under another server run.
-local function distrust(product)
-  if not product.stock then
+local function distrust(stock, run)
+  if not stock then
     return 'absent'
   end
-  if product.run ~= server_run() then
+  if run ~= server_run() then
     return 'aged'
   end
   return nil

@@ -53,7 +53,7 @@ end
 -- logged: under the version that it got then, so that none is used for it which a later state has too.
 local function log_begun(lane)
   local f = lane.fields
-  if f.token ~= '' and f.call == '' and f.waiting == '' and f.cursor == f.from and is_sound(lane) then
+  if f.hold ~= '' and f.call == '' and f.waiting == '' and f.cursor == f.from and is_sound(lane) then
     log_as_it_is(lane)
   end
 end
@@ -88,10 +88,9 @@ local function queue_round(lane, round, queued_at)
   end
 end
 
--- Owner and end of the lease stay as they were: they are nobody's without a token. So does the last call, for whoever makes
--- it once more.
+-- The last call stays as it was, for whoever makes it once more.
 local function free_lease(lane)
-  put(lane, 'token', '')
+  put(lane, 'hold', '')
 end
 
 -- Takes the lane from whoever holds it, who is not answered from its memory either.

@@ -16,9 +16,9 @@ local function settle(lane, people)
     put(lane, 'last_user', ARGV[5])
   end
   local settled = 0
-  for i, field in ipairs(OUTCOMES) do
+  for i = 1, #OUTCOMES do
     if ARGV[5 + i] ~= '0' then
-      local more = tonumber(ARGV[5 + i])
+      local field, more = OUTCOMES[i], tonumber(ARGV[5 + i])
       settled = settled + more
       put(lane, field, whole(count(lane, field) + more))
     end

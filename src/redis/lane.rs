@@ -189,9 +189,7 @@ fn view(fields: &HashMap<String, String>) -> Result<Option<LaneView>, RedisError
         return Ok(None);
     }
     let fields = Fields(fields);
-    // Who held it last, and until when, stays in the hash.
-    let token: Option<String> = fields.get("token")?;
-    let is_held = token.is_some();
+    let hold: Option<Hold> = fields.get("hold")?;
     Ok(Some(LaneView {
         round: fields.need("round")?,
         status: fields.need("status")?,
@@ -208,10 +206,10 @@ fn view(fields: &HashMap<String, String>) -> Result<Option<LaneView>, RedisError
             unknown: fields.count("unknown")?,
         },
         stamp: Stamp { epoch: fields.count("epoch")?, version: fields.count("version")? },
-        is_fresh_hold: is_held && fields.get::<String>("call")?.is_none(),
-        owner: if is_held { fields.get("owner")? } else { None },
-        lease_until_ms: if is_held { fields.count("lease_until")? } else { 0 },
-        token,
+        is_fresh_hold: hold.is_some() && fields.get::<String>("call")?.is_none(),
+        lease_until_ms: hold.as_ref().map_or(0, |hold| hold.until_ms),
+        owner: hold.as_ref().map(|hold| hold.owner.clone()),
+        token: hold.map(|hold| hold.token),
         waiting: fields.get("waiting")?,
         waiting_us: fields.get("waiting_at")?,
         entry: fields.get("entry")?,
@@ -223,6 +221,26 @@ fn view(fields: &HashMap<String, String>) -> Result<Option<LaneView>, RedisError
         ended_us: fields.get("ended_at")?,
         reason: fields.get("reason")?,
     }))
+}
+
+/// Who holds a lane, as `lua/shared/lane.lua` writes it: `token until length owner`.
+struct Hold {
+    token: String,
+    until_ms: u64,
+    owner: String,
+}
+
+impl FromStr for Hold {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut words = text.splitn(4, ' ');
+        let mut word = || words.next().ok_or(());
+        let (token, until) = (word()?.to_owned(), word()?.parse());
+        let length: Result<u64, _> = word()?.parse();
+        let owner = word()?.to_owned();
+        length.and(until).map(|until_ms| Self { token, until_ms, owner }).map_err(|_| ())
+    }
 }
 
 struct Fields<'a>(&'a HashMap<String, String>);
@@ -263,8 +281,8 @@ mod tests {
         #[test]
         fn whatever_stands_in_a_lane_is_read_or_refused(
             fields in prop::collection::hash_map(
-                "round|status|from|cursor|upto|ahead|last_user|sent|epoch|version|lease_until|waiting|tries|started_at",
-                "QUEUED|COMPLETED|[0-9]{1,25}|-?[0-9]{1,18}|[0-9,]{0,40}|.{0,12}",
+                "round|status|from|cursor|upto|ahead|last_user|sent|epoch|version|hold|waiting|tries|started_at",
+                "QUEUED|[a-z]{1,3} [0-9]{1,25} [0-9]{1,3} [a-z ]{0,5}|COMPLETED|[0-9]{1,25}|-?[0-9]{1,18}|[0-9,]{0,40}|.{0,12}",
                 0..14,
             ),
         ) {

@@ -121,7 +121,7 @@ async fn a_lane_and_its_product_stand_still_together() {
 async fn a_lane_that_nobody_takes_over_and_one_that_cannot_be_read_are_reported() {
     let (mut shop, _flushing) = Shop::before_a_round().await;
     shop.patience.lease_ms = 1000;
-    shop.redis_command("HSET {}:lane:42:null token t owner ghost lease_until 1").await;
+    shop.redis_command("HSET {}:lane:42:null hold \"t 1 60000 ghost\"").await;
     let report = shop.found(&[Kind::LaneStuck]).await;
     assert!(report.findings[0].detail.contains("ghost"), "{report:?}");
     shop.redis_command("HSET {}:lane:42:null round soon").await;

@@ -52,9 +52,10 @@ async fn a_hold_without_a_call_is_no_finding_and_one_whose_call_was_not_logged_i
     let jobs = Jobs::new(redis.clone(), partition, null(), "tester".to_owned());
     jobs.ensure_groups().await.expect("Redis answers");
     let entry = jobs.take(Places::any(1)).await.expect("Redis answers").pop().expect("an entry");
+    let token = random_hex();
     let begin = Begin {
         entry: &entry,
-        token: &random_hex(),
+        token: &token,
         consumer: "tester",
         claim_idle_ms: 60_000,
         attempts_max: 1,
@@ -68,11 +69,12 @@ async fn a_hold_without_a_call_is_no_finding_and_one_whose_call_was_not_logged_i
     let key = redis.keys().lane(partition, &lane(42));
     let now_ms = redis.now_ms(partition).await.expect("Redis answers");
     shop.patience.lease_ms = 30_000;
-    shop.redis_command(&format!("HSET {key} lease_until {}", now_ms - 1_000)).await;
+    let until = |ms: i64| format!("HSET {key} hold \"{token} {ms} 60000 tester\"");
+    shop.redis_command(&until(now_ms - 1_000)).await;
     shop.found(&[]).await;
-    shop.redis_command(&format!("HSET {key} lease_until {}", now_ms - 31_000)).await;
+    shop.redis_command(&until(now_ms - 31_000)).await;
     shop.found(&[Kind::LaneStuck, Kind::LaneUnrecorded]).await;
-    shop.redis_command(&format!("HSET {key} lease_until {}", now_ms + 60_000)).await;
+    shop.redis_command(&until(now_ms + 60_000)).await;
     shop.found(&[]).await;
     // A change before it is missing, too.
     shop.redis_command(&format!("HSET {key} version 3")).await;

@@ -190,8 +190,8 @@ fn lane_of(fields: &HashMap<&str, &str>, entries: &[String]) -> Option<LanePictu
     let cancel = !get("cancel").is_empty();
     Some(LanePicture {
         row,
-        token: get("token").to_owned(),
-        is_leased: !get("token").is_empty() && get("lease_until") != "1",
+        token: get("hold").split(' ').next().unwrap_or_default().to_owned(),
+        is_leased: !get("hold").is_empty() && get("hold").split(' ').nth(1) != Some("1"),
         waiting: count(fields, "waiting"),
         stopping: get("stopping") == "sold_out" && !cancel,
         cancel,

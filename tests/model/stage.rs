@@ -190,7 +190,10 @@ impl Stage {
 
     pub(crate) fn expire_lease(&mut self) {
         let lane = self.stores.redis.keys().lane(P0, &self.lane());
-        self.commands(&[format!("HSET {lane} lease_until 1")]);
+        let held = self.commands(&[format!("HGET {lane} hold")])[0].text().to_owned();
+        if let [token, _, rest] = held.splitn(3, ' ').collect::<Vec<_>>()[..] {
+            self.commands(&[format!("HSET {lane} hold \"{token} 1 {rest}\"")]);
+        }
     }
 
     /// What Redis answers to these commands, which are sent as they are.

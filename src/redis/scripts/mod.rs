@@ -138,10 +138,11 @@ impl Script {
     }
 }
 
-const SHARED: [(&str, &str); 6] = [
+const SHARED: [(&str, &str); 7] = [
     ("shared/server.lua", include_str!("../../../lua/shared/server.lua")),
     ("shared/lane.lua", include_str!("../../../lua/shared/lane.lua")),
     ("shared/round.lua", include_str!("../../../lua/shared/round.lua")),
+    ("shared/begun.lua", include_str!("../../../lua/shared/begun.lua")),
     ("shared/hold.lua", include_str!("../../../lua/shared/hold.lua")),
     ("shared/settle.lua", include_str!("../../../lua/shared/settle.lua")),
     ("shared/product.lua", include_str!("../../../lua/shared/product.lua")),
@@ -157,8 +158,14 @@ fn expand(source: &str) -> String {
 
 /// The same, for several calls: the pieces stand before the script, which is a function of them.
 fn expand_shared(source: &str, Shape { around, own, common }: Shape) -> String {
+    let names: Vec<String> = (1..=own).map(|i| format!("ARGV[{i}]")).collect();
     let given = format!(
-        "local all_keys, all_args, around, own, common = KEYS, ARGV, {around}, {own}, {common}\nlocal KEYS, ARGV"
+        "local all_keys, all_args, around, own, common = KEYS, ARGV, {around}, {own}, {common}
+         local KEYS, ARGV = {{}}, {{}}
+         local function take_own(text, pattern)
+           {} = string.match(text, pattern)
+         end",
+        names.join(", ")
     );
     let opening = [given.as_str()].into_iter().chain(pieces(source));
     without_comments(opening.chain(["local function run()", source, "end", EACH]))
