@@ -42,8 +42,9 @@ local _, now_ms = now()
 local owner, silent_ms, least_ms = '', nil, tonumber(ARGV[2])
 if owned then
   -- The lease runs anew with each call of its owner.
-  local _, ends, length, holder = read_hold(lane)
-  owner, silent_ms, least_ms = holder or '', now_ms - ((tonumber(ends) or 0) - (tonumber(length) or 0)), (tonumber(length) or 0) / 2
+  local _, _, length, holder = read_hold(lane)
+  local lease_ms = tonumber(length) or 0
+  owner, silent_ms, least_ms = holder or '', lease_ms - lease_left(lane, now_ms), lease_ms / 2
 else
   if has_live_entry(lane) then
     local stream, id = locate(lane, lane.fields.entry)

@@ -5,6 +5,7 @@ local function may_start(lane, stock, log, most)
   return tonumber(stock) > 0 and lane.fields.cancel == '' and lane.fields.paused ~= '1' and log_length(log) < tonumber(most)
 end
 
+-- The words of a `go` of begin.lua.
 local function begun(lane, starts)
   local f = lane.fields
   return { 'go', f.round, f.from, f[position(lane)], f.upto, is_retrying(lane) and '' or f.ahead, f.tries, f.tried_at,

@@ -10,8 +10,8 @@ local function no_fields()
   return { product = '', channel = '', epoch = '', version = '', round = '', status = '', reason = '', from = '',
     cursor = '', upto = '', ahead = '', last_user = '', blocked_user = '', sent = '', skipped = '', failed = '',
     unknown = '', queued_at = '', started_at = '', ended_at = '', retry_of = '', retry_cursor = '', tries = '',
-    tried_at = '', attempts = '', hold = '', call = '', stopping = '',
-    cancel = '', paused = '', entry = '', waiting = '', waiting_at = '', trace = '', waiting_trace = '' }
+    tried_at = '', attempts = '', hold = '', call = '', stopping = '', cancel = '', paused = '', entry = '',
+    waiting = '', waiting_at = '', trace = '', waiting_trace = '' }
 end
 
 -- A table with room for as many values: one that grows by itself is copied again and again.
@@ -97,12 +97,13 @@ local function is_open(lane)
   return lane.fields.status == 'QUEUED' or lane.fields.status == 'IN_PROGRESS'
 end
 
--- Whoever holds the lane is one field, `token until length owner`, with the end and the length of their lease in ms; empty: nobody.
+-- Gives the lane to `owner`. Who holds it is one field, `token until length owner`, with the end and the length of the lease in ms; an
+-- empty one is nobody's.
 local function hold(lane, token, now_ms, length, owner)
   put(lane, 'hold', token .. ' ' .. whole(now_ms + tonumber(length)) .. ' ' .. length .. ' ' .. owner)
 end
 
--- Returns its token, end, length and owner; nothing for what nobody who holds a lane writes.
+-- Returns token, end, length and owner as texts; nothing where the field is empty, or is what no `hold` writes.
 local function read_hold(lane)
   return string.match(lane.fields.hold, '^(%S+) (%d+) (%d+) (.*)$')
 end
@@ -121,7 +122,7 @@ local function is_leased(lane, now_ms)
   return lease_left(lane, now_ms) > 0
 end
 
--- The holder has called: its lease runs anew.
+-- The lease of whoever holds the lane runs anew.
 local function prolong(lane, now_ms, length)
   local token, _, _, owner = read_hold(lane)
   hold(lane, token, now_ms, length, owner)

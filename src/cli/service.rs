@@ -18,8 +18,8 @@ use crate::{
     stop, trace,
 };
 
-/// How many threads a program works with. They wait for Redis, MySQL and receivers far more than they compute: one does it with
-/// less than two, which wake each other for every answer. More are for work that fills one, as TLS to many receivers.
+/// How many threads a program works with. Worker and flusher wait for Redis, MySQL and receivers far more than they compute: one thread
+/// takes less for it than two, which wake each other for every answer. More are for work that fills one, such as TLS to many receivers.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Threads {
     /// Threads that work: more only where one is busy all the time
