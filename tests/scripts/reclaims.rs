@@ -7,7 +7,7 @@ use restock::{
     redis::{
         inspect::job_streams,
         jobs::Line,
-        scripts::{Advanced, BeginReply, FirstLook, Places, Reclaimed, Settlement, Silence, Silent},
+        scripts::{Advanced, BeginReply, FirstLook, Places, Reclaimed, Renew, Settlement, Silence, Silent},
     },
 };
 
@@ -122,4 +122,36 @@ async fn what_is_pending_is_read_as_xpending_shows_it() {
     assert_eq!((seen.product, &page.key), (Some(PRODUCT), &stream));
     let rest = bench.redis.pending(&fresh, Some(&entry.id), 9).await.expect("Redis answers");
     assert_eq!(rest.entries, [], "what cannot be read is dropped by who receives it");
+}
+
+#[tokio::test]
+async fn each_call_of_an_owner_begins_its_lease_anew_and_changes_nothing_else_of_it() {
+    let (bench, mut begun) = Bench::held().await;
+    let first = bench.view().await;
+    let before = bench.redis.now_ms(P0).await.expect("Redis answers");
+    assert_eq!(advance(&mut begun, up_to(told([1]))).await, Advanced::Go);
+    let advanced = bench.view().await;
+    let renew = Renew { claim_idle_ms: 90_000, consumer: "tester", tries: 0, tried_us: None };
+    assert!(begun.hold.renew(&renew).call().await.expect("Redis answers"));
+    let renewed = bench.view().await;
+    for view in [&advanced, &renewed] {
+        assert_eq!((&view.token, &view.owner), (&first.token, &Some("tester".to_owned())));
+    }
+    assert!(first.lease_until_ms <= advanced.lease_until_ms, "{first:?} {advanced:?}");
+    assert!(before.unsigned_abs() + 60_000 <= advanced.lease_until_ms, "{before} {advanced:?}");
+    assert!(before.unsigned_abs() + 90_000 <= renewed.lease_until_ms, "{before} {renewed:?}");
+}
+
+/// As somebody may have written it by hand, or a program that is none of these.
+#[tokio::test]
+async fn a_hold_that_is_none_is_lost_to_its_owner_and_free_for_the_next() {
+    for hold in ["GARBAGE", "\"t soon 60000 tester\"", "\" 99999999999999 60000 tester\""] {
+        let (bench, mut begun) = Bench::held().await;
+        bench.set(&bench.redis.keys().lane(P0, &lane()), "hold", hold).await;
+        assert_eq!(advance(&mut begun, up_to(told([1]))).await, Advanced::Lost, "{hold}");
+        let entry = bench.jobs().pending_after(Line::Fresh, "0", 9).await.expect("Redis answers").remove(0);
+        let next = bench.begin(&entry, 60_000, FirstLook::default()).await;
+        assert!(matches!(next, BeginReply::Go(_)), "{hold}: {next:?}");
+        assert_eq!(bench.view().await.owner.as_deref(), Some("tester"), "{hold}");
+    }
 }

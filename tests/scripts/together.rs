@@ -196,20 +196,27 @@ async fn they_are_fewer_calls_than_lanes() {
 async fn an_error_of_one_lane_is_its_own() {
     let bench = Bench::open().await;
     let entries = queued(&bench).await;
-    let spoilt = &entries[7].lane;
-    let key = bench.redis.keys().lane(P0, spoilt);
+    let key = bench.redis.keys().lane(P0, &entries[7].lane);
     bench.raw(&format!("DEL {key}")).await;
     bench.raw(&format!("SET {key} text")).await;
+    // This one is found out when the lane has been given away, but for the writing.
+    bench.set(&bench.redis.keys().product(P0, entries[8].lane.product), "stock", "x").await;
     let replies = join_all(entries.iter().map(|entry| begin(&bench, entry))).await;
-    for (entry, reply) in entries.iter().zip(replies) {
-        if entry.lane == *spoilt {
-            let error = reply.expect_err("its lane is no hash");
-            assert!(matches!(error, RedisError::Refused(_)), "{error}");
-            assert!(error.to_string().contains("WRONGTYPE"), "{error}");
-        } else {
-            taken(reply);
-        }
+    for (at, (entry, reply)) in entries.iter().zip(replies).enumerate() {
+        let spoilt = match at {
+            7 => "WRONGTYPE",
+            8 => "attempt to compare number with nil",
+            _ => {
+                assert_eq!(taken(reply).upto, Some(place(entry.lane.product.0)), "{at}");
+                continue;
+            }
+        };
+        let error = reply.expect_err("its lane or its product is spoilt");
+        assert!(matches!(error, RedisError::Refused(_)) && error.to_string().contains(spoilt), "{at}: {error}");
     }
+    let views = bench.redis.read_lanes(P0, &[entries[8].lane.clone(), entries[9].lane.clone()]).await;
+    let held: Vec<bool> = views.expect("Redis answers").iter().flatten().map(|view| view.token.is_some()).collect();
+    assert_eq!(held, [false, true], "what raised has written nothing, and the next lane all of its own");
 }
 
 #[tokio::test]
