@@ -16,20 +16,22 @@ COPY Cargo.toml Cargo.lock ./
 COPY model model
 RUN mkdir -p bin src examples benches/whole tests \
     && for program in bin/restock-cli bin/restock-worker bin/restock-flusher bin/restock-api \
-        examples/with_servers benches/whole/main tests/local_servers; do \
+        examples/with_servers examples/store_state benches/whole/main tests/local_servers; do \
         echo 'fn main() {}' > "$program.rs"; done \
-    && echo '//! Nothing yet.' > src/lib.rs \
-    && cargo build --profile production --locked --no-default-features --bins \
-    && rm -rf src bin target/production/restock-* target/production/librestock* target/production/deps/*restock* \
+    && echo '//! Nothing yet.' > src/lib.rs
+RUN cargo build --profile production --locked --no-default-features --bins
+RUN rm -rf src bin target/production/restock-* target/production/librestock* target/production/deps/*restock* \
         target/production/.fingerprint/restock-*
 
+# What the sources include lies in folders of its own; scripts/check-image.sh sees whether all of them are here.
 COPY README.md ./
 COPY lua lua
 COPY migrations migrations
+COPY page page
 COPY bin bin
 COPY src src
-RUN cargo build --profile production --locked --no-default-features --bins \
-    && mkdir /programs && find target/production -maxdepth 1 -type f -name 'restock-*' -perm -u+x -exec cp {} /programs/ \;
+RUN cargo build --profile production --locked --no-default-features --bins
+RUN mkdir /programs && find target/production -maxdepth 1 -type f -name 'restock-*' -perm -u+x -exec cp {} /programs/ \;
 
 FROM debian:12.15-slim
 LABEL org.opencontainers.image.title="restock" \

@@ -51,9 +51,9 @@ check: ## formatting, lints, documentation, file headers, links, dependencies
 	cargo fmt --check --manifest-path model/Cargo.toml
 	cargo fmt --check --manifest-path browser/Cargo.toml
 	cargo clippy --all-targets --all-features -- -D warnings
-	cargo clippy --lib --bins --no-default-features -- -D warnings
 	cargo clippy --manifest-path model/Cargo.toml --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+	scripts/check-image.sh
 	scripts/check-headers.sh
 	scripts/check-links.sh
 	scripts/check-alerts.sh
