@@ -2,42 +2,22 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use restock::{
-    cli::{
-        arguments,
-        service::{self, Threads},
-    },
-    config::{Backends, Logging},
+    cli::{arguments, programs::FlusherProgram, service},
+    config::Backends,
     meter::Role,
     mysql::connect_lazily,
-    observe::{Observer, Observing},
+    observe::Observer,
     stores::{SettingsWatch, Stores},
     sync::{self, Flusher, FlusherOptions},
 };
 use tokio_util::sync::CancellationToken;
 
-/// Makes MySQL follow Redis; several may run, one leads each partition
-#[derive(Debug, Parser)]
-#[command(name = "restock-flusher", version, after_help = "Example: restock-flusher --log-format json")]
-struct Command {
-    #[command(flatten)]
-    backends: Backends,
-    #[command(flatten)]
-    options: FlusherOptions,
-    #[command(flatten)]
-    logging: Logging,
-    #[command(flatten)]
-    observing: Observing,
-    #[command(flatten)]
-    threads: Threads,
-}
-
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let Command { backends, options, logging, observing, threads } = arguments::parse();
+    let FlusherProgram { backends, options, logging, observing, threads } = arguments::parse();
     let flushing = async |stop, observer| flush(&backends, &options, stop, observer).await;
     threads.run(service::run("restock-flusher", &backends, &logging, (Role::Flusher, &observing), flushing))
 }

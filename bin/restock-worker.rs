@@ -2,49 +2,23 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use restock::{
     channel::ChannelOptions,
-    cli::{
-        arguments,
-        service::{self, Threads},
-    },
-    config::{Backends, Logging},
+    cli::{arguments, programs::WorkerProgram, service},
+    config::Backends,
     meter::Role,
     mysql::connect_lazily,
-    observe::{Observer, Observing},
+    observe::Observer,
     stores::{SettingsWatch, Stores},
     worker::{self, Worker, WorkerOptions},
 };
 use tokio_util::sync::CancellationToken;
 
-/// Takes lanes and tells their people, in order, at the shared pace; any number may run
-#[derive(Debug, Parser)]
-#[command(
-    name = "restock-worker",
-    version,
-    after_help = "Example: restock-worker --webhook-url https://shop.example/restock"
-)]
-struct Command {
-    #[command(flatten)]
-    backends: Backends,
-    #[command(flatten)]
-    worker: WorkerOptions,
-    #[command(flatten)]
-    logging: Logging,
-    #[command(flatten)]
-    channels: ChannelOptions,
-    #[command(flatten)]
-    observing: Observing,
-    #[command(flatten)]
-    threads: Threads,
-}
-
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let Command { backends, worker, channels, logging, observing, threads } = arguments::parse();
+    let WorkerProgram { backends, worker, channels, logging, observing, threads } = arguments::parse();
     let working = async |stop, observer| work(&backends, worker, channels, stop, observer).await;
     threads.run(service::run("restock-worker", &backends, &logging, (Role::Worker, &observing), working))
 }

@@ -54,20 +54,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("man", "man --out /usr/local/share/man/man1"),
 ];
 
-/// How the programs that run until they are stopped are used.
-const PROGRAMS: &[&str] =
-    &["restock-worker --webhook-url https://shop.example/restocked", "restock-flusher --flush-interval-ms 200"];
-
-/// The example of a command that is called like this, such as `restock-cli stock set`.
-pub(super) fn of(name: &str) -> Option<String> {
-    match name.strip_prefix("restock-cli") {
-        Some(path) => {
-            let found = EXAMPLES.iter().find(|(known, _)| *known == path.trim_start());
-            found.map(|(_, example)| format!("restock-cli {example}"))
-        }
-        None => PROGRAMS.iter().find(|line| line.split(' ').next() == Some(name)).map(|line| (*line).to_owned()),
-    }
-}
+/// What stands before an example at the end of a help.
+pub(super) const WORD: &str = "Example: ";
 
 /// Gives each command the example that belongs to it.
 pub(super) fn add(command: Command) -> Command {
@@ -82,7 +70,7 @@ fn with_example(command: Command, path: &str) -> Command {
     match EXAMPLES.iter().find(|(name, _)| *name == path) {
         Some((_, example)) => {
             let more = command.get_after_help().map(|text| format!("\n\n{text}")).unwrap_or_default();
-            command.after_help(format!("Example: restock-cli {example}{more}"))
+            command.after_help(format!("{WORD}restock-cli {example}{more}"))
         }
         None => command,
     }

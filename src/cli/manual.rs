@@ -14,16 +14,10 @@ use clap_complete::Shell;
 
 use self::page::Page;
 use super::{
-    Command,
-    command::{self, Cli},
+    Command, command,
     exit::Exit,
     output,
-};
-use crate::{
-    channel::ChannelOptions,
-    config::{Backends, Logging},
-    sync::FlusherOptions,
-    worker::WorkerOptions,
+    programs::{ApiProgram, FlusherProgram, WorkerProgram},
 };
 
 /// Options of `completions`.
@@ -59,12 +53,15 @@ fn complete(shell: Shell) -> anyhow::Result<Exit> {
 
 /// The command line without what is hidden: clap's completions would offer that, too.
 fn shown(whole: &clap::Command) -> clap::Command {
-    let program = program("restock-cli", "").propagate_version(true).args(whole.get_arguments().cloned());
+    let program = clap::Command::new("restock-cli")
+        .version(env!("CARGO_PKG_VERSION"))
+        .propagate_version(true)
+        .args(whole.get_arguments().cloned());
     program.subcommands(whole.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned())
 }
 
 fn page() -> anyhow::Result<Exit> {
-    print(&Page::of(&built(Cli::command()))?.text)
+    print(&Page::of(&built(command::with_examples()))?.text)
 }
 
 fn print(text: &[u8]) -> anyhow::Result<Exit> {
@@ -76,7 +73,8 @@ fn pages(folder: &Path) -> anyhow::Result<Exit> {
     let cannot =
         || format!("the manual cannot be written to {}; give a folder that this user may write", folder.display());
     fs::create_dir_all(folder).with_context(cannot)?;
-    for program in [Cli::command(), worker(), flusher()] {
+    let services = [WorkerProgram::command(), FlusherProgram::command(), ApiProgram::command()];
+    for program in [command::with_examples()].into_iter().chain(services) {
         write(&built(program), folder).with_context(cannot)?;
     }
     output::note(&format!("the manual is in {0}; read it with `man {0}/restock-cli.1`", folder.display()));
@@ -96,19 +94,4 @@ fn write(command: &clap::Command, folder: &Path) -> io::Result<()> {
     }
     let Page { file, text } = Page::of(command)?;
     fs::write(folder.join(file), text)
-}
-
-/// The options of the other programs are known here, their `main` is not.
-fn worker() -> clap::Command {
-    let program = program("restock-worker", "Takes lanes and tells their people, in order, at the shared pace");
-    ChannelOptions::augment_args(Logging::augment_args(WorkerOptions::augment_args(Backends::augment_args(program))))
-}
-
-fn flusher() -> clap::Command {
-    let program = program("restock-flusher", "Makes MySQL follow Redis; several may run, one leads each partition");
-    Logging::augment_args(FlusherOptions::augment_args(Backends::augment_args(program)))
-}
-
-fn program(name: &'static str, about: &'static str) -> clap::Command {
-    clap::Command::new(name).about(about).version(env!("CARGO_PKG_VERSION"))
 }

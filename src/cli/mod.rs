@@ -21,6 +21,7 @@ pub mod pause;
 pub mod pending;
 pub mod probe;
 pub mod product;
+pub mod programs;
 pub mod prune;
 pub mod rate;
 pub mod reclaim;

@@ -5,6 +5,12 @@ use std::{collections::BTreeMap, fs};
 use super::shop::{CLI, Ended, finish};
 use tokio::process::Command;
 
+const PROGRAMS: [(&str, &str); 3] = [
+    ("restock-worker", env!("CARGO_BIN_EXE_restock-worker")),
+    ("restock-flusher", env!("CARGO_BIN_EXE_restock-flusher")),
+    ("restock-api", env!("CARGO_BIN_EXE_restock-api")),
+];
+
 async fn run(args: &[&str]) -> Ended {
     finish(Command::new(CLI).args(args), "").await
 }
@@ -53,11 +59,25 @@ async fn the_pages_name_every_variable() {
         ("restock-cli.1", "RESTOCK_REDIS_URL"),
         ("restock-cli-stock-set.1", "RESTOCK_BY"),
         ("restock-cli-migrate.1", "RESTOCK_PARTITIONS"),
-        ("restock-worker.1", "RESTOCK_LANES"),
-        ("restock-worker.1", "RESTOCK_WEBHOOK_SECRET"),
-        ("restock-flusher.1", "RESTOCK_FLUSH_INTERVAL_MS"),
     ] {
         assert!(pages[file].contains(variable), "{file} does not name {variable}");
+    }
+}
+
+#[tokio::test]
+async fn each_program_has_a_page_with_all_that_its_help_names() {
+    let pages = pages().await;
+    for (program, path) in PROGRAMS {
+        let help = finish(Command::new(path).arg("--help"), "").await.stdout;
+        let page = pages[&format!("{program}.1")].replace("\\-", "-");
+        let mut named = 0;
+        for word in help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_') {
+            if word.starts_with("--") && word.len() > 2 || word.starts_with("RESTOCK_") {
+                assert!(page.contains(word), "the page of {program} does not name {word}");
+                named += 1;
+            }
+        }
+        assert!(named > 15, "{program} names {named}: {help}");
     }
 }
 

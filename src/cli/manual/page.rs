@@ -33,10 +33,13 @@ impl Page {
         }
         let mut more = Roff::default();
         add_exit_status(&mut more, command);
-        add_example(&mut more, command);
-        if let Some(notes) = command.get_after_help() {
+        let (example, notes) = after_help(command);
+        if let Some(example) = example {
+            add_example(&mut more, &example);
+        }
+        if let Some(notes) = notes {
             more.control("SH", ["NOTES"]);
-            more.text([roman(notes.to_string())]);
+            more.text([roman(notes)]);
         }
         more.to_writer(&mut text)?;
         man.render_version_section(&mut text)?;
@@ -56,12 +59,17 @@ fn add_exit_status(page: &mut Roff, command: &Command) {
     }
 }
 
-fn add_example(page: &mut Roff, command: &Command) {
-    let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
-    if let Some(example) = examples::of(name) {
-        page.control("SH", ["EXAMPLES"]);
-        page.control("EX", []);
-        page.text([roman(example)]);
-        page.control("EE", []);
-    }
+/// The example that the help ends with, and what else it says there.
+fn after_help(command: &Command) -> (Option<String>, Option<String>) {
+    let Some(text) = command.get_after_help().map(ToString::to_string) else { return (None, None) };
+    let Some(rest) = text.strip_prefix(examples::WORD) else { return (None, Some(text)) };
+    let (example, notes) = rest.split_once("\n\n").map_or((rest, None), |(example, notes)| (example, Some(notes)));
+    (Some(example.to_owned()), notes.map(str::to_owned))
+}
+
+fn add_example(page: &mut Roff, example: &str) {
+    page.control("SH", ["EXAMPLES"]);
+    page.control("EX", []);
+    page.text([roman(example)]);
+    page.control("EE", []);
 }
