@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{MySql, MySqlConnection, MySqlPool, pool::PoolConnection};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, sleep_until, timeout},
+    time::timeout,
 };
 
 use super::line::PAGE_MIN;
@@ -26,8 +26,6 @@ use crate::{
 const BATCH_MAX: usize = 64;
 /// Questions that wait; who comes then waits for room.
 const WAITING_MAX: usize = 1_024;
-/// Where questions come together, a query starts this long after the last one at the earliest: so more of them gather.
-const QUERY_EVERY: Duration = Duration::from_millis(1);
 /// Without questions for so long, the connection goes back to the pool.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 
@@ -111,7 +109,6 @@ impl<Q: Send + Sync + 'static, A: Send + 'static> Asker<Q, A> {
                 let Ok(more) = self.waiting.try_recv() else { break };
                 asked.push(more);
             }
-            let begun = Instant::now();
             let (questions, replies): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
             match self.answer(&questions).await {
                 Ok(answers) => replies.into_iter().zip(answers).for_each(|(reply, answer)| {
@@ -119,10 +116,6 @@ impl<Q: Send + Sync + 'static, A: Send + 'static> Asker<Q, A> {
                     let _ = reply.send(answer);
                 }),
                 Err(error) => tracing::debug!(%error, "a question of many lanes failed; each asks alone"),
-            }
-            // Who asks alone is answered at once.
-            if questions.len() > 1 && self.waiting.len() < BATCH_MAX {
-                sleep_until(begun + QUERY_EVERY).await;
             }
         }
     }
