@@ -49,13 +49,22 @@ async fn hash(wire: &mut Wire, key: &str, run: &str) -> Vec<String> {
     let mut command = vec!["HSET".to_owned(), key.to_owned()];
     for (field, value) in pairs {
         let value = match field.as_str() {
-            "lease_until" if value != "0" && !value.is_empty() => "1".to_owned(),
+            "hold" => ended(&value),
             _ if value == run => RUN.to_owned(),
             _ => value,
         };
         command.extend([field, value]);
     }
     command
+}
+
+/// A hold (`token until length owner`) whose lease has run out.
+fn ended(hold: &str) -> String {
+    let mut words: Vec<&str> = hold.split(' ').collect();
+    if let Some(until) = words.get_mut(1) {
+        *until = "1";
+    }
+    words.join(" ")
 }
 
 async fn sorted_set(wire: &mut Wire, key: &str) -> Vec<String> {
