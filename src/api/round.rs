@@ -89,7 +89,8 @@ pub(super) async fn list(
 /// Show one round
 ///
 /// Where it stands on each channel, how many were told, who was last, and how long it still takes; as it was at most 100 ms before it
-/// was asked for, and at most 2 s when it is over: completed, overtaken, or cut off with a newer one behind it. A round that was overtaken at once has no lanes until that is recorded.
+/// was asked for, and at most 2 s when it is over: completed, overtaken, or cut off with a newer one behind it.
+/// A round that was overtaken at once has no lanes until that is recorded.
 #[utoipa::path(
     get, path = "/products/{productId}/rounds/{round}", tag = "Rounds", operation_id = "showRound",
     params(

@@ -106,7 +106,8 @@ async fn redis(sight: &Sight) -> Result<(), String> {
     }
 }
 
-/// Reachable, and with the schema of this version or a newer one: whoever runs goes on while others are upgraded. Errors of the server itself are not shown: they may name addresses.
+/// Reachable, and with the schema of this version or a newer one: whoever runs goes on while others are upgraded.
+/// Errors of the server itself are not shown: they may name addresses.
 async fn mysql(sight: &Sight) -> Result<(), String> {
     match timeout(ANSWER_MAX, schema::check(&sight.mysql)).await {
         Ok(Ok(()) | Err(SchemaError::Newer { .. })) => Ok(()),

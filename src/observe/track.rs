@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// Counts requests and measures the time until their answer begins: a middleware for `axum::middleware::from_fn`, inside
-/// of the router, so that the route is known. A `traceparent` is passed on to the job. What matches no route counts as `none`, whatever path somebody tries.
+/// of the router, so that the route is known. A `traceparent` is passed on to the job. What matches no route
+/// counts as `none`, whatever path somebody tries.
 pub async fn track(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = method(&request);

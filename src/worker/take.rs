@@ -46,8 +46,8 @@ pub(super) enum Taken {
     Nothing,
 }
 
-/// Begins the lane of an entry. What is rarely asked is boxed, so that the future of each errand stays small. Waits for stores that do not answer, until `stop`; a call under way is waited for, or
-/// the lane could be held by nobody.
+/// Begins the lane of an entry. Waits for stores that do not answer, until `stop`; a call under way is waited for, or the lane could
+/// be held by nobody. What is rarely asked is boxed, so that the future of each errand stays small.
 pub(super) async fn take(
     deps: &Arc<Deps>,
     exit: &Arc<Exit>,
