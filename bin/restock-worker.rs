@@ -35,7 +35,11 @@ async fn work(
     let mut watch = SettingsWatch::start(connect_lazily(&backends.mysql_url, 1)?, stores.settings.clone());
     observer.attach(backends, &stores, watch.settings())?;
     let (lanes, rate) = (options.lanes, stores.settings.rate);
-    let worker = Worker::new(stores, watch.settings(), options, channels, observer.vitals())?;
+    let worker = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(()),
+        worker = Worker::new(stores, watch.settings(), options, channels, observer.vitals()) => worker?,
+    };
     tracing::info!(consumer = worker.consumer, lanes, rate, "working");
     let work = worker::run(worker, stop.clone());
     tokio::pin!(work);

@@ -52,12 +52,12 @@ if lane.fields.entry ~= ARGV[5] or not is_open(lane) or not is_sound(lane) then
   save(lane)
   return { 'stale' }
 end
-if is_held_by(lane, ARGV[1]) then
+local holder, ends = read_hold(lane)
+if holder == ARGV[1] then
   return begun(lane, may_start(lane, stock, KEYS[3], ARGV[9]))
 end
-local owned = lane.fields.hold ~= ''
-if owned and is_leased(lane, now_ms) then
-  return { 'busy', whole(lease_left(lane, now_ms)) }
+if holder and tonumber(ends) > now_ms then
+  return { 'busy', whole(tonumber(ends) - now_ms) }
 end
 if lane.fields.cancel ~= '' then
   end_round(lane, 'CANCELED_BY_ADMIN', lane.fields.cancel, '', now_us)
@@ -69,7 +69,7 @@ if lane.fields.paused == '1' then
   save(lane)
   return { 'paused' }
 end
-if owned and count(lane, 'attempts') + 1 > tonumber(ARGV[8]) then
+if holder and count(lane, 'attempts') + 1 > tonumber(ARGV[8]) then
   redis.call('XADD', KEYS[6], '*', 'product', lane.fields.product, 'round', lane.fields.round,
     'reason', 'attempts', 'at', now_us)
   end_round(lane, 'CANCELED_BY_ERROR', 'attempts: ' .. ARGV[8] .. ' workers lost the lane at the same person', '', now_us)
@@ -85,7 +85,7 @@ if not first then
   -- By whoever had it before and made no call.
   log_begun(lane)
 end
-if owned then
+if holder then
   put(lane, 'attempts', whole(count(lane, 'attempts') + 1))
 end
 hold(lane, ARGV[1], now_ms, ARGV[7], ARGV[6])

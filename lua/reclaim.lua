@@ -33,18 +33,17 @@ local round = lane.fields.round
 if lane.fields.status == '' then
   return { 'absent' }
 end
-local owned = lane.fields.hold ~= ''
-if not is_open(lane) or (lane.fields.paused == '1' and not owned) then
+local held, ends, length, holder = read_hold(lane)
+if not is_open(lane) or (lane.fields.paused == '1' and not held) then
   return { 'closed' }
 end
 
 local _, now_ms = now()
 local owner, silent_ms, least_ms = '', nil, tonumber(ARGV[2])
-if owned then
+if held then
   -- The lease runs anew with each call of its owner.
-  local _, _, length, holder = read_hold(lane)
-  local lease_ms = tonumber(length) or 0
-  owner, silent_ms, least_ms = holder or '', lease_ms - lease_left(lane, now_ms), lease_ms / 2
+  local lease_ms = tonumber(length)
+  owner, silent_ms, least_ms = holder, lease_ms - (tonumber(ends) - now_ms), lease_ms / 2
 else
   if has_live_entry(lane) then
     local stream, id = locate(lane, lane.fields.entry)
@@ -69,7 +68,7 @@ end
 log_begun(lane)
 revoke(lane)
 put(lane, 'stopping', '')
-if owned then
+if held then
   lane.late = { 'SPUBLISH', KEYS[4], lane.fields.product }
 end
 drop_entry(lane)

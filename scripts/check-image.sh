@@ -20,6 +20,10 @@ copy() {
             exit 1
         }
         if [[ -d $source ]]; then
+            [[ ${*: -1} == "$source" ]] || {
+                echo "the folder $source must be copied to $source: Docker copies what is in it, this script the folder" >&2
+                exit 1
+            }
             git ls-files -z --cached --others --exclude-standard -- "$source" | tar --null -T - -cf - | tar -xf - -C "$image"
         else
             cp "$source" "$into"
@@ -43,6 +47,10 @@ while read -r word rest; do
                     # shellcheck disable=SC2086 # as many words as it has
                     (cd "$image" && CARGO_TARGET_DIR=$target cargo clippy $options ${built:+-- -D warnings})
                     built=$rest
+                    ;;
+                *' /'*)
+                    echo "this would be done to this machine, not to an image: RUN $rest" >&2
+                    exit 1
                     ;;
                 *) (cd "$image" && sh -euc "$rest") ;;
             esac

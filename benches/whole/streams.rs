@@ -173,7 +173,7 @@ async fn tell(
         channels: ChannelOptions,
     }
     let Defaults { channels } = clap::Parser::parse_from(["bench"]);
-    let sender: Arc<dyn Sender> = channels.build_on(&shop.stores, &shop.channel)?;
+    let sender: Arc<dyn Sender> = channels.build_on(&shop.stores, &shop.channel).await?;
     let round = Round(u32::try_from(wall_us() / 1_000_000)?);
     let product = Arc::new(ProductCard { id: ProductId(42), sku: None, name: "Party bunting".to_owned() });
     let (mut tick, mut sent) = (interval(Duration::from_secs(1) / per_second), JoinSet::new());

@@ -112,14 +112,9 @@ local function is_held_by(lane, token)
   return read_hold(lane) == token
 end
 
--- For how much longer somebody's lease runs, in ms; not above 0 where none does.
-local function lease_left(lane, now_ms)
-  local _, ends = read_hold(lane)
-  return (tonumber(ends) or 0) - now_ms
-end
-
 local function is_leased(lane, now_ms)
-  return lease_left(lane, now_ms) > 0
+  local _, ends = read_hold(lane)
+  return ends and tonumber(ends) > now_ms
 end
 
 -- The lease of whoever holds the lane runs anew.

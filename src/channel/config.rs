@@ -1,10 +1,11 @@
 //! The options of the channels, and the one place that knows every channel.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, panic::resume_unwind, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{Args, builder::RangedU64ValueParser};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::task::spawn_blocking;
 
 use super::{
     Sender,
@@ -84,18 +85,22 @@ pub enum ChannelError {
 }
 
 impl ChannelOptions {
-    /// Makes the sender of a channel. Opens its file; connects to nobody yet. Must be called in a runtime.
+    /// Makes the sender of a channel. Opens its file; connects to nobody yet. A file takes as long to open as its disk likes, or whoever
+    /// is to read the pipe that it is: all else goes on meanwhile, and whoever waits may give up.
     ///
     /// # Errors
     /// [`ChannelError`], at start rather than at the first person.
-    pub fn build_on(&self, stores: &Stores, channel: &Channel) -> Result<Arc<dyn Sender>, ChannelError> {
+    pub async fn build_on(&self, stores: &Stores, channel: &Channel) -> Result<Arc<dyn Sender>, ChannelError> {
         if channel.as_str() == "inbox" {
             return Ok(Arc::new(InboxSender::start(stores, self.send_timeout())));
         }
-        self.build(channel)
+        let (options, channel) = (self.clone(), channel.clone());
+        let built = spawn_blocking(move || options.build(&channel)).await;
+        built.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()))
     }
 
-    /// The same for the channels that lead out of the deployment, and so need nothing of it: all but `inbox`.
+    /// The same for the channels that lead out of the deployment, and so need nothing of it: all but `inbox`. Must be called in a
+    /// runtime, and may block.
     ///
     /// # Errors
     /// As [`ChannelOptions::build_on`].

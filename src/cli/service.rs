@@ -39,7 +39,11 @@ impl Threads {
             _ => Builder::new_multi_thread(),
         };
         let runtime = runtime.worker_threads(self.threads.into()).enable_all().build();
-        runtime.expect("a process may start threads and wait for descriptors").block_on(program)
+        let runtime = runtime.expect("a process may start threads and wait for descriptors");
+        let ended = runtime.block_on(program);
+        // What the system still keeps a thread waiting for, such as a pipe that nobody reads, is not waited for.
+        runtime.shutdown_background();
+        ended
     }
 }
 
@@ -79,7 +83,7 @@ pub async fn run(
 #[cfg(test)]
 mod tests {
     use clap::{Parser, error::ErrorKind};
-    use tokio::runtime::Handle;
+    use tokio::runtime::{Handle, RuntimeFlavor};
 
     use super::*;
 
@@ -89,21 +93,22 @@ mod tests {
         threads: Threads,
     }
 
-    fn workers(arguments: &[&str]) -> Result<usize, ErrorKind> {
+    fn runtime(arguments: &[&str]) -> Result<(RuntimeFlavor, usize), ErrorKind> {
         let Command { threads } =
             Command::try_parse_from([&["program"], arguments].concat()).map_err(|error| error.kind())?;
-        let mut workers = 0;
+        let mut runtime = None;
         threads.run(async {
-            workers = tokio::spawn(async { Handle::current().metrics().num_workers() }).await.expect("no panic");
+            let handle = Handle::current();
+            runtime = Some((handle.runtime_flavor(), handle.metrics().num_workers()));
             ExitCode::SUCCESS
         });
-        Ok(workers)
+        Ok(runtime.expect("it has run"))
     }
 
     #[test]
     fn a_program_works_with_one_thread_or_as_many_as_it_is_told() {
-        assert_eq!(workers(&[]), Ok(1));
-        assert_eq!(workers(&["--threads", "3"]), Ok(3));
-        assert_eq!(workers(&["--threads", "0"]), Err(ErrorKind::ValueValidation));
+        assert_eq!(runtime(&[]), Ok((RuntimeFlavor::CurrentThread, 1)));
+        assert_eq!(runtime(&["--threads", "3"]), Ok((RuntimeFlavor::MultiThread, 3)));
+        assert_eq!(runtime(&["--threads", "0"]), Err(ErrorKind::ValueValidation));
     }
 }

@@ -81,7 +81,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             return Err(Failure::new(Exit::Conflict, what).into());
         }
     };
-    let sender = args.channels.build_on(&stores, &channel)?;
+    let sender = args.channels.build_on(&stores, &channel).await?;
     let product = card.id;
     let deed = Deed { channel: Some(channel.clone()), ..Deed::of_product("test-send", product) };
     let mut done = None;

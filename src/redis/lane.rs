@@ -189,7 +189,8 @@ fn view(fields: &HashMap<String, String>) -> Result<Option<LaneView>, RedisError
         return Ok(None);
     }
     let fields = Fields(fields);
-    let hold: Option<Hold> = fields.get("hold")?;
+    // As to the scripts: what no hold is, is nobody's.
+    let hold: Option<Hold> = fields.get("hold").ok().flatten();
     Ok(Some(LaneView {
         round: fields.need("round")?,
         status: fields.need("status")?,
@@ -239,7 +240,8 @@ impl FromStr for Hold {
         let (token, until) = (word()?.to_owned(), word()?.parse());
         let length: Result<u64, _> = word()?.parse();
         let owner = word()?.to_owned();
-        length.and(until).map(|until_ms| Self { token, until_ms, owner }).map_err(|_| ())
+        let until_ms = length.and(until).map_err(|_| ())?;
+        if token.is_empty() { Err(()) } else { Ok(Self { token, until_ms, owner }) }
     }
 }
 

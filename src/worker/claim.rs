@@ -122,7 +122,7 @@ impl Claimer {
         }
     }
 
-    /// One reader after the other, so that places that become free one after the other are not scattered over all readers.
+    /// One reader after the other, so that places that become free at the same moment are not scattered over all readers.
     async fn gather(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
         let slots = &self.deps.slots;
         let _turn = self.deps.turn.lock().await;

@@ -10,7 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Deps, READING, claim::Claimer};
 use crate::{
-    channel::{ChannelOptions, Sender},
+    channel::{ChannelError, ChannelOptions, Sender},
     ids::{Channel, Partition},
     meter::SendMeters,
     pace::Pacer,
@@ -117,10 +117,10 @@ impl Crew {
     }
 
     async fn serve(&mut self, channel: Channel) -> Result<(), RedisError> {
-        let make = || self.channels.build_on(&self.deps.stores, &channel);
-        let sender = match self.ready.remove(&channel).map_or_else(make, Ok) {
-            Ok(sender) => sender,
-            Err(error) => {
+        let sender = match self.sender(&channel).await {
+            None => return Ok(()),
+            Some(Ok(sender)) => sender,
+            Some(Err(error)) => {
                 tracing::error!(%channel, %error, "a channel is enabled that this process cannot serve");
                 // Once is enough: the options stay as they are.
                 self.served.insert(channel, CancellationToken::new());
@@ -154,6 +154,18 @@ impl Crew {
         tracing::info!(%channel, "serving this channel");
         self.served.insert(channel, stop);
         Ok(())
+    }
+
+    /// What a channel is sent by; `None` at the stop.
+    async fn sender(&mut self, channel: &Channel) -> Option<Result<Arc<dyn Sender>, ChannelError>> {
+        if let Some(ready) = self.ready.remove(channel) {
+            return Some(Ok(ready));
+        }
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            built = self.channels.build_on(&self.deps.stores, channel) => Some(built),
+        }
     }
 
     /// Waits until all lanes are handed back, for as long as the drain lasts; then leaves the groups, so that a consumer

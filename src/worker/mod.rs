@@ -80,17 +80,18 @@ impl Worker {
     ///
     /// # Errors
     /// When a channel lacks an option.
-    pub fn new(
+    pub async fn new(
         stores: Stores,
         settings: watch::Receiver<Settings>,
         options: WorkerOptions,
         channels: ChannelOptions,
         vitals: Vitals,
     ) -> Result<Self, ChannelError> {
-        let served = options.served(&stores.settings.channels).into_iter();
-        let senders = served
-            .map(|channel| channels.build_on(&stores, &channel).map(|sender| (channel, sender)))
-            .collect::<Result<_, _>>()?;
+        let mut senders = HashMap::new();
+        for channel in options.served(&stores.settings.channels) {
+            let sender = channels.build_on(&stores, &channel).await?;
+            senders.insert(channel, sender);
+        }
         let consumer = format!("{}-{}", std::process::id(), &random_hex()[..8]);
         Ok(Self { stores, options, settings, channels, senders, consumer, vitals })
     }

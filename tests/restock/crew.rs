@@ -19,6 +19,13 @@ pub(crate) fn cpu_ms(process: &Child) -> u64 {
     (ticks(11) + ticks(12)) * 10
 }
 
+/// Where in the kernel the threads of a process wait.
+pub(crate) fn waits(process: &Child) -> Vec<String> {
+    let pid = process.id().expect("it runs");
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process on Linux").flatten();
+    threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("wchan")).ok()).collect()
+}
+
 /// The seed of a test's random choices: `RESTOCK_TEST_SEED`, or a fresh one; printed, so that a failure can be repeated.
 pub(crate) fn seed() -> u64 {
     let given = std::env::var("RESTOCK_TEST_SEED").ok();

@@ -9,14 +9,21 @@ use restock::{
     demo::receiver::Reaction,
     ids::ProductId,
     local::Servers,
+    mysql::setting,
     redis::{jobs::Jobs, lane::LaneView},
     stop::FORCED_EXIT_CODE,
 };
-use tokio::process::Child;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::unix::pipe,
+    process::Child,
+    time::timeout,
+};
 
 use super::{
     FIRST,
-    crew::{cpu_ms, signal},
+    crew::{cpu_ms, signal, waits},
     shop::{Shop, lane, until, webhook},
 };
 
@@ -32,7 +39,7 @@ async fn view(shop: &Shop, product: i64) -> LaneView {
 }
 
 async fn exit_code(process: &mut Child) -> Option<i32> {
-    tokio::time::timeout(SOON, process.wait()).await.expect("it ends soon").expect("it ends").code()
+    timeout(SOON, process.wait()).await.expect("it ends soon").expect("it ends").code()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,6 +179,41 @@ async fn a_worker_whose_redis_is_gone_does_not_spin_and_stops_in_time() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let used = cpu_ms(&worker) - before;
     assert!(used < 500, "{used} ms of processor time in a second without Redis");
+    signal("-TERM", &worker).await;
+    assert_eq!(exit_code(&mut worker).await, Some(0));
+}
+
+fn pipe_in(folder: &TempDir, name: &str) -> String {
+    let path = folder.path().join(name).to_string_lossy().into_owned();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo runs").success());
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_takes_long_to_open_holds_back_no_other_channel_and_no_stop() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = pipe_in(&folder, "read-later");
+    let mut shop = Shop::open(200, |_| Reaction::accept()).await;
+    let _flusher = shop.flusher();
+    let mut worker = shop.worker(&["--file-path", &pipe]);
+    shop.product(42, 10, 1000).await;
+    shop.enqueue(42, 0).await;
+    shop.receiver.wait_for(20).await;
+    // Opening a pipe lasts until somebody reads it; here two seconds of messages.
+    setting::set(&shop.stores.mysql, "channels", "webhook,file").await.expect("MySQL answers");
+    shop.receiver.wait_for(shop.receiver.count() + 400).await;
+    let mut never = shop.worker(&["--file-path", &pipe_in(&folder, "never-read"), "--only", "file"]);
+    until("it waits for the pipe", || async { waits(&never).iter().any(|at| at == "wait_for_partner") }).await;
+    signal("-TERM", &never).await;
+    assert_eq!(exit_code(&mut never).await, Some(0));
+
+    let reader = pipe::OpenOptions::new().open_receiver(&pipe).expect("it can be read");
+    shop.stores.settings.channels.push("file".parse().expect("a channel"));
+    shop.product(43, 10, 1).await;
+    shop.enqueue(43, 0).await;
+    let mut line = String::new();
+    timeout(SOON, BufReader::new(reader).read_line(&mut line)).await.expect("it is told soon").expect("a line");
+    assert!(line.contains("\"43\"") || line.contains(":43,"), "{line}");
     signal("-TERM", &worker).await;
     assert_eq!(exit_code(&mut worker).await, Some(0));
 }

@@ -7,11 +7,11 @@ use restock::{
     redis::{
         inspect::job_streams,
         jobs::Line,
-        scripts::{Advanced, BeginReply, FirstLook, Places, Reclaimed, Renew, Settlement, Silence, Silent},
+        scripts::{Advance, Advanced, BeginReply, FirstLook, Places, Reclaimed, Renew, Settlement, Silence, Silent},
     },
 };
 
-use super::fixture::{Bench, P0, PRODUCT, advance, lane, place, told, up_to, webhook};
+use super::fixture::{Bench, P0, PRODUCT, advance, advance_of, lane, place, told, up_to, webhook};
 
 async fn reclaim(bench: &Bench, silence: Silence) -> Reclaimed {
     bench.redis.reclaim(P0, &lane(), silence, false).await.expect("Redis answers")
@@ -129,7 +129,8 @@ async fn each_call_of_an_owner_begins_its_lease_anew_and_changes_nothing_else_of
     let (bench, mut begun) = Bench::held().await;
     let first = bench.view().await;
     let before = bench.redis.now_ms(P0).await.expect("Redis answers");
-    assert_eq!(advance(&mut begun, up_to(told([1]))).await, Advanced::Go);
+    let longer = Advance { claim_idle_ms: 70_000, ..advance_of(up_to(told([1]))) };
+    assert_eq!(begun.hold.advance(&longer).call().await.expect("Redis answers"), Advanced::Go);
     let advanced = bench.view().await;
     let renew = Renew { claim_idle_ms: 90_000, consumer: "tester", tries: 0, tried_us: None };
     assert!(begun.hold.renew(&renew).call().await.expect("Redis answers"));
@@ -137,8 +138,7 @@ async fn each_call_of_an_owner_begins_its_lease_anew_and_changes_nothing_else_of
     for view in [&advanced, &renewed] {
         assert_eq!((&view.token, &view.owner), (&first.token, &Some("tester".to_owned())));
     }
-    assert!(first.lease_until_ms <= advanced.lease_until_ms, "{first:?} {advanced:?}");
-    assert!(before.unsigned_abs() + 60_000 <= advanced.lease_until_ms, "{before} {advanced:?}");
+    assert!(before.unsigned_abs() + 70_000 <= advanced.lease_until_ms, "{before} {advanced:?}");
     assert!(before.unsigned_abs() + 90_000 <= renewed.lease_until_ms, "{before} {renewed:?}");
 }
 
@@ -148,10 +148,14 @@ async fn a_hold_that_is_none_is_lost_to_its_owner_and_free_for_the_next() {
     for hold in ["GARBAGE", "\"t soon 60000 tester\"", "\" 99999999999999 60000 tester\""] {
         let (bench, mut begun) = Bench::held().await;
         bench.set(&bench.redis.keys().lane(P0, &lane()), "hold", hold).await;
+        let view = bench.view().await;
+        assert_eq!((view.token, view.owner, view.lease_until_ms), (None, None, 0), "{hold}");
         assert_eq!(advance(&mut begun, up_to(told([1]))).await, Advanced::Lost, "{hold}");
         let entry = bench.jobs().pending_after(Line::Fresh, "0", 9).await.expect("Redis answers").remove(0);
         let next = bench.begin(&entry, 60_000, FirstLook::default()).await;
         assert!(matches!(next, BeginReply::Go(_)), "{hold}: {next:?}");
         assert_eq!(bench.view().await.owner.as_deref(), Some("tester"), "{hold}");
+        let attempts = bench.raw(&format!("HGET {} attempts", bench.redis.keys().lane(P0, &lane()))).await;
+        assert!(attempts.starts_with("$-1"), "nobody lost it: {hold}, {attempts}");
     }
 }

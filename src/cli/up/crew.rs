@@ -65,7 +65,11 @@ impl Crew {
         let (settings, vitals) = (watch.settings(), observer.vitals());
         let flusher = Flusher { stores, flush_interval, drain, settings, vitals };
         let Some(stores) = Stores::wait_for(backends, worker::CONNECTIONS_MAX, stop).await? else { return Ok(None) };
-        let worker = Worker::new(stores, watch.settings(), options, channels, observer.vitals())?;
+        let worker = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(None),
+            worker = Worker::new(stores, watch.settings(), options, channels, observer.vitals()) => worker?,
+        };
 
         let (stop_flusher, stop_worker, stop_api) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
